@@ -1,0 +1,160 @@
+/* The fake machine of the device tests; used by one test thread, which plays the vCPU and the main loop. */
+#include "tests/lib/fake_machine.h"
+#include <glib.h>
+#include "mmu/aspace.h"
+#include "mmu/ram.h"
+
+#define FAKE_RAM (16 * MiB)
+
+static void gsi_set(void *opaque, int n, int level)
+{
+    struct fake_machine *f = opaque;
+    f->rises[n] += level && !f->level[n];
+    f->falls[n] += !level && f->level[n];
+    f->level[n] = level;
+}
+
+static void msi_send(void *opaque, u64 addr, u32 data)
+{
+    struct fake_machine *f = opaque;
+    f->msi_addr = addr;
+    f->msi_data = data;
+    f->msis++;
+}
+
+static void request(struct machine *m, enum machine_request r, int code)
+{
+    struct fake_machine *f = m->request_opaque;
+    f->request = r;
+    f->request_code = code;
+    f->requests++;
+}
+
+static void pin_kick(void *opaque, unsigned cpu) { ((struct fake_machine *)opaque)->kicks[cpu]++; }
+static void pin_nmi(void *opaque, unsigned cpu) { ((struct fake_machine *)opaque)->nmis[cpu]++; }
+static void pin_smi(void *opaque, unsigned cpu) { ((struct fake_machine *)opaque)->smis[cpu]++; }
+static void pin_init(void *opaque, unsigned cpu) { ((struct fake_machine *)opaque)->inits[cpu]++; }
+static void pin_ignne(void *opaque, unsigned cpu) {}
+
+static void pin_sipi(void *opaque, unsigned cpu, u8 vector)
+{
+    struct fake_machine *f = opaque;
+    f->sipis[cpu]++;
+    f->sipi_vector[cpu] = vector;
+}
+
+static u64 tsc_now(void *opaque, unsigned cpu)
+{
+    struct fake_machine *f = opaque;
+    return clock_ns(f->m.clock) + f->tsc_offset;
+}
+
+static i64 tsc_to_ns(void *opaque, unsigned cpu, u64 tsc)
+{
+    struct fake_machine *f = opaque;
+    return tsc - f->tsc_offset;
+}
+
+struct fake_machine *fake_machine_new(unsigned cpus)
+{
+    struct fake_machine *f = g_new0(struct fake_machine, 1);
+    struct machine *m = &f->m;
+    struct err e;
+    m->cfg.type = "fake";
+    m->cfg.cpus = cpus;
+    m->cfg.ram_size = FAKE_RAM;
+    m->cfg.rtc_base = "utc";
+    m->cfg.tsc_khz = 1000000;
+    lock_init(&m->lock, "machine", RANK_MACHINE);
+    m->clock = clock_new_manual();
+    region_init_container(&m->mem_root, "memory", 1ull << 52);
+    region_init_container(&m->io_root, "io", 64 * KiB);
+    m->ram = ram_new("ram", FAKE_RAM, &e);
+    g_assert_nonnull(m->ram);
+    struct region *low = g_new0(struct region, 1);
+    region_init_ram(low, "ram", m->ram, 0, FAKE_RAM);
+    region_add(&m->mem_root, 0, low, 0);
+    m->mem = aspace_new("memory", &m->mem_root);
+    m->io = aspace_new("io", &m->io_root);
+    m->pins = (struct cpu_pins){ f, pin_kick, pin_nmi, pin_smi, pin_init, pin_sipi, pin_ignne };
+    for (unsigned i = 0; i < ARRAY_LEN(m->gsi); i++)
+        m->gsi[i] = fm_line(f, i);
+    m->msi = (struct msi_sink){ msi_send, f };
+    m->request = request;
+    m->request_opaque = f;
+    m->tsc_now = tsc_now;
+    m->tsc_to_ns = tsc_to_ns;
+    m->tsc_opaque = f;
+    aspace_thread_online();
+    return f;
+}
+
+void fake_machine_free(struct fake_machine *f)
+{
+    struct region *low = f->m.mem_root.children;
+    lock_acquire(&f->m.lock);
+    while (f->m.devices)
+        device_free(f->m.devices);
+    lock_release(&f->m.lock);
+    while (low && low->ram != f->m.ram)
+        low = low->next;
+    aspace_free(f->m.mem);
+    aspace_free(f->m.io);
+    ram_free(f->m.ram);
+    g_free(low);
+    clock_free(f->m.clock);
+    lock_fini(&f->m.lock);
+    g_free(f);
+}
+
+struct device *fake_device(struct fake_machine *f, const char *cls, const char *props)
+{
+    struct err e = { "" };
+    lock_acquire(&f->m.lock);
+    struct device *d = device_create(&f->m, cls, NULL, props, &e);
+    lock_release(&f->m.lock);
+    if (!d)
+        g_error("%s: %s", cls, e.msg);
+    return d;
+}
+
+u64 fm_in(struct fake_machine *f, u16 port, unsigned size)
+{
+    return aspace_read_uint(f->m.io, port, size);
+}
+
+void fm_out(struct fake_machine *f, u16 port, u64 val, unsigned size)
+{
+    aspace_write_uint(f->m.io, port, val, size);
+}
+
+u64 fm_read(struct fake_machine *f, u64 gpa, unsigned size)
+{
+    return aspace_read_uint(f->m.mem, gpa, size);
+}
+
+void fm_write(struct fake_machine *f, u64 gpa, u64 val, unsigned size)
+{
+    aspace_write_uint(f->m.mem, gpa, val, size);
+}
+
+void fm_step(struct fake_machine *f, i64 ns)
+{
+    lock_acquire(&f->m.lock);
+    clock_step(f->m.clock, ns);
+    lock_release(&f->m.lock);
+}
+
+struct irq_line fm_line(struct fake_machine *f, unsigned n)
+{
+    return (struct irq_line){ gsi_set, f, n };
+}
+
+void fm_reset(struct fake_machine *f)
+{
+    lock_acquire(&f->m.lock);
+    for (struct device *d = f->m.devices; d; d = d->next)
+        if (d->cls->reset)
+            d->cls->reset(d);
+    lock_release(&f->m.lock);
+}
