@@ -1,0 +1,130 @@
+# One non-recursive makefile: build/libgemel.a of everything but main.c, the program, the tests.
+# `make`, `make check`, `make demo`, `make install`, `make lint`, `make outline`, `make clean`; SANITIZE=1 builds and
+# checks a second tree with ASan and UBSan below build/sanitize.
+all: gemel-bin
+
+ifeq ($(filter clean distclean,$(MAKECMDGOALS)),)
+include config.mk
+endif
+
+# Missing or older than configure: run it again with the options of the last time.
+config.mk: configure VERSION
+	./configure $(CONFIGURE_ARGS)
+config.h: config.mk ;
+
+# --- what is built where ---
+SANITIZE ?= $(CONFIG_SANITIZE)
+ifeq ($(SANITIZE),1)
+BUILD := build/sanitize
+PROGRAM := $(BUILD)/gemel
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else
+BUILD := build
+PROGRAM := gemel
+SAN_FLAGS :=
+endif
+V ?= 0
+ifeq ($(V),0)
+Q := @
+say = @printf '  %-6s %s\n' '$1' '$2'
+else
+Q :=
+say =
+endif
+
+WARN := -Wall -Wextra -Wshadow -Wimplicit-fallthrough -Wmissing-prototypes -Wno-unused-parameter
+BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE $(OPT_FLAGS) -fno-strict-aliasing $(WARN) -I. $(SAN_FLAGS)
+ALL_CFLAGS = $(BASE_FLAGS) $(LIB_CFLAGS) $(EXTRA_CFLAGS)
+ALL_LDFLAGS = $(SAN_FLAGS) -Wl,--as-needed -Wl,-z,noexecstack $(EXTRA_LDFLAGS)
+ALL_LIBS = $(LIBS) -lpthread -lm
+
+FOLDERS := $(wildcard util mmu cpu accel hw ui disas)
+LIB_SRC := $(sort $(shell find $(FOLDERS) -name '*.c' -o -name '*.S'))
+LIB_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(LIB_SRC)))
+TESTLIB_SRC := $(sort $(wildcard tests/lib/*.c tests/lib/*.S))
+TESTLIB_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(TESTLIB_SRC)))
+TEST_SRC := $(sort $(shell find tests -name '*_test.c'))
+TEST_OBJ := $(TEST_SRC:%.c=$(BUILD)/%.o)
+TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
+TEST_SH := $(sort $(shell find tests -name '*_test.sh'))
+# tests/guest/rules.mk adds what it builds to GUEST_IMAGES and what it wants run to GUEST_CHECKS.
+GUEST_IMAGES :=
+GUEST_CHECKS :=
+# Substrings of test paths: make check ONLY="hw/timer cli" runs the tests that contain one of them.
+ONLY ?=
+
+gemel-bin: $(PROGRAM)
+
+$(PROGRAM): $(BUILD)/main.o $(BUILD)/libgemel.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/libgemel.a: $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/libtest.a: $(TESTLIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c config.h $(BUILD)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.o: %.S config.h $(BUILD)/flags
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Changes when the flags do, and then everything is built anew.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
+
+# The fakes of libtest.a come first: they may stand in for parts of libgemel.a.
+$(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtest.a $(BUILD)/libgemel.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+-include $(wildcard tests/guest/rules.mk)
+-include $(wildcard $(LIB_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(BUILD)/main.d)
+.SECONDARY: $(TEST_OBJ)
+
+# --- checks ---
+tests: $(TEST_BIN) $(GUEST_IMAGES)
+
+check: $(PROGRAM) $(TEST_BIN) $(GUEST_IMAGES)
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ONLY='$(ONLY)' \
+	    tests/run tests/lint $(TEST_BIN) $(TEST_SH) $(GUEST_CHECKS)
+
+# Every unit test that builds, even while some part of the tree does not.
+check-unit:
+	$(Q)$(MAKE) -k tests SANITIZE=$(SANITIZE) || true
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ONLY='$(ONLY)' tests/run $(TEST_BIN)
+
+lint:
+	$(Q)tests/lint -v
+
+outline:
+	$(Q)tests/outline >docs/outline.md
+	@echo wrote docs/outline.md
+
+# --- the demonstration ---
+demo: $(PROGRAM) $(GUEST_IMAGES)
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/guest/demo.sh
+
+# --- installation ---
+install: $(PROGRAM)
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/gemel'
+	install -m 755 $(PROGRAM) '$(DESTDIR)$(PREFIX)/bin/gemel'
+	install -m 644 README.md $(wildcard docs/*.md) '$(DESTDIR)$(PREFIX)/share/doc/gemel'
+
+clean:
+	rm -rf build gemel
+
+distclean: clean
+	rm -f config.h config.mk config.log
+
+FORCE:
+.PHONY: all gemel-bin tests check check-unit lint outline demo install clean distclean FORCE
