@@ -1,0 +1,82 @@
+/* The machine: what devices hang on, and the requests that devices make of the process (reset, power-off, exit).
+ * Owned by the main thread; the machine lock (m->lock) guards the devices. */
+#ifndef HW_CORE_MACHINE_H
+#define HW_CORE_MACHINE_H
+#include "hw/core/device.h"
+#include "util/lock.h"
+
+struct aspace;
+struct ram_block;
+struct chr;
+struct fw_cfg;
+struct pci_bus;
+struct machine_board;
+
+/* From the command line; strings are borrowed for the machine's life. */
+struct machine_config {
+    const char *type;       /* "pc" */
+    u64 ram_size;           /* bytes */
+    unsigned cpus;          /* 1..64 */
+    const char *kernel, *initrd, *append, *bios, *image; /* NULL if absent */
+    const char *serial[4];  /* -serial specs already made into chr below */
+    struct chr *serial_chr[4];
+    struct chr *debugcon_chr; /* -debugcon */
+    const char *rtc_base;   /* "utc", "localtime" or an ISO date */
+    const char *cpu_vendor_note;
+    const char *const *devices; unsigned n_devices; /* -device arguments, in order */
+    const char *const *globals; unsigned n_globals; /* -global driver.prop=value */
+    bool nodefaults;
+    u32 tsc_khz;            /* TSC frequency the guest is told */
+};
+
+enum machine_request {
+    REQ_NONE, REQ_RESET, REQ_SHUTDOWN /* guest power-off */, REQ_EXIT /* isa-debug-exit */, REQ_TRIPLE_FAULT,
+};
+
+struct machine {
+    struct machine_config cfg;
+    struct lock lock;
+    struct clock *clock;
+    struct region mem_root, io_root;  /* io_root: 64 KiB of ports */
+    struct aspace *mem, *io;
+    struct ram_block *ram;
+    struct device *devices;
+    struct cpu_pins pins;             /* filled by accel/ before machine_build */
+    const struct lapic_ops *lapic_ops; /* set by the machine */
+    void *lapic[64];                  /* per CPU, for lapic_ops */
+    struct irq_line gsi[24];          /* PIC + IOAPIC fan-out, set by the machine; devices get copies */
+    struct msi_sink msi;
+    struct fw_cfg *fw_cfg;
+    struct pci_bus *pci;              /* NULL on a machine without PCI */
+    const struct machine_board *board; /* the machine type built, and its own state */
+    void *board_state;
+    /* A20 gate: while false, address line 20 reads as 0 in every CPU access. a20_changed (set by accel/, may be NULL) is
+     * called after each change, machine lock held. */
+    bool a20_enabled;
+    void (*a20_changed)(void *opaque, bool on);
+    void *a20_opaque;
+    /* Asks the main thread to act; any thread, returns at once. code: exit status for REQ_EXIT. */
+    void (*request)(struct machine *m, enum machine_request r, int code);
+    void *request_opaque;
+    /* Current TSC of the given vCPU-independent platform clock, in ticks of tsc_khz; used by the TSC deadline timer:
+     * converts a guest TSC value of vCPU n to VM clock ns and back. Set by accel/. */
+    u64 (*tsc_now)(void *opaque, unsigned cpu);
+    i64 (*tsc_to_ns)(void *opaque, unsigned cpu, u64 tsc);
+    void *tsc_opaque;
+    /* Direct kernel boot and multiboot: initial register state of CPU 0, filled by hw/machine/boot.c; entry_mode 0 means
+     * "start at the reset vector". Applied by accel/ after each reset through hw-independent fields. */
+    struct boot_state {
+        int mode;      /* 0: reset vector; 32: flat protected mode, paging off; 16: real mode at cs:ip */
+        u64 rip, rax, rbx, rcx, rdx, rsi, rdi, rsp;
+        u16 cs;        /* real mode */
+        u32 gdt_base; u16 gdt_limit; u16 sel_code, sel_data; /* 32: flat segments loaded with these selectors */
+    } boot;
+};
+
+/* Builds RAM, chipset, devices, loads images. 0, or -1 with e set. Main thread. */
+int machine_build(struct machine *m, const struct machine_config *cfg, struct err *e);
+void machine_free(struct machine *m);
+/* Resets every device (machine lock held, vCPUs stopped), reloads ROMs and the direct-boot image. */
+void machine_reset(struct machine *m);
+
+#endif

@@ -1,0 +1,35 @@
+/* The ACPI tables of the PC: built once, then given to firmware through fw_cfg with a linker script, or placed in guest
+ * memory by direct boot. Main thread. */
+#ifndef HW_MACHINE_ACPI_H
+#define HW_MACHINE_ACPI_H
+#include <glib.h>
+#include "util/base.h"
+
+/* Names of the parts, as firmware knows them. */
+#define ACPI_TABLES_FILE "etc/acpi/tables"
+#define ACPI_RSDP_FILE "etc/acpi/rsdp"
+#define ACPI_LOADER_FILE "etc/table-loader"
+#define ACPI_ALIGN 64
+
+struct acpi_config {
+    unsigned cpus;
+    u32 pci_mem_start;  /* the PCI memory window below the I/O APIC */
+    u16 pm_base;
+    bool com[4];        /* which serial ports exist */
+    bool hpet;
+};
+
+/* tables: FACS, DSDT, FADT, MADT, HPET, RSDT, XSDT, whose pointers are offsets into `tables` until linked. loader: the
+ * commands (fw_cfg linker/loader format) that place both parts, relocate pointers and fill in checksums. */
+struct acpi_tables {
+    GByteArray *tables, *rsdp, *loader;
+};
+
+struct acpi_tables *acpi_build(const struct acpi_config *c);
+void acpi_free(struct acpi_tables *t);
+/* Runs the linker script here, for tables placed at the given addresses (what firmware does otherwise). */
+void acpi_link(struct acpi_tables *t, u32 tables_gpa, u32 rsdp_gpa);
+/* The body of the DSDT, without header. */
+void acpi_dsdt_build(const struct acpi_config *c, GByteArray *out);
+
+#endif

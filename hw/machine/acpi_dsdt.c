@@ -1,0 +1,206 @@
+/* The PC's DSDT: PCI root with its windows and interrupt routing, the ISA devices behind the south bridge, processors and
+ * the soft-off state, as AML. Main thread, called by hw/machine/acpi.c. ACPI 6.4, chapters 5, 6 and 19. */
+#include "hw/machine/acpi.h"
+#include "hw/machine/aml.h"
+#include "hw/pci/pci.h"
+#include "hw/timer/hpet.h"
+#include "hw/timer/pm.h"
+
+enum { FW_CFG_PORT = 0x510, FW_CFG_PORTS = 12, LAST_PCI_MEM = 0xfebfffff };
+
+static void dsdt_isa_device(struct aml *a, const char *name, const char *hid)
+{
+    aml_device(a, name);
+    aml_name_eisaid(a, "_HID", hid);
+}
+
+/* One- or two-port devices with an edge-triggered interrupt; closes the device. */
+static void dsdt_isa_resources(struct aml *a, u16 port, u8 ports, u16 port2, int irq)
+{
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    if (ports)
+        aml_res_io(a, port, ports);
+    if (port2)
+        aml_res_io(a, port2, 1);
+    if (irq >= 0)
+        aml_res_irq(a, irq);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
+static void dsdt_isa(struct aml *a, const struct acpi_config *c)
+{
+    static const char *const pirqs[] = { "PRQA", "PRQB", "PRQC", "PRQD" };
+    static const struct { u16 port; u8 irq; } com[4] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
+
+    aml_device(a, "ISA");
+    aml_name_int(a, "_ADR", 0x00010000);
+    aml_op_region(a, "PIRQ", AML_PCI_CONFIG, 0x60, 4);
+    aml_byte_fields(a, "PIRQ", pirqs, ARRAY_LEN(pirqs));
+    dsdt_isa_device(a, "PIC", "PNP0000");
+    dsdt_isa_resources(a, 0x20, 2, 0, 2);
+    dsdt_isa_device(a, "TIMR", "PNP0100");
+    dsdt_isa_resources(a, 0x40, 4, 0, 0);
+    dsdt_isa_device(a, "RTC", "PNP0B00");
+    dsdt_isa_resources(a, 0x70, 4, 0, 8);
+    dsdt_isa_device(a, "KBD", "PNP0303");
+    dsdt_isa_resources(a, 0x60, 1, 0x64, 1);
+    dsdt_isa_device(a, "MOU", "PNP0F13");
+    dsdt_isa_resources(a, 0, 0, 0, 12);
+    for (unsigned i = 0; i < ARRAY_LEN(com); i++) {
+        char name[5] = { 'C', 'O', 'M', '1' + i, 0 };
+        if (!c->com[i])
+            continue;
+        dsdt_isa_device(a, name, "PNP0501");
+        aml_name_int(a, "_UID", i + 1);
+        dsdt_isa_resources(a, com[i].port, 8, 0, com[i].irq);
+    }
+    aml_end(a);
+}
+
+/* PIRQ router link: which ISA interrupt a PIRQ is routed to, and the means to change it. */
+static void dsdt_link(struct aml *a, unsigned n)
+{
+    static const u32 choices[] = { 5, 10, 11 };
+    static const u32 none[] = { 0 };
+    char name[] = { 'L', 'N', 'K', 'A' + n, 0 }, reg[] = "\\_SB.PCI0.ISA.PRQA";
+
+    reg[sizeof(reg) - 2] = 'A' + n;
+    aml_device(a, name);
+    aml_name_eisaid(a, "_HID", "PNP0C0F");
+    aml_name_int(a, "_UID", n + 1);
+    aml_name(a, "_PRS");
+    aml_resources(a);
+    aml_res_interrupt(a, choices, ARRAY_LEN(choices));
+    aml_resources_end(a);
+
+    aml_method(a, "_STA", 0, false); /* bit 7 of the register: not routed */
+    aml_if(a);
+    aml_op(a, AML_AND), aml_path(a, reg), aml_int(a, 0x80), aml_op(a, AML_NULL_NAME);
+    aml_op(a, AML_RETURN), aml_int(a, 0x09);
+    aml_end(a);
+    aml_op(a, AML_RETURN), aml_int(a, 0x0b);
+    aml_end(a);
+
+    aml_method(a, "_DIS", 0, false);
+    aml_op(a, AML_OR), aml_path(a, reg), aml_int(a, 0x80), aml_path(a, reg);
+    aml_end(a);
+
+    aml_method(a, "_CRS", 0, true);
+    aml_name(a, "BUF0");
+    aml_resources(a);
+    aml_res_interrupt(a, none, 1);
+    aml_resources_end(a);
+    aml_dword_field_path(a, "BUF0", 5, "IRQN"); /* 5: the first number of an extended interrupt descriptor */
+    aml_if(a);
+    aml_op(a, AML_LLESS), aml_path(a, reg), aml_int(a, 0x80);
+    aml_op(a, AML_STORE), aml_path(a, reg), aml_path(a, "IRQN");
+    aml_end(a);
+    aml_op(a, AML_RETURN), aml_path(a, "BUF0");
+    aml_end(a);
+
+    aml_method(a, "_SRS", 1, true);
+    aml_dword_field_op(a, AML_ARG0, 5, "IRQN");
+    aml_op(a, AML_STORE), aml_path(a, "IRQN"), aml_path(a, reg);
+    aml_end(a);
+    aml_end(a);
+}
+
+static void dsdt_prt(struct aml *a)
+{
+    enum { SLOTS = 32 };
+
+    aml_name(a, "_PRT");
+    aml_package(a, (SLOTS - 1) * 4);
+    for (unsigned slot = 1; slot < SLOTS; slot++) {
+        for (unsigned pin = 0; pin < 4; pin++) {
+            char link[] = "\\_SB.LNKA";
+            link[sizeof(link) - 2] = 'A' + pci_swizzle(slot, pin + 1);
+            aml_package(a, 4);
+            aml_int(a, slot << 16 | 0xffff);
+            aml_int(a, pin);
+            aml_path(a, link);
+            aml_int(a, 0);
+            aml_end(a);
+        }
+    }
+    aml_end(a);
+}
+
+static void dsdt_pci_root(struct aml *a, const struct acpi_config *c)
+{
+    aml_device(a, "PCI0");
+    aml_name_eisaid(a, "_HID", "PNP0A03");
+    aml_name_int(a, "_UID", 0);
+    aml_name_int(a, "_ADR", 0);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_res_bus_window(a, 0, 0xff);
+    aml_res_io(a, 0xcf8, 8);
+    aml_res_io_window(a, 0, 0xcf7);
+    aml_res_io_window(a, 0xd00, 0xffff);
+    aml_res_mem_window(a, 0xa0000, 0xbffff, true);
+    aml_res_mem_window(a, c->pci_mem_start, LAST_PCI_MEM, false);
+    aml_resources_end(a);
+    dsdt_prt(a);
+    dsdt_isa(a, c);
+    aml_end(a);
+}
+
+/* What takes up addresses without a driver, and platform devices outside PCI. */
+static void dsdt_platform(struct aml *a, const struct acpi_config *c)
+{
+    dsdt_isa_device(a, "MBRD", "PNP0C02");
+    aml_name_int(a, "_UID", 0);
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_res_io(a, c->pm_base, PM_SIZE);
+    aml_res_io(a, PM_SMI_CMD, 2);
+    aml_res_io(a, 0x4d0, 2);
+    aml_res_io(a, 0x92, 1);
+    aml_resources_end(a);
+    aml_end(a);
+
+    aml_device(a, "FWCF");
+    aml_name(a, "_HID");
+    aml_string(a, "QEMU0002");
+    aml_name_int(a, "_STA", 0x0b);
+    dsdt_isa_resources(a, FW_CFG_PORT, FW_CFG_PORTS, 0, -1);
+
+    if (c->hpet) {
+        dsdt_isa_device(a, "HPET", "PNP0103");
+        aml_name_int(a, "_UID", 0);
+        aml_name(a, "_CRS");
+        aml_resources(a);
+        aml_res_mem32(a, HPET_BASE, 0x400, false);
+        aml_resources_end(a);
+        aml_end(a);
+    }
+}
+
+void acpi_dsdt_build(const struct acpi_config *c, GByteArray *out)
+{
+    struct aml a = { .out = out };
+
+    aml_scope(&a, "\\_SB");
+    dsdt_pci_root(&a, c);
+    for (unsigned i = 0; i < 4; i++)
+        dsdt_link(&a, i);
+    dsdt_platform(&a, c);
+    for (unsigned i = 0; i < c->cpus; i++) {
+        char name[5];
+        g_snprintf(name, sizeof(name), "C%03X", i & 0xfff);
+        aml_processor(&a, name, i);
+        aml_end(&a);
+    }
+    aml_end(&a);
+    aml_name(&a, "\\_S5");
+    aml_package(&a, 4);
+    aml_int(&a, PM_SLP_TYP_S5);
+    aml_int(&a, PM_SLP_TYP_S5);
+    aml_int(&a, 0);
+    aml_int(&a, 0);
+    aml_end(&a);
+    assert(a.depth == 0);
+}
