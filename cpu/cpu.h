@@ -1,0 +1,208 @@
+/* The architectural state of one vCPU and nothing else; field offsets are an ABI of emitted code. Owned by the vCPU's
+ * thread; other threads touch it only while the vCPU is stopped, or through accel/vcpu.h work (exceptions: the fields
+ * marked [atomic]). Source: SDM vol. 1 chapter 3, vol. 3A chapter 2. */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+#include "mmu/tlb.h"
+#include "util/base.h"
+
+enum gpr { R_AX, R_CX, R_DX, R_BX, R_SP, R_BP, R_SI, R_DI, R_8, R_9, R_10, R_11, R_12, R_13, R_14, R_15 };
+enum seg { S_ES, S_CS, S_SS, S_DS, S_FS, S_GS, SEG_COUNT, S_NONE = 7 };
+
+/* EFLAGS bits. */
+enum {
+    F_CF = 1 << 0, F_PF = 1 << 2, F_AF = 1 << 4, F_ZF = 1 << 6, F_SF = 1 << 7, F_TF = 1 << 8, F_IF = 1 << 9,
+    F_DF = 1 << 10, F_OF = 1 << 11, F_IOPL = 3 << 12, F_NT = 1 << 14, F_RF = 1 << 16, F_VM = 1 << 17,
+    F_AC = 1 << 18, F_VIF = 1 << 19, F_VIP = 1 << 20, F_ID = 1 << 21,
+    F_ARITH = F_CF | F_PF | F_AF | F_ZF | F_SF | F_OF,
+};
+#define CR0_PE BIT(0)
+#define CR0_MP BIT(1)
+#define CR0_EM BIT(2)
+#define CR0_TS BIT(3)
+#define CR0_ET BIT(4)
+#define CR0_NE BIT(5)
+#define CR0_WP BIT(16)
+#define CR0_AM BIT(18)
+#define CR0_NW BIT(29)
+#define CR0_CD BIT(30)
+#define CR0_PG BIT(31)
+#define CR4_VME BIT(0)
+#define CR4_PVI BIT(1)
+#define CR4_TSD BIT(2)
+#define CR4_DE BIT(3)
+#define CR4_PSE BIT(4)
+#define CR4_PAE BIT(5)
+#define CR4_MCE BIT(6)
+#define CR4_PGE BIT(7)
+#define CR4_PCE BIT(8)
+#define CR4_OSFXSR BIT(9)
+#define CR4_OSXMMEXCPT BIT(10)
+#define CR4_UMIP BIT(11)
+#define CR4_LA57 BIT(12)
+#define CR4_FSGSBASE BIT(16)
+#define CR4_PCIDE BIT(17)
+#define CR4_OSXSAVE BIT(18)
+#define CR4_SMEP BIT(20)
+#define CR4_SMAP BIT(21)
+#define CR4_PKE BIT(22)
+#define EFER_SCE BIT(0)
+#define EFER_LME BIT(8)
+#define EFER_LMA BIT(10)
+#define EFER_NX BIT(11)
+
+/* Exception vectors. */
+enum vec {
+    EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF, EXC_TS = 10, EXC_NP, EXC_SS, EXC_GP,
+    EXC_PF, EXC_MF = 16, EXC_AC, EXC_MC, EXC_XM,
+};
+
+/* A segment register with its hidden part. `attr` has the layout of descriptor bits 40..55 (type:4 S DPL:2 P, then
+ * limit bits left zero, AVL L D/B G in bits 12..15); attr == 0 with P clear means null/unusable. limit is in bytes. */
+struct seg_reg {
+    u64 base;
+    u32 limit;
+    u16 sel;
+    u16 attr;
+};
+#define SEGA_TYPE 0x000f
+#define SEGA_S BIT(4)
+#define SEGA_DPL 0x0060
+#define SEGA_P BIT(7)
+#define SEGA_L BIT(13)
+#define SEGA_DB BIT(14)
+#define SEGA_G BIT(15)
+
+struct dtable { /* GDTR, IDTR */
+    u64 base;
+    u16 limit;
+};
+
+/* Bits of struct cpu.mode: what translated code depends on; recomputed by cpu_update_mode() after any change. */
+enum cpu_mode {
+    MODE_CPL = 3,            /* bits 0-1 */
+    MODE_16 = 0 << 2, MODE_32 = 1 << 2, MODE_64 = 2 << 2, MODE_SIZE = 3 << 2, /* code size (CS.D / CS.L) */
+    MODE_SS32 = 1 << 4,      /* stack size 32 (or 64 in MODE_64) */
+    MODE_PE = 1 << 5,        /* protected (CR0.PE) */
+    MODE_VM86 = 1 << 6,
+    MODE_LMA = 1 << 7,
+    MODE_FLAT = 1 << 8,      /* CS DS ES SS: base 0, limit 4G-1, usable, writable data, readable code; always in MODE_64 */
+    MODE_SMAP_AC = 1 << 9,   /* CPL < 3, CR4.SMAP set, EFLAGS.AC = 0: user pages are closed */
+    MODE_FPU_NM = 1 << 10,   /* x87/MMX raise #NM: CR0.EM or CR0.TS (exact rule in the helper) */
+    MODE_SSE_BAD = 1 << 11,  /* SSE raises #UD/#NM: CR0.EM, !CR4.OSFXSR or CR0.TS */
+    MODE_AVX_BAD = 1 << 12,  /* AVX raises: no OSXSAVE, XCR0.AVX, or CR0.TS */
+    MODE_SLOW = 1 << 13,     /* alignment checks (CPL 3, CR0.AM, EFLAGS.AC), data or I/O breakpoints: interpret */
+    MODE_STEP = 1 << 14,     /* EFLAGS.TF or a debugger's single-step: interpret one at a time */
+    MODE_IOPL_OK = 1 << 15,  /* CLI/STI/IN/OUT... allowed without further checks: real mode or CPL <= IOPL (and not VM86) */
+};
+static inline unsigned mode_cpl(u32 mode) { return mode & MODE_CPL; }
+static inline unsigned mode_bits(u32 mode) { return 16u << (mode >> 2 & 3); } /* 16, 32, 64 */
+
+/* Bits of exit_request. */
+enum {
+    XREQ_INTR = 1,     /* look at interrupts, NMI, INIT, SIPI */
+    XREQ_WORK = 2,     /* queued work (accel/vcpu.h) or stop */
+    XREQ_FLUSH = 4,    /* a TLB flush was requested */
+    XREQ_DEBUG = 8,
+};
+
+struct cpu_platform; /* cpu/platform.h */
+struct cpu_model;    /* cpu/cpuid.h */
+struct aspace;
+
+struct cpu {
+    /* --- hot: emitted code addresses these from the pinned pointer --- */
+    u64 gpr[16];
+    u64 rip;
+    u16 aflags;          /* arithmetic flags as saved by LAHF; SETO AL: AH = SF ZF . AF . PF . CF, AL bit 0 = OF */
+    u8 iflag, dflag;     /* EFLAGS.IF, EFLAGS.DF as 0/1 */
+    u32 sysflags;        /* TF IOPL NT RF VM AC VIF VIP ID in place; arithmetic, IF, DF bits are zero here */
+    u32 exit_request;    /* [atomic] non-zero: leave emitted code at the next block boundary */
+    u32 mode;            /* enum cpu_mode */
+    u64 jc_key;          /* jump cache: generation and mode, added to a PC to make its key */
+    u64 jc_mask;         /* PEXT mask: PC bits that index the jump cache */
+    struct seg_reg seg[SEG_COUNT];
+    u64 scratch[16];     /* spill slots of emitted code */
+    u64 host_sp;         /* C stack of the run loop while emitted code runs */
+    u32 mxcsr;           /* guest MXCSR */
+    u32 host_mxcsr;
+    u32 x87_live;        /* 1: the guest's x87/MMX state is in the host FPU, not in fx[] (cpu/help/x87.h) */
+    u32 int_shadow;      /* 1: after STI, 2: after MOV SS/POP SS: interrupts (and, for 2, #DB) wait one instruction */
+    u64 x87_fip, x87_fdp;
+    u16 x87_fop, x87_fcs, x87_fds;
+    u64 fault_linear;    /* linear address given to a slow path, for -d mmu */
+    u64 icount;          /* guest instructions retired, where counting is on */
+    void *jump_cache;    /* accel/dbt/tb.h */
+
+    /* --- vector and x87 state --- */
+    u8 vreg[32][64] __attribute__((aligned(64))); /* zmm0..31; xmm/ymm are the low parts */
+    u64 kreg[8];
+    u8 fx[512] __attribute__((aligned(64)));      /* FXSAVE image: x87/MMX part valid when !x87_live */
+
+    /* --- system --- */
+    struct seg_reg ldt, tr;
+    struct dtable gdt, idt;
+    u64 cr0, cr2, cr3, cr4, xcr0, xss, efer;
+    u64 pdpte[4];        /* PAE page-directory pointers, loaded with CR3 */
+    u64 dr[8];
+    u32 pkru;
+    u64 star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
+    u64 sysenter_cs, sysenter_esp, sysenter_eip;
+    u64 tsc_offset, tsc_adjust; /* guest TSC = platform TSC + tsc_offset */
+    u64 pat, misc_enable, mtrr_def, mtrr_fix[11], mtrr_base[8], mtrr_mask[8], mcg_status, mc_ctl[10][4], spec_ctrl, feature_control;
+    u64 debugctl, kvmclock_msr, kvmclock_wall;
+    bool halted, wait_sipi, nmi_blocked, smm;
+    bool nmi_pending, init_pending; /* [atomic] */
+    u16 sipi_vector;                /* [atomic] 0x100 | vector when pending */
+
+    /* --- identity and connections, constant after creation --- */
+    unsigned index;
+    const struct cpu_model *model;
+    const struct cpu_platform *plat;
+    void *plat_opaque;
+    struct aspace *mem, *io;
+    void *lapic;
+    const struct lapic_ops *lapic_ops;
+
+    /* --- exceptions in flight: cpu/fault.h --- */
+    struct cpu_fault {
+        int vector;
+        bool has_error, soft; /* soft: INT n, INT3, INTO */
+        u32 error;
+        u64 dr6;              /* bits for #DB */
+    } fault;
+    void *fault_jmp;          /* jmp_buf of the run loop */
+
+    struct tlb tlb;
+};
+
+/* RFLAGS as software sees it / its parts stored back. cpu_set_rflags does not call cpu_update_mode. */
+static inline u32 cpu_arith(const struct cpu *c)
+{
+    return (c->aflags >> 8 & (F_CF | F_PF | F_AF | F_ZF | F_SF)) | (u32)(c->aflags & 1) << 11;
+}
+static inline void cpu_set_arith(struct cpu *c, u32 f)
+{
+    c->aflags = (u16)((f & (F_CF | F_PF | F_AF | F_ZF | F_SF)) << 8 | 0x200 | (f >> 11 & 1));
+}
+static inline u64 cpu_rflags(const struct cpu *c)
+{
+    return c->sysflags | cpu_arith(c) | (u32)c->iflag << 9 | (u32)c->dflag << 10 | 2;
+}
+static inline void cpu_set_rflags(struct cpu *c, u64 f)
+{
+    cpu_set_arith(c, (u32)f);
+    c->iflag = f >> 9 & 1;
+    c->dflag = f >> 10 & 1;
+    c->sysflags = (u32)f & (F_TF | F_IOPL | F_NT | F_RF | F_VM | F_AC | F_VIF | F_VIP | F_ID);
+}
+static inline unsigned cpu_cpl(const struct cpu *c) { return c->mode & MODE_CPL; }
+static inline bool cpu_is64(const struct cpu *c) { return (c->mode & MODE_SIZE) == MODE_64; }
+
+/* Recomputes c->mode (and jc_key, TLB mode) from the state. Call after changing CS, SS, CR0, CR4, EFER, XCR0, DR7, the data
+ * segments, or EFLAGS bits TF AC VM IOPL. Owner thread. */
+void cpu_update_mode(struct cpu *c);
+/* Power-on / RESET# (SDM vol. 3A table 10-1); init: INIT# (keeps FPU, MSRs, caches). */
+void cpu_reset(struct cpu *c, bool init);
+
+#endif

@@ -1,0 +1,40 @@
+/* Raising exceptions: the single non-local exit, double-fault rules, memory access for C code that may fault.
+ * vCPU thread only. Helpers that raise hold no lock and own no heap. Source: SDM vol. 3A chapter 6. */
+#ifndef CPU_FAULT_H
+#define CPU_FAULT_H
+#include "cpu/cpu.h"
+#include "mmu/access.h"
+
+/* Why control came back to the run loop's setjmp. */
+enum cpu_unwind { UNW_FAULT = 1 /* c->fault holds an exception */, UNW_INTERP_ONE /* interpret the instruction at rip */,
+                  UNW_RESTART /* state is consistent, go on */ };
+
+/* c->rip must be the faulting instruction's. Never returns. */
+NORETURN void cpu_raise(struct cpu *c, int vector);                 /* without error code */
+NORETURN void cpu_raise_err(struct cpu *c, int vector, u32 error);
+NORETURN void cpu_raise_pf(struct cpu *c, const struct mem_fault *f, unsigned acc); /* sets CR2 for #PF; #GP/#SS if non-canonical */
+NORETURN void cpu_raise_db(struct cpu *c, u64 dr6_bits);            /* #DB as a fault or trap at c->rip */
+NORETURN void cpu_unwind(struct cpu *c, enum cpu_unwind why);
+
+/* Guest memory access by linear address with the current privilege; faults raise. size 1, 2, 4, 8. */
+u64 cpu_ld(struct cpu *c, gla_t addr, unsigned size);
+void cpu_st(struct cpu *c, gla_t addr, u64 val, unsigned size);
+void cpu_ld_bytes(struct cpu *c, gla_t addr, void *buf, unsigned n);
+void cpu_st_bytes(struct cpu *c, gla_t addr, const void *buf, unsigned n);
+/* The same with explicit rights: enum access bits (ACC_USER, ACC_IMPLICIT, ACC_STACK, ACC_RMW). */
+u64 cpu_ld_acc(struct cpu *c, gla_t addr, unsigned size, unsigned acc);
+void cpu_st_acc(struct cpu *c, gla_t addr, u64 val, unsigned size, unsigned acc);
+/* The access bits of ordinary data accesses in the current mode (ACC_USER at CPL 3). */
+unsigned cpu_data_acc(const struct cpu *c);
+/* This vCPU's memory context (tlb, address space, hooks). */
+struct mem_ctx *cpu_mem(struct cpu *c);
+
+/* Delivers c->fault (after unwinding) with double- and triple-fault rules; interrupts and NMI come the same way.
+ * Implemented by cpu/intr.c; these run on the run loop, outside emitted code. */
+void cpu_deliver_fault(struct cpu *c);
+void cpu_deliver_interrupt(struct cpu *c, int vector);
+void cpu_deliver_nmi(struct cpu *c);
+/* INT n, INT3, INTO, INT1 from an instruction; next_rip is the return address. May raise. */
+void cpu_soft_int(struct cpu *c, int vector, u64 next_rip, int kind);
+
+#endif

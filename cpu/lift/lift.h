@@ -1,0 +1,26 @@
+/* Guest instructions to IR: the block driver and what the rules use. Translating thread (a vCPU thread). */
+#ifndef CPU_LIFT_LIFT_H
+#define CPU_LIFT_LIFT_H
+#include "cpu/ir/ir.h"
+
+struct lift {
+    struct ir_block *b;
+    u32 mode;          /* enum cpu_mode */
+    unsigned bits;     /* 16, 32, 64 */
+    u64 cs_base;
+    const u64 *feat;
+    unsigned ntmp;     /* temporaries used by the current instruction */
+    bool end;          /* a rule ended the block */
+    u64 next_pc;       /* RIP after the current instruction */
+};
+
+/* How the driver gets code bytes: up to n bytes at RIP pc into buf; returns the count, 0 if the page boundary was reached (the block
+ * then ends before this instruction; an instruction that crosses a page is lifted alone in a block of its own), -1 if a fetch
+ * faulted (the block ends before it; if it is the first instruction the caller has raised already). */
+typedef int lift_fetch_fn(void *opaque, u64 pc, u8 *buf, unsigned n);
+
+/* Lifts from pc until a block end, max_insns, or a page end. Undecodable bytes become CALL ud. Returns the number of instructions (>= 1),
+ * or -1 if the first fetch faulted. b is overwritten. */
+int lift_block(struct ir_block *b, const struct cpu *c, u64 pc, unsigned max_insns, lift_fetch_fn *fetch, void *opaque);
+
+#endif

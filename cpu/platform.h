@@ -1,0 +1,23 @@
+/* What a CPU asks of its machine. Implemented by accel/vcpu.c; called on the vCPU's thread with no lock held. */
+#ifndef CPU_PLATFORM_H
+#define CPU_PLATFORM_H
+#include "util/base.h"
+
+struct cpu;
+struct cpu_platform {
+    u64 (*port_read)(struct cpu *c, u16 port, unsigned size);
+    void (*port_write)(struct cpu *c, u16 port, u64 val, unsigned size);
+    u64 (*tsc)(struct cpu *c);                    /* platform TSC ticks, without the guest's offset; record/replay door */
+    u64 (*random)(struct cpu *c);                 /* RDRAND/RDSEED; record/replay door */
+    void (*triple_fault)(struct cpu *c);          /* asks for reset or exit; the vCPU is then parked */
+    void (*halt)(struct cpu *c);                  /* HLT or MWAIT was executed: c->halted is set */
+    void (*pause)(struct cpu *c);                 /* PAUSE in a spin loop: may yield */
+    void (*wbinvd)(struct cpu *c);
+    void (*mode_changed)(struct cpu *c);          /* after cpu_update_mode found a new mode: jump-cache key */
+    void (*tlb_flushed)(struct cpu *c);           /* after any TLB flush: virtual-PC caches are void */
+    void (*ferr)(struct cpu *c);                  /* x87 error with CR0.NE = 0: IRQ 13 */
+    int (*ext_msr_read)(struct cpu *c, u32 msr, u64 *val);  /* MSRs the CPU does not know (kvmclock ...): -1 #GP */
+    int (*ext_msr_write)(struct cpu *c, u32 msr, u64 val);
+};
+
+#endif

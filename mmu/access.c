@@ -1,0 +1,211 @@
+/* Slow paths of guest memory access: fill, page crossing, devices, code pages. On the vCPU's thread, which is online (aspace.h). */
+#include "mmu/access.h"
+#include "mmu/aspace.h"
+#include "mmu/codepage.h"
+
+/* One translated piece of an access that lies within a page. */
+struct piece {
+    gpa_t gpa;
+    u8 *host;                /* RAM or ROM that may be read directly; NULL: device */
+    const struct frange *f;
+    bool direct;             /* may be accessed through host for this acc, now and by emitted code */
+    bool lapic;
+};
+
+static bool canonical(const struct walk_regs *r, gla_t a)
+{
+    if (!r->lma)
+        return true;
+    unsigned high = r->la57 ? 7 : 16;
+    return (u64)((i64)(a << high) >> high) == a;
+}
+
+static enum tlb_mode table_of(const struct walk_regs *r, unsigned acc)
+{
+    if (acc & ACC_USER)
+        return TLB_USER;
+    return r->smap && (!r->ac || (acc & ACC_IMPLICIT)) ? TLB_KERNEL_SMAP : TLB_KERNEL;
+}
+
+/* Translates one piece, entering it into the TLB if emitted code may use it. 0, or -1 with flt filled. */
+static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *p, struct mem_fault *flt)
+{
+    struct walk_regs *r = &m->tlb->regs;
+    struct walk w;
+    if (!canonical(r, addr)) {
+        *flt = (struct mem_fault){ MF_NONCANON, 0, addr };
+        return -1;
+    }
+    if (!r->lma)
+        addr &= 0xffffffff;
+    if (walk_page(r, m->mem, addr, acc, false, &w)) {
+        *flt = (struct mem_fault){ MF_PAGE, w.error, addr };
+        return -1;
+    }
+    p->gpa = w.gpa;
+    p->lapic = m->hooks && m->hooks->is_lapic && m->hooks->is_lapic(m->hooks->opaque, w.gpa & PAGE_MASK);
+    p->f = aspace_find(m->mem, w.gpa);
+    p->host = !p->lapic && p->f && p->f->host ? p->f->host + (w.gpa - p->f->start) : NULL;
+    p->direct = false;
+    gpa_t page = w.gpa & PAGE_MASK;
+    bool whole = p->host && p->f->start <= page && page + PAGE_SIZE <= p->f->end;
+    bool watched = m->hooks && m->hooks->is_watched && m->hooks->is_watched(m->hooks->opaque, addr & PAGE_MASK);
+    if (!whole || watched || (acc & ACC_EXEC))
+        return 0;
+    bool wants = acc & ACC_WRITE;
+    u64 ram_page = p->f->ram_off + (page - p->f->start);
+    bool writable = wants && !p->f->readonly && !codepage_test(p->f->ram, ram_page);
+    enum tlb_mode t = table_of(r, acc);
+    tlb_fill(m->tlb, t, addr & PAGE_MASK, &w, p->host - (w.gpa - page), writable);
+    if (writable && codepage_test(p->f->ram, ram_page)) { /* a translator came between: see codepage.h */
+        tlb_revoke_write(m->tlb, page);
+        writable = false;
+    }
+    p->direct = !wants || writable;
+    return 0;
+}
+
+enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f)
+{
+    struct piece p, q;
+    unsigned room = (unsigned)(PAGE_SIZE - (addr & (PAGE_SIZE - 1)));
+    if (translate(m, addr, acc, &p, f))
+        return PROBE_FAULT;
+    if (size > room)
+        return translate(m, addr + room, acc, &q, f) ? PROBE_FAULT : PROBE_SLOW;
+    if (!p.direct)
+        return PROBE_SLOW;
+    *host = p.host;
+    return PROBE_RAM;
+}
+
+static u64 device_read(struct mem_ctx *m, const struct piece *p, gpa_t gpa, unsigned size)
+{
+    if (p->lapic)
+        return m->hooks->lapic_read(m->hooks->opaque, gpa & (PAGE_SIZE - 1), size);
+    return aspace_read_uint(m->mem, gpa, size);
+}
+
+static void device_write(struct mem_ctx *m, const struct piece *p, gpa_t gpa, u64 v, unsigned size)
+{
+    if (p->lapic)
+        m->hooks->lapic_write(m->hooks->opaque, gpa & (PAGE_SIZE - 1), v, size);
+    else
+        aspace_write_uint(m->mem, gpa, v, size);
+}
+
+/* The largest unit (8, 4, 2, 1) that an access of n bytes to a device is made in. */
+static unsigned unit(unsigned n) { return n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1; }
+
+static void piece_read(struct mem_ctx *m, const struct piece *p, u8 *buf, unsigned n)
+{
+    if (p->host) {
+        switch (n) {
+        case 1: *buf = *p->host; break;
+        case 2: st16(buf, ld16(p->host)); break;
+        case 4: st32(buf, ld32(p->host)); break;
+        case 8: st64(buf, ld64(p->host)); break;
+        default: memcpy(buf, p->host, n);
+        }
+        return;
+    }
+    for (unsigned i = 0, u; i < n; i += u) {
+        u = unit(n - i);
+        u64 v = device_read(m, p, p->gpa + i, u);
+        memcpy(buf + i, &v, u);
+    }
+}
+
+static void piece_write(struct mem_ctx *m, const struct piece *p, const u8 *buf, unsigned n)
+{
+    if (p->host && !p->f->readonly) {
+        switch (n) {
+        case 1: *p->host = *buf; break;
+        case 2: st16(p->host, ld16(buf)); break;
+        case 4: st32(p->host, ld32(buf)); break;
+        case 8: st64(p->host, ld64(buf)); break;
+        default: memcpy(p->host, buf, n);
+        }
+        codepage_written(p->f->ram, p->f->ram_off + (p->gpa - p->f->start), n);
+        return;
+    }
+    for (unsigned i = 0, u; i < n; i += u) {
+        u64 v = 0;
+        u = unit(n - i);
+        memcpy(&v, buf + i, u);
+        device_write(m, p, p->gpa + i, v, u);
+    }
+}
+
+/* Translates the up to two pages of an access. Returns the bytes in the first, 0 on a fault. */
+static unsigned split(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, struct piece p[2], struct mem_fault *f)
+{
+    unsigned room = (unsigned)(PAGE_SIZE - (addr & (PAGE_SIZE - 1)));
+    unsigned first = MIN_OF(size, room);
+    if (translate(m, addr, acc, &p[0], f))
+        return 0;
+    if (size > first && translate(m, addr + first, acc, &p[1], f))
+        return 0;
+    return first;
+}
+
+int mem_read(struct mem_ctx *m, gla_t addr, void *buf, unsigned size, unsigned acc, struct mem_fault *f)
+{
+    struct piece p[2];
+    unsigned first = split(m, addr, size, acc, p, f);
+    if (!first)
+        return -1;
+    piece_read(m, &p[0], buf, first);
+    if (size > first)
+        piece_read(m, &p[1], (u8 *)buf + first, size - first);
+    return 0;
+}
+
+int mem_write(struct mem_ctx *m, gla_t addr, const void *buf, unsigned size, unsigned acc, struct mem_fault *f)
+{
+    struct piece p[2];
+    unsigned first = split(m, addr, size, acc | ACC_WRITE, p, f);
+    if (!first)
+        return -1;
+    piece_write(m, &p[0], buf, first);
+    if (size > first)
+        piece_write(m, &p[1], (const u8 *)buf + first, size - first);
+    return 0;
+}
+
+int mem_exec_page(struct mem_ctx *m, gla_t addr, unsigned acc, struct tlb_exec **out, struct mem_fault *f)
+{
+    struct tlb_exec *x = &m->tlb->exec[!!(acc & ACC_USER)][addr >> PAGE_BITS & (TLB_EXEC_ENTRIES - 1)];
+    *out = x;
+    if (x->page == ((addr & PAGE_MASK) | 1))
+        return 0;
+    struct piece p;
+    if (translate(m, addr, (acc & ~(unsigned)(ACC_READ | ACC_WRITE)) | ACC_EXEC, &p, f))
+        return -1;
+    gpa_t page = p.gpa & PAGE_MASK;
+    bool whole = p.host && p.f->start <= page && page + PAGE_SIZE <= p.f->end;
+    *x = (struct tlb_exec){ .page = (addr & PAGE_MASK) | 1, .gpa = page };
+    if (whole) {
+        x->host = p.host - (p.gpa - page);
+        x->ram = p.f->ram;
+        x->ram_off = p.f->ram_off + (page - p.f->start);
+    }
+    return 0;
+}
+
+int mem_fetch(struct mem_ctx *m, gla_t addr, u8 *buf, unsigned n, unsigned acc, gpa_t *gpa, struct mem_fault *f)
+{
+    struct tlb_exec *x;
+    if (mem_exec_page(m, addr, acc, &x, f))
+        return -1;
+    unsigned off = addr & (PAGE_SIZE - 1);
+    n = MIN_OF(n, (unsigned)PAGE_SIZE - off);
+    *gpa = x->gpa + off;
+    if (x->host) {
+        memcpy(buf, x->host + off, n);
+    } else {
+        for (unsigned i = 0; i < n; i++)
+            buf[i] = (u8)aspace_read_uint(m->mem, *gpa + i, 1);
+    }
+    return (int)n;
+}

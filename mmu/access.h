@@ -1,0 +1,46 @@
+/* Slow paths of guest memory access: TLB miss, page crossing, MMIO, code pages. Runs on the vCPU's thread. A fault is
+ * reported by value; cpu/fault.c turns it into an exception. */
+#ifndef MMU_ACCESS_H
+#define MMU_ACCESS_H
+#include "mmu/tlb.h"
+
+struct aspace;
+struct mem_ctx { /* what an access needs; embedded pointers are constant for a vCPU */
+    struct tlb *tlb;
+    struct aspace *mem;
+    struct vcpu_mem_hooks *hooks;
+};
+struct vcpu_mem_hooks {
+    /* The per-CPU local APIC page: true if gpa lies in it, then these are used instead of the address space. */
+    bool (*is_lapic)(void *opaque, gpa_t page);
+    u64 (*lapic_read)(void *opaque, u64 off, unsigned size);
+    void (*lapic_write)(void *opaque, u64 off, u64 val, unsigned size);
+    /* A page that a watchpoint or debugger wants slow: keep it out of the write/read tags. */
+    bool (*is_watched)(void *opaque, gla_t page);
+    void *opaque;
+};
+
+struct mem_fault {
+    enum { MF_NONE, MF_PAGE /* #PF, error and address valid */, MF_NONCANON /* #GP or, ACC_STACK, #SS */ } kind;
+    u32 error;
+    gla_t addr;
+};
+
+enum probe_result {
+    PROBE_RAM,   /* *host points to `size` bytes that may be accessed directly (writes: no code there) */
+    PROBE_SLOW,  /* allowed, but crosses a page, is MMIO or ROM, holds code, or is watched: use mem_read/mem_write */
+    PROBE_FAULT, /* f filled */
+};
+/* Checks the whole [addr, addr + size) for acc (enum access, incl. ACC_USER), filling the TLB. size 1..64. */
+enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f);
+/* Any length up to 4096; all bytes are checked before any is written. 0, or -1 with f filled. MMIO is done in units of
+ * size when size is 1, 2, 4, 8. Writes to code pages invalidate the translations they touch first. */
+int mem_read(struct mem_ctx *m, gla_t addr, void *buf, unsigned size, unsigned acc, struct mem_fault *f);
+int mem_write(struct mem_ctx *m, gla_t addr, const void *buf, unsigned size, unsigned acc, struct mem_fault *f);
+/* The translation of a code page, cached until the next flush. 0 with *out valid until then, or -1 with f filled. */
+int mem_exec_page(struct mem_ctx *m, gla_t addr, unsigned acc, struct tlb_exec **out, struct mem_fault *f);
+/* Fetches code: up to n bytes at addr, not past the page's end. Executing
+ * from a device reads bytes through it. Returns the count readable (>= 1), or -1 with f filled. *gpa: physical. */
+int mem_fetch(struct mem_ctx *m, gla_t addr, u8 *buf, unsigned n, unsigned acc, gpa_t *gpa, struct mem_fault *f);
+
+#endif

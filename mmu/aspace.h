@@ -1,0 +1,39 @@
+/* Address spaces: flat, sorted, immutable views of a region tree, swapped atomically; a reader takes no lock.
+ * Used by vCPU threads (slow paths), by dma.h, and by the port-I/O space. */
+#ifndef MMU_ASPACE_H
+#define MMU_ASPACE_H
+#include "mmu/region.h"
+
+struct aspace;
+
+/* One piece of a flat view. `host` is non-NULL for RAM and ROM; a write to ROM goes to region->ops or nowhere. */
+struct frange {
+    u64 start, end; /* end exclusive */
+    struct region *region;
+    u64 off;        /* of start, in the region */
+    u8 *host;       /* of start */
+    struct ram_block *ram;
+    u64 ram_off;    /* of start, in ram */
+    bool readonly;
+};
+
+struct aspace *aspace_new(const char *name, struct region *root);
+void aspace_free(struct aspace *as);
+/* Called after each publication, under the region lock: engines flush what they derived from the old view. */
+void aspace_add_listener(struct aspace *as, void (*changed)(void *opaque), void *opaque);
+/* The piece that covers gpa, or NULL (unassigned). Valid until the caller's thread next passes aspace_quiesce(). */
+const struct frange *aspace_find(struct aspace *as, gpa_t gpa);
+/* Reads/writes any length; unassigned reads give all ones, unassigned writes vanish. Takes region locks: the caller
+ * must hold none of them (device code uses dma.h). size is 1, 2, 4, 8 for the _uint forms. */
+u64 aspace_read_uint(struct aspace *as, gpa_t gpa, unsigned size);
+void aspace_write_uint(struct aspace *as, gpa_t gpa, u64 val, unsigned size);
+/* A thread that uses aspace_find calls these: online before its first use, quiesce when it holds no frange, offline
+ * before it blocks for long. Old views are freed when every online thread has quiesced. */
+void aspace_thread_online(void);
+void aspace_quiesce(void);
+void aspace_thread_offline(void);
+/* Human-readable map for `info mtree`. */
+struct _GString;
+void aspace_print(struct aspace *as, struct _GString *out);
+
+#endif

@@ -1,0 +1,14 @@
+/* A device's view of guest memory: RAM and ROM only, never another device's registers. Any thread, any lock held.
+ * Writes tell mmu/codepage.h, so that translated code stays true. */
+#ifndef MMU_DMA_H
+#define MMU_DMA_H
+#include "mmu/addr.h"
+
+struct aspace;
+/* 0, or -1 if some byte was not RAM (those read as 0xff, or are not written). */
+int dma_read(struct aspace *as, gpa_t gpa, void *buf, u64 len);
+int dma_write(struct aspace *as, gpa_t gpa, const void *buf, u64 len);
+/* As dma_write but also into ROM: firmware and image loading before the machine starts. */
+int dma_write_rom(struct aspace *as, gpa_t gpa, const void *buf, u64 len);
+
+#endif

@@ -1,0 +1,105 @@
+/* Fill and flush of a vCPU's software TLB. On the vCPU's thread; tlb_revoke_write on any. */
+#include "mmu/tlb.h"
+
+static void entry_clear(struct tlb_table *t, unsigned i)
+{
+    t->rtag[i] = TLB_NO_TAG(i);
+    __atomic_store_n(&t->wtag[i], TLB_NO_TAG(i), __ATOMIC_RELAXED);
+    t->addend[i] = 0;
+    t->gpa[i] = ~0ull;
+}
+
+static bool entry_empty(const struct tlb_table *t, unsigned i) { return t->gpa[i] == ~0ull; }
+
+void tlb_init(struct tlb *t)
+{
+    memset(t, 0, sizeof(*t));
+    t->index_mask = (u64)(TLB_ENTRIES - 1) << PAGE_BITS;
+    t->large_lo = ~0ull;
+    for (unsigned m = 0; m < TLB_MODES; m++)
+        for (unsigned i = 0; i < TLB_ENTRIES; i++)
+            entry_clear(&t->t[m], i);
+}
+
+static void flush_mode(struct tlb *t, unsigned m, bool global)
+{
+    unsigned kept = 0;
+    for (unsigned k = 0; k < t->n_filled[m]; k++) {
+        unsigned i = t->filled[m][k];
+        if (!global && (t->t[m].gpa[i] & 1))
+            t->filled[m][kept++] = (u16)i;
+        else
+            entry_clear(&t->t[m], i);
+    }
+    t->n_filled[m] = kept;
+}
+
+void tlb_flush(struct tlb *t, bool global)
+{
+    for (unsigned m = 0; m < TLB_MODES; m++)
+        flush_mode(t, m, global);
+    memset(t->exec, 0, sizeof(t->exec));
+    if (global) {
+        t->large_lo = ~0ull;
+        t->large_hi = 0;
+    }
+    t->stat_flushes++;
+}
+
+void tlb_flush_page(struct tlb *t, gla_t addr)
+{
+    if (addr >= t->large_lo && addr <= t->large_hi) {
+        tlb_flush(t, true);
+        return;
+    }
+    u64 page = addr & PAGE_MASK;
+    unsigned i = tlb_index(addr);
+    for (unsigned m = 0; m < TLB_MODES; m++) {
+        /* the entry stays in the filled list: the next flush clears it again, a refill finds it listed */
+        if (!entry_empty(&t->t[m], i)) {
+            u64 gpa = t->t[m].gpa[i];
+            entry_clear(&t->t[m], i);
+            t->t[m].gpa[i] = gpa & ~1ull;
+        }
+    }
+    for (unsigned u = 0; u < 2; u++) {
+        struct tlb_exec *x = &t->exec[u][addr >> PAGE_BITS & (TLB_EXEC_ENTRIES - 1)];
+        if ((x->page & PAGE_MASK) == page)
+            x->page = 0;
+    }
+}
+
+void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, u8 *host_page, bool write)
+{
+    struct tlb_table *tb = &t->t[m];
+    unsigned i = tlb_index(page);
+    page &= PAGE_MASK;
+    if (entry_empty(tb, i))
+        t->filled[m][t->n_filled[m]++] = (u16)i;
+    if (w->page_bits > PAGE_BITS) {
+        u64 lo = page & ~MASK64(w->page_bits);
+        t->large_lo = MIN_OF(t->large_lo, lo);
+        t->large_hi = MAX_OF(t->large_hi, lo | MASK64(w->page_bits));
+    }
+    u64 gpa = (w->gpa & PAGE_MASK) | w->global;
+    bool keep_write = tb->rtag[i] == -page && tb->gpa[i] == gpa && !write;
+    tb->gpa[i] = gpa;
+    tb->addend[i] = (u64)host_page - page;
+    tb->rtag[i] = -page;
+    if (!keep_write)
+        __atomic_store_n(&tb->wtag[i], write ? -page : TLB_NO_TAG(i), __ATOMIC_SEQ_CST);
+    t->stat_fills++;
+}
+
+bool tlb_revoke_write(struct tlb *t, gpa_t page)
+{
+    bool found = false;
+    for (unsigned m = 0; m < TLB_MODES; m++)
+        for (unsigned i = 0; i < TLB_ENTRIES; i++)
+            if ((__atomic_load_n(&t->t[m].gpa[i], __ATOMIC_RELAXED) & ~1ull) == page &&
+                __atomic_load_n(&t->t[m].wtag[i], __ATOMIC_RELAXED) != TLB_NO_TAG(i)) {
+                __atomic_store_n(&t->t[m].wtag[i], TLB_NO_TAG(i), __ATOMIC_SEQ_CST);
+                found = true;
+            }
+    return found;
+}

@@ -1,0 +1,56 @@
+/* The software TLB of one vCPU: layout shared with emitted code, fill and flush. Owned by the vCPU's thread; other
+ * threads may only clear write tags (tlb_revoke_write). */
+#ifndef MMU_TLB_H
+#define MMU_TLB_H
+#include "mmu/walk.h"
+
+#define TLB_BITS 10
+#define TLB_ENTRIES (1u << TLB_BITS)
+
+enum tlb_mode { TLB_KERNEL, TLB_USER, TLB_KERNEL_SMAP /* AC = 0 under SMAP */, TLB_MODES };
+
+/* A hit for [addr, addr + size): ((tag[index(addr)] + addr + size - 1) >> 12) == 0, where tag is minus the page address.
+ * Two's complement makes that exact for page crossings too. Then host = addr + addend[index].
+ * An empty entry i holds TLB_NO_TAG(i): minus a page whose own index is another one, so that no address whatever (canonical or
+ * not) that is looked up at i, nor the last byte of an access that crosses into the next page, can match. */
+#define TLB_NO_TAG(i) (-(u64)((((u64)(i) + TLB_ENTRIES / 2) & (TLB_ENTRIES - 1)) << PAGE_BITS))
+struct tlb_table {
+    u64 rtag[TLB_ENTRIES];
+    u64 wtag[TLB_ENTRIES]; /* [atomic clear] set only if RAM, writable, dirty, no code, no watchpoint */
+    u64 addend[TLB_ENTRIES];
+    u64 gpa[TLB_ENTRIES];  /* page's physical address | global bit 0, for flushes and revocation; C code only */
+};
+
+/* Translations of code pages, for C code that looks up or translates blocks. */
+#define TLB_EXEC_ENTRIES 64u
+struct tlb_exec {
+    u64 page; /* linear page | 1 when valid */
+    gpa_t gpa;
+    u8 *host; /* RAM or ROM; NULL: device */
+    struct ram_block *ram; /* for code-page bits; with its offset */
+    u64 ram_off;
+};
+
+struct tlb {
+    u64 index_mask;  /* PEXT mask for the index: (TLB_ENTRIES - 1) << 12 */
+    u64 large_lo, large_hi; /* linear range touched by large pages since the last flush: INVLPG inside flushes all */
+    struct walk_regs regs;
+    struct tlb_table t[TLB_MODES];
+    u16 filled[TLB_MODES][TLB_ENTRIES]; /* indexes in use, so that a flush costs what was filled */
+    u32 n_filled[TLB_MODES];
+    struct tlb_exec exec[2][TLB_EXEC_ENTRIES]; /* [user] */
+    u64 stat_fills, stat_flushes;
+};
+
+static inline unsigned tlb_index(gla_t a) { return (unsigned)(a >> PAGE_BITS) & (TLB_ENTRIES - 1); }
+
+void tlb_init(struct tlb *t);
+/* global: also entries of global pages. */
+void tlb_flush(struct tlb *t, bool global);
+void tlb_flush_page(struct tlb *t, gla_t addr);
+/* Enters a translation found by a walk. write: set the write tag too. global and large come from the walk. Owner thread. */
+void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, u8 *host_page, bool write);
+/* Takes the write tags of one physical page away, so that the next store takes the slow path. Any thread. Returns true if one was there. */
+bool tlb_revoke_write(struct tlb *t, gpa_t page);
+
+#endif

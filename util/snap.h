@@ -1,0 +1,32 @@
+/* Saved-field tables: a struct's persistent fields, declared beside it, from which come save, load, `info` output and
+ * the fuzzer's view. Callers hold the lock that owns the object. Values are stored by name, little-endian, versioned. */
+#ifndef UTIL_SNAP_H
+#define UTIL_SNAP_H
+#include "util/base.h"
+
+enum snap_kind { SNAP_END, SNAP_UINT, SNAP_BYTES, SNAP_TIMER, SNAP_ARRAY_UINT, SNAP_STRUCT, SNAP_ARRAY_STRUCT };
+
+struct snap_field {
+    const char *name;
+    u8 kind;       /* enum snap_kind */
+    u16 size;      /* bytes of one element: 1, 2, 4, 8 for UINT; total for BYTES; element stride for arrays */
+    u32 offset;    /* in the struct */
+    u32 count;     /* elements of an array */
+    const struct snap_field *sub; /* STRUCT kinds */
+};
+
+#define SNAP_U(type, f) { #f, SNAP_UINT, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL }
+#define SNAP_B(type, f) { #f, SNAP_BYTES, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL }
+#define SNAP_T(type, f) { #f, SNAP_TIMER, 0, offsetof(type, f), 1, NULL } /* struct timer */
+#define SNAP_A(type, f) { #f, SNAP_ARRAY_UINT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), NULL }
+#define SNAP_S(type, f, s) { #f, SNAP_STRUCT, sizeof(((type *)0)->f), offsetof(type, f), 1, s }
+#define SNAP_AS(type, f, s) { #f, SNAP_ARRAY_STRUCT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), s }
+#define SNAP_DONE { NULL, SNAP_END, 0, 0, 0, NULL }
+
+struct _GByteArray;
+/* Appends the object's fields to out. */
+void snap_save(const struct snap_field *f, const void *obj, struct _GByteArray *out);
+/* Reads them back; unknown names and short data are errors: returns the bytes used, or -1. */
+i64 snap_load(const struct snap_field *f, void *obj, const u8 *data, u64 len);
+
+#endif
