@@ -13,7 +13,7 @@ struct _GString;
 struct accel_config {
     const char *accel;      /* "dbt,interp=on,verify=on,one-insn-per-tb=on,tb-size=N" as given; NULL: default */
     const char *cpu;        /* "max,+avx2,-x2apic"; NULL: default */
-    unsigned cpus;
+    unsigned cpus, cores, threads; /* -smp: cores a package, threads a core (each at least 1) */
     bool start_stopped;     /* -S */
     bool no_reboot, no_shutdown;
 };

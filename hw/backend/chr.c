@@ -1,0 +1,409 @@
+/* Character back ends: the base object, its output queue, the registry, and the choice of a kind by spec. Input is read on
+ * the main loop's thread; output is written at once by the calling thread where the host takes it, and else queued and
+ * written by the main loop. Called by serial ports, debug consoles, the monitor and the gdb stub. */
+#include "hw/backend/chr_impl.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define QUEUE_MAX (64 * MiB)  /* a peer that stopped reading may cost this much memory, then output is dropped */
+#define READ_MAX 4096
+#define FLUSH_MS 1000         /* how long chr_free_all waits for a slow peer */
+
+/* The back ends of the process, which its front ends find by id. [main] */
+static struct chr *chr_list;
+
+static const struct chr_kind *const kinds[] = {
+    &chr_null, &chr_stdio, &chr_file, &chr_pipe, &chr_pty, &chr_unix, &chr_tcp,
+};
+
+static void update(struct chr *c);
+
+GSource *chr_watch(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque)
+{
+    GSource *s = g_unix_fd_source_new(fd, cond);
+
+    g_source_set_callback(s, G_SOURCE_FUNC(fn), opaque, NULL);
+    g_source_attach(s, NULL);
+    return s;
+}
+
+void chr_unwatch(GSource **s)
+{
+    if (!*s)
+        return;
+    g_source_destroy(*s);
+    g_source_unref(*s);
+    *s = NULL;
+}
+
+/* --- front end --- */
+
+unsigned chr_can_read(struct chr *c)
+{
+    return c->read && c->can_read ? c->can_read(c->opaque) : 0;
+}
+
+void chr_deliver(struct chr *c, const u8 *buf, unsigned len)
+{
+    if (c->read && len)
+        c->read(c->opaque, buf, len);
+}
+
+void chr_send_event(struct chr *c, enum chr_event ev)
+{
+    if (ev == CHR_OPENED)
+        c->announced = true;
+    if (ev == CHR_CLOSED)
+        c->announced = false;
+    if (c->event)
+        c->event(c->opaque, ev);
+}
+
+void chr_attach(struct chr *c, unsigned (*can_read)(void *), void (*read)(void *, const u8 *, unsigned),
+                void (*event)(void *, enum chr_event), void *opaque)
+{
+    c->can_read = can_read;
+    c->read = read;
+    c->event = event;
+    c->opaque = opaque;
+    c->announced = false;
+    chr_post_update(c);
+}
+
+static gboolean on_update(gpointer opaque)
+{
+    struct chr *c = opaque;
+
+    __atomic_store_n(&c->poke_posted, 0, __ATOMIC_RELEASE);
+    update(c);
+    return G_SOURCE_REMOVE;
+}
+
+void chr_post_update(struct chr *c)
+{
+    if (!__atomic_exchange_n(&c->poke_posted, 1, __ATOMIC_ACQ_REL))
+        g_idle_add_full(G_PRIORITY_DEFAULT, on_update, c, NULL);
+}
+
+void chr_accept_input(struct chr *c)
+{
+    chr_post_update(c);
+}
+
+/* Nothing more will come from rfd. */
+static void input_ended(struct chr *c)
+{
+    if (!c->kind->halves) {
+        chr_disconnect(c);
+        return;
+    }
+    chr_unwatch(&c->in);
+    c->rfd = -1;
+}
+
+/* A write has failed. */
+static void output_ended(struct chr *c)
+{
+    if (!c->kind->halves) {
+        chr_disconnect(c);
+        return;
+    }
+    lock_acquire(&c->lock);
+    chr_unwatch(&c->out);
+    if (c->own_wfd && c->wfd != c->rfd)
+        close(c->wfd);
+    c->wfd = -1;
+    lock_release(&c->lock);
+}
+
+static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
+{
+    struct chr *c = opaque;
+    u8 buf[READ_MAX];
+    unsigned room = chr_can_read(c);
+    ssize_t n;
+
+    if (!room) {
+        chr_unwatch(&c->in);
+        return G_SOURCE_REMOVE;
+    }
+    n = read(fd, buf, MIN_OF(room, READ_MAX));
+    if (n > 0) {
+        chr_deliver(c, buf, (unsigned)n);
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        input_ended(c);
+        return G_SOURCE_REMOVE;
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+/* Brings what is watched and what the front end was told in line with the state. Main thread. */
+static void update(struct chr *c)
+{
+    bool connected, lost;
+
+    lock_acquire(&c->lock);
+    lost = c->lost;
+    c->lost = false;
+    connected = c->connected;
+    lock_release(&c->lock);
+    if (lost) {
+        output_ended(c);
+        return;
+    }
+    if (connected && !c->announced && c->read)
+        chr_send_event(c, CHR_OPENED);
+    if (c->kind->poke)
+        c->kind->poke(c);
+    if (c->rfd >= 0 && !c->in && chr_can_read(c))
+        c->in = chr_watch(c->rfd, G_IO_IN, on_input, c);
+}
+
+void chr_connect(struct chr *c, int rfd, int wfd, bool own)
+{
+    int type;
+    socklen_t len = sizeof(type);
+
+    c->rfd = rfd;
+    c->own_rfd = c->own_wfd = own;
+    lock_acquire(&c->lock);
+    c->wfd = wfd;
+    c->w_is_socket = wfd >= 0 && !getsockopt(wfd, SOL_SOCKET, SO_TYPE, &type, &len);
+    c->connected = true;
+    c->lost = false;
+    g_byte_array_set_size(c->queue, 0);
+    lock_release(&c->lock);
+    chr_post_update(c);
+}
+
+static void close_fds(struct chr *c)
+{
+    int rfd = c->rfd, wfd;
+
+    chr_unwatch(&c->in);
+    c->rfd = -1;
+    lock_acquire(&c->lock);
+    chr_unwatch(&c->out);
+    wfd = c->wfd;
+    c->wfd = -1;
+    c->connected = false;
+    g_byte_array_set_size(c->queue, 0);
+    lock_release(&c->lock);
+    if (rfd >= 0 && c->own_rfd)
+        close(rfd);
+    if (wfd >= 0 && wfd != rfd && c->own_wfd)
+        close(wfd);
+}
+
+void chr_disconnect(struct chr *c)
+{
+    close_fds(c);
+    if (c->announced)
+        chr_send_event(c, CHR_CLOSED);
+    if (c->kind->disconnected)
+        c->kind->disconnected(c);
+}
+
+/* --- output --- */
+
+/* Writes what the host takes now; -1 if the peer has gone. Lock held. */
+static ssize_t write_some(struct chr *c, const u8 *buf, size_t len)
+{
+    ssize_t n;
+
+    do {
+        n = c->w_is_socket ? send(c->wfd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL) : write(c->wfd, buf, len);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : n;
+}
+
+/* Notes that the peer has gone. The main thread does the rest. Lock held. */
+static void write_failed(struct chr *c)
+{
+    if (c->kind->halves && errno != EPIPE)
+        warn_report("%s: writing failed: %s", c->id, strerror(errno));
+    g_byte_array_set_size(c->queue, 0);
+    c->lost = true;
+    chr_post_update(c);
+}
+
+static gboolean on_writable(gint fd, GIOCondition cond, gpointer opaque)
+{
+    struct chr *c = opaque;
+    ssize_t n;
+
+    lock_acquire(&c->lock);
+    if (c->wfd == fd && !c->lost) {
+        n = write_some(c, c->queue->data, c->queue->len);
+        if (n < 0)
+            write_failed(c);
+        else if (n > 0)
+            g_byte_array_remove_range(c->queue, 0, (guint)n);
+    }
+    if (c->queue->len == 0)
+        chr_unwatch(&c->out);
+    lock_release(&c->lock);
+    return G_SOURCE_CONTINUE; /* of a destroyed source: ignored */
+}
+
+/* Lock held. */
+static void enqueue(struct chr *c, const u8 *buf, size_t len)
+{
+    if (c->queue->len + len > QUEUE_MAX) {
+        if (!c->full_warned)
+            warn_report("%s: the peer does not read; output is being dropped", c->id);
+        c->full_warned = true;
+        return;
+    }
+    g_byte_array_append(c->queue, buf, (guint)len);
+    if (!c->out)
+        c->out = chr_watch(c->wfd, G_IO_OUT, on_writable, c);
+}
+
+unsigned chr_write(struct chr *c, const u8 *buf, unsigned len)
+{
+    ssize_t n = 0;
+
+    if (!len)
+        return 0;
+    if (c->kind->write) {
+        c->kind->write(c, buf, len);
+        return len;
+    }
+    lock_acquire(&c->lock);
+    if (c->wfd >= 0 && !c->lost) {
+        if (c->queue->len == 0)
+            n = write_some(c, buf, len);
+        if (n < 0)
+            write_failed(c);
+        else if ((size_t)n < len)
+            enqueue(c, buf + n, len - (size_t)n);
+    }
+    lock_release(&c->lock);
+    return len;
+}
+
+unsigned chr_pending(struct chr *c)
+{
+    unsigned n;
+
+    if (c->kind->pending)
+        return c->kind->pending(c);
+    lock_acquire(&c->lock);
+    n = c->queue->len;
+    lock_release(&c->lock);
+    return n;
+}
+
+/* Gives a slow peer a last chance to take what is queued. */
+static void flush(struct chr *c)
+{
+    struct pollfd p = { .events = POLLOUT };
+    ssize_t n;
+
+    lock_acquire(&c->lock);
+    while (c->wfd >= 0 && c->queue->len) {
+        p.fd = c->wfd;
+        if (poll(&p, 1, FLUSH_MS) <= 0)
+            break;
+        n = write_some(c, c->queue->data, c->queue->len);
+        if (n < 0)
+            break;
+        g_byte_array_remove_range(c->queue, 0, (guint)n);
+    }
+    lock_release(&c->lock);
+}
+
+/* --- creation and end --- */
+
+struct chr *chr_alloc(const char *id, const struct chr_kind *kind)
+{
+    struct chr *c = g_new0(struct chr, 1);
+
+    c->id = g_strdup(id);
+    c->kind = kind;
+    c->rfd = c->wfd = -1;
+    c->queue = g_byte_array_new();
+    lock_init(&c->lock, "chr", RANK_BACKEND);
+    return c;
+}
+
+void chr_link(struct chr *c)
+{
+    c->next = chr_list;
+    chr_list = c;
+}
+
+static void chr_free(struct chr *c)
+{
+    flush(c);
+    close_fds(c);
+    if (c->kind->close)
+        c->kind->close(c);
+    while (g_idle_remove_by_data(c))
+        ;
+    lock_fini(&c->lock);
+    g_byte_array_unref(c->queue);
+    g_free(c->id);
+    g_free(c);
+}
+
+struct chr *chr_open(const char *id, const struct chr_kind *kind, const char *arg, struct err *e)
+{
+    struct chr *c = chr_alloc(id, kind);
+
+    if (kind->open(c, arg, e) < 0) {
+        chr_free(c);
+        return NULL;
+    }
+    chr_link(c);
+    return c;
+}
+
+struct chr *chr_new(const char *id, const char *spec, struct err *e)
+{
+    size_t len = strcspn(spec, ":");
+    const char *arg = spec[len] ? spec + len + 1 : "";
+
+    if (chr_find(id)) {
+        err_set(e, "two character devices are called '%s'", id);
+        return NULL;
+    }
+    if (!strncmp(spec, "mon:", 4))
+        return chr_mux_new(id, spec + 4, e);
+    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strlen(kinds[i]->name) == len && !strncmp(kinds[i]->name, spec, len))
+            return chr_open(id, kinds[i], arg, e);
+    err_set(e, "'%s' is not a character device that Gemel has; use stdio, mon:stdio, file:PATH, pipe:PATH, pty, "
+            "unix:PATH[,server][,nowait], tcp:HOST:PORT[,server][,nowait] or null", spec);
+    return NULL;
+}
+
+struct chr *chr_find(const char *id)
+{
+    for (struct chr *c = chr_list; c; c = c->next)
+        if (!strcmp(c->id, id))
+            return c;
+    return NULL;
+}
+
+void chr_free_all(void)
+{
+    while (chr_list) {
+        struct chr *c = chr_list;
+        chr_list = c->next;
+        chr_free(c);
+    }
+    chr_stdio_restore();
+}
+
+static int null_open(struct chr *c, const char *arg, struct err *e)
+{
+    if (*arg)
+        return err_set(e, "null takes no argument, got '%s'", arg);
+    return 0;
+}
+
+const struct chr_kind chr_null = { .name = "null", .open = null_open };

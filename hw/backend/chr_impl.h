@@ -1,0 +1,76 @@
+/* Inside of the character back ends: the base object that every kind shares, and what a kind implements. Included only by
+ * hw/backend/chr*.c. Fields marked [main] belong to the main thread, [lock] to c->lock. */
+#ifndef HW_BACKEND_CHR_IMPL_H
+#define HW_BACKEND_CHR_IMPL_H
+#include <glib-unix.h>
+#include "hw/backend/chr.h"
+#include "util/lock.h"
+
+struct chr_kind {
+    const char *name;
+    bool halves;  /* input and output end independently: end-of-file leaves the output open */
+    /* Opens what `arg` (the spec after "kind:") names. 0, or -1 with e set. Main thread. */
+    int (*open)(struct chr *c, const char *arg, struct err *e);
+    /* The peer has gone: fds are already closed. May prepare for the next one. [main] */
+    void (*disconnected)(struct chr *c);
+    /* Takes the place of the queue and wfd. */
+    void (*write)(struct chr *c, const u8 *buf, unsigned len);
+    unsigned (*pending)(struct chr *c);
+    /* The front end can take input again, or has just attached. [main] */
+    void (*poke)(struct chr *c);
+    void (*close)(struct chr *c); /* releases priv */
+};
+
+struct chr {
+    char *id;
+    const struct chr_kind *kind;
+    void *priv;             /* the kind's own state */
+    struct chr *next;       /* registry, [main] */
+
+    /* front end [main] */
+    unsigned (*can_read)(void *opaque);
+    void (*read)(void *opaque, const u8 *buf, unsigned len);
+    void (*event)(void *opaque, enum chr_event ev);
+    void *opaque;
+    bool announced;         /* CHR_OPENED was sent, CHR_CLOSED was not */
+
+    int rfd;                /* input, -1 if none [main] */
+    bool own_rfd, own_wfd;  /* close them */
+    GSource *in;            /* watches rfd while the front end can take bytes [main] */
+
+    struct lock lock;
+    int wfd;                /* output, -1: nobody is connected, output is dropped [lock] */
+    bool w_is_socket;
+    bool connected;         /* [lock] */
+    bool lost;              /* a write failed: the main thread must disconnect [lock] */
+    bool full_warned;
+    GByteArray *queue;      /* [lock] */
+    GSource *out;           /* watches wfd while the queue is not empty [lock] */
+    int poke_posted;        /* [atomic] an update waits on the main loop */
+};
+
+struct chr *chr_alloc(const char *id, const struct chr_kind *kind);
+void chr_link(struct chr *c);
+/* A peer is there: rfd and wfd (either may be -1) belong to c from now on if `own`. */
+void chr_connect(struct chr *c, int rfd, int wfd, bool own);
+/* The peer has gone; calls kind->disconnected. [main] */
+void chr_disconnect(struct chr *c);
+/* Delivers bytes that a kind got on its own, at most can_read() of them. [main] */
+void chr_deliver(struct chr *c, const u8 *buf, unsigned len);
+unsigned chr_can_read(struct chr *c);
+void chr_send_event(struct chr *c, enum chr_event ev);
+/* Runs update on the main loop soon. Any thread. */
+void chr_post_update(struct chr *c);
+/* A source on the default main context; the caller keeps the reference. Any thread. */
+GSource *chr_watch(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque);
+void chr_unwatch(GSource **s);
+
+extern const struct chr_kind chr_null, chr_stdio, chr_stdio_raw, chr_file, chr_pipe, chr_pty, chr_unix, chr_tcp;
+/* Makes "mon:SPEC": a multiplexer on top of chr_new(SPEC). Returns the port of the guest's device. */
+struct chr *chr_mux_new(const char *id, const char *spec, struct err *e);
+/* Gives the terminal its modes back; harmless if they were never changed. */
+void chr_stdio_restore(void);
+/* Makes a back end of the given kind; chr_new without the choice. */
+struct chr *chr_open(const char *id, const struct chr_kind *kind, const char *arg, struct err *e);
+
+#endif

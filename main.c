@@ -1,0 +1,151 @@
+/* The program: options to configurations, builds engine, machine and user interface, runs the GLib main loop on the main
+ * thread until the guest, the user or a signal ends it, and takes everything down again. */
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include "accel/accel.h"
+#include "hw/backend/chr.h"
+#include "hw/core/machine.h"
+#include "ui/gdb.h"
+#include "ui/monitor.h"
+#include "ui/options.h"
+#include "ui/streams.h"
+#include "util/log.h"
+
+struct program {
+    struct ui ui;
+    struct options options;
+    struct streams streams;
+    struct machine *machine;
+    bool machine_built;
+    struct monitor *monitors[MONITORS_MAX];
+    GMainLoop *loop;
+    int status;
+    bool ended; /* quit was asked for, perhaps before the loop ran */
+};
+
+static void program_quit(struct program *p, int status)
+{
+    if (!p->ended)
+        p->status = status;
+    p->ended = true;
+    g_main_loop_quit(p->loop);
+}
+
+static void ui_quit(struct ui *ui, int status)
+{
+    program_quit(container_of(ui, struct program, ui), status);
+}
+
+static void on_vm_exit(void *opaque, int status)
+{
+    program_quit(opaque, status);
+}
+
+static void on_exit_key(void *opaque)
+{
+    program_quit(opaque, 0);
+}
+
+static gboolean on_signal(struct program *p, int sig)
+{
+    fprintf(stderr, "gemel: terminating on signal %d\n", sig);
+    program_quit(p, 0);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_sigint(gpointer opaque)
+{
+    return on_signal(opaque, SIGINT);
+}
+
+static gboolean on_sigterm(gpointer opaque)
+{
+    return on_signal(opaque, SIGTERM);
+}
+
+static gboolean on_sighup(gpointer opaque)
+{
+    return on_signal(opaque, SIGHUP);
+}
+
+static int program_start_log(struct program *p, struct err *e)
+{
+    if (p->options.log_path && log_open(p->options.log_path, e) < 0)
+        return err_prefix(e, "-D");
+    if (p->options.log_items && log_parse(p->options.log_items, e) < 0)
+        return err_prefix(e, "-d");
+    return 0;
+}
+
+/* Everything from the options to a VM that runs (or waits, under -S). */
+static int program_start(struct program *p, struct err *e)
+{
+    if (program_start_log(p, e) < 0)
+        return -1;
+    p->ui.vm = vm_new(&p->options.accel, e);
+    if (!p->ui.vm)
+        return -1;
+    if (streams_open(&p->options, &p->streams, e) < 0)
+        return -1;
+    p->machine = g_new0(struct machine, 1);
+    vm_attach_machine(p->ui.vm, p->machine);
+    if (machine_build(p->machine, &p->options.machine, e) < 0)
+        return -1;
+    p->machine_built = true;
+    vm_set_exit_handler(p->ui.vm, on_vm_exit, p);
+    chr_set_exit_handler(on_exit_key, p);
+    if (p->options.gdb && gdb_start(&p->ui, p->options.gdb, e) < 0)
+        return err_prefix(e, "-gdb");
+    for (unsigned i = 0; i < p->streams.n_monitors; i++)
+        p->monitors[i] = monitor_new(&p->ui, p->streams.monitor[i]);
+    return vm_start(p->ui.vm, e);
+}
+
+static void program_end(struct program *p)
+{
+    gdb_stop(&p->ui);
+    for (unsigned i = 0; i < MONITORS_MAX; i++)
+        monitor_free(p->monitors[i]);
+    if (p->ui.vm)
+        vm_free(p->ui.vm);
+    if (p->machine_built)
+        machine_free(p->machine);
+    chr_free_all();
+    g_free(p->machine);
+    options_free(&p->options);
+    g_main_loop_unref(p->loop);
+}
+
+int main(int argc, char **argv)
+{
+    struct program p = { .ui.quit = ui_quit };
+    struct err e = { "" };
+
+    signal(SIGPIPE, SIG_IGN);
+    p.loop = g_main_loop_new(NULL, FALSE);
+    switch (options_parse(&p.options, argc, argv, &e)) {
+    case OPTIONS_DONE:
+        program_end(&p);
+        return fflush(stdout) ? 1 : 0;
+    case OPTIONS_ERROR:
+        p.status = 1;
+        break;
+    case OPTIONS_RUN:
+        if (program_start(&p, &e) < 0)
+            p.status = 1;
+        break;
+    }
+    if (p.status == 1) {
+        program_end(&p);
+        err_report(&e);
+        return 1;
+    }
+    g_unix_signal_add(SIGINT, on_sigint, &p);
+    g_unix_signal_add(SIGTERM, on_sigterm, &p);
+    g_unix_signal_add(SIGHUP, on_sighup, &p);
+    if (!p.ended)
+        g_main_loop_run(p.loop);
+    program_end(&p);
+    return p.status;
+}

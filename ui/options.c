@@ -1,0 +1,687 @@
+/* The table of command-line options and what each does. Main thread, before anything else exists. Everything that is not
+ * in the table, or asks for what this build does not have, is refused by name in one line. */
+#include "ui/options.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "config.h"
+#include "util/log.h"
+
+#define CPUS_MAX 64
+#define RAM_DEFAULT (512 * MiB)
+
+typedef enum options_result result;
+
+static const char *keep(struct options *o, char *s)
+{
+    g_ptr_array_add(o->strings, s);
+    return s;
+}
+
+/* One NAME=VALUE of "first,name=value,..."; a bare word is the value of `implied`, and of "" after the first place. */
+struct pair {
+    const char *name, *value;
+};
+
+/* Splits in place; QEMU's ",," stands for a comma. Returns false at the end. */
+static bool next_pair(struct options *o, const char **p, const char *implied, struct pair *out)
+{
+    GString *s;
+    char *text, *eq;
+    const char *start = *p;
+
+    if (!**p)
+        return false;
+    s = g_string_new(NULL);
+    for (; **p; (*p)++) {
+        if (**p == ',' && (*p)[1] != ',')
+            break;
+        if (**p == ',')
+            (*p)++;
+        g_string_append_c(s, **p);
+    }
+    if (**p)
+        (*p)++;
+    text = g_string_free(s, FALSE);
+    keep(o, text);
+    eq = strchr(text, '=');
+    if (eq && eq != text) {
+        *eq = 0;
+        *out = (struct pair){ text, eq + 1 };
+    } else {
+        *out = implied && start ? (struct pair){ implied, text } : (struct pair){ text, "" };
+    }
+    return true;
+}
+
+int options_parse_size(const char *s, u64 unit, u64 *out)
+{
+    char *end;
+    double v;
+    u64 mul = unit;
+
+    if (*s < '0' || *s > '9')
+        return -1;
+    v = g_ascii_strtod(s, &end);
+    switch (g_ascii_toupper(*end)) {
+    case 'B': mul = 1; end++; break;
+    case 'K': mul = KiB; end++; break;
+    case 'M': mul = MiB; end++; break;
+    case 'G': mul = GiB; end++; break;
+    case 'T': mul = 1024 * GiB; end++; break;
+    }
+    if (*end || !(v * (double)mul < 9e18))
+        return -1;
+    *out = (u64)(v * (double)mul);
+    return 0;
+}
+
+static int parse_number(const char *s, u64 *out)
+{
+    char *end;
+
+    if (*s < '0' || *s > '9')
+        return -1;
+    errno = 0;
+    *out = strtoull(s, &end, 0);
+    return *end || errno ? -1 : 0;
+}
+
+/* --- machine, CPU, memory --- */
+
+static result opt_machine(struct options *o, const char *arg, struct err *e)
+{
+    const char *p = arg, *implied = "type";
+    struct pair kv;
+
+    if (!strcmp(arg, "help") || !strcmp(arg, "?"))
+        return options_print_machines();
+    for (; next_pair(o, &p, implied, &kv); implied = NULL) {
+        if (!strcmp(kv.name, "type"))
+            o->machine.type = kv.value;
+        else if (!strcmp(kv.name, "accel"))
+            o->accel.accel = kv.value;
+        else if (!strcmp(kv.name, "usb") && !strcmp(kv.value, "off"))
+            continue;
+        else
+            return err_set(e, "-machine %s=%s: there is no such property; there are type= and accel=", kv.name, kv.value);
+    }
+    return OPTIONS_RUN;
+}
+
+static result opt_accel(struct options *o, const char *arg, struct err *e)
+{
+    if (!strcmp(arg, "help") || !strcmp(arg, "?"))
+        return options_print_accels();
+    if (!strncmp(arg, "accel=", 6))
+        arg += 6;
+    /* Given again, the options are tried in order, as in "kvm:dbt". */
+    o->accel.accel = o->accel.accel ? keep(o, g_strdup_printf("%s:%s", o->accel.accel, arg)) : arg;
+    return OPTIONS_RUN;
+}
+
+static result opt_enable_kvm(struct options *o, const char *arg, struct err *e)
+{
+    return opt_accel(o, "kvm", e);
+}
+
+static result opt_cpu(struct options *o, const char *arg, struct err *e)
+{
+    if (!strcmp(arg, "help") || !strcmp(arg, "?"))
+        return options_print_cpus();
+    o->accel.cpu = arg;
+    return OPTIONS_RUN;
+}
+
+struct smp {
+    u64 cpus, sockets, cores, threads, maxcpus; /* 0: not given */
+};
+
+static int smp_read(struct options *o, const char *arg, struct smp *s, struct err *e)
+{
+    const char *p = arg, *implied = "cpus";
+    struct pair kv;
+    u64 n;
+
+    *s = (struct smp){ 0 };
+    for (; next_pair(o, &p, implied, &kv); implied = NULL) {
+        if (parse_number(kv.value, &n) < 0 || n == 0 || n > CPUS_MAX)
+            return err_set(e, "-smp %s: %s=%s must be a number from 1 to %d", arg, kv.name, kv.value, CPUS_MAX);
+        if (!strcmp(kv.name, "cpus"))
+            s->cpus = n;
+        else if (!strcmp(kv.name, "sockets"))
+            s->sockets = n;
+        else if (!strcmp(kv.name, "cores"))
+            s->cores = n;
+        else if (!strcmp(kv.name, "threads"))
+            s->threads = n;
+        else if (!strcmp(kv.name, "maxcpus"))
+            s->maxcpus = n;
+        else if ((strcmp(kv.name, "dies") && strcmp(kv.name, "clusters")) || n != 1)
+            return err_set(e, "-smp %s: '%s' does not exist here; there are cpus, sockets, cores, threads, maxcpus", arg,
+                           kv.name);
+    }
+    return 0;
+}
+
+static result opt_smp(struct options *o, const char *arg, struct err *e)
+{
+    struct smp s;
+
+    if (smp_read(o, arg, &s, e) < 0)
+        return OPTIONS_ERROR;
+    if (!s.threads)
+        s.threads = 1;
+    if (!s.cpus)
+        s.cpus = s.maxcpus ? s.maxcpus : (s.sockets ? s.sockets : 1) * (s.cores ? s.cores : 1) * s.threads;
+    if (!s.cores)
+        s.cores = s.sockets ? MAX_OF(s.cpus / (s.sockets * s.threads), 1) : MAX_OF(s.cpus / s.threads, 1);
+    if (!s.sockets)
+        s.sockets = MAX_OF(s.cpus / (s.cores * s.threads), 1);
+    if (s.cpus > CPUS_MAX)
+        return err_set(e, "-smp %s: %llu CPUs; at most %d are possible", arg, (unsigned long long)s.cpus, CPUS_MAX);
+    if (s.maxcpus && s.maxcpus != s.cpus)
+        return err_set(e, "-smp %s: maxcpus must equal cpus (%llu), CPUs cannot be added later", arg,
+                       (unsigned long long)s.cpus);
+    if (s.sockets * s.cores * s.threads != s.cpus)
+        return err_set(e, "-smp %s: sockets (%llu) * cores (%llu) * threads (%llu) != cpus (%llu)", arg,
+                       (unsigned long long)s.sockets, (unsigned long long)s.cores, (unsigned long long)s.threads,
+                       (unsigned long long)s.cpus);
+    o->accel.cpus = (unsigned)s.cpus;
+    o->accel.cores = (unsigned)s.cores;
+    o->accel.threads = (unsigned)s.threads;
+    return OPTIONS_RUN;
+}
+
+static result opt_memory(struct options *o, const char *arg, struct err *e)
+{
+    u64 host = (u64)sysconf(_SC_PHYS_PAGES) * (u64)sysconf(_SC_PAGESIZE);
+    const char *p = arg, *implied = "size";
+    struct pair kv;
+    u64 size = 0;
+
+    for (; next_pair(o, &p, implied, &kv); implied = NULL) {
+        if (strcmp(kv.name, "size"))
+            return err_set(e, "-m %s: '%s' does not exist here, memory cannot be added later; use -m size=N", arg,
+                           kv.name);
+        if (options_parse_size(kv.value, MiB, &size) < 0)
+            return err_set(e, "-m %s: not a size; use a number of MiB or a suffix K, M, G: -m 512, -m 2G", arg);
+    }
+    if (size < MiB)
+        return err_set(e, "-m %s: the guest needs at least 1M of memory", arg);
+    if (size > host)
+        return err_set(e, "-m %s: this host has only %lluM of memory", arg, (unsigned long long)(host / MiB));
+    o->machine.ram_size = ALIGN_UP(size, MiB);
+    o->ram_given = true;
+    return OPTIONS_RUN;
+}
+
+static result opt_rtc(struct options *o, const char *arg, struct err *e)
+{
+    const char *p = arg;
+    struct pair kv;
+
+    while (next_pair(o, &p, NULL, &kv)) {
+        if (!strcmp(kv.name, "base"))
+            o->machine.rtc_base = kv.value;
+        else if ((strcmp(kv.name, "clock") || strcmp(kv.value, "host")) &&
+                 (strcmp(kv.name, "driftfix") || strcmp(kv.value, "none")))
+            return err_set(e, "-rtc %s=%s: not available; there are base=utc|localtime|DATE, clock=host, driftfix=none",
+                           kv.name, kv.value);
+    }
+    return OPTIONS_RUN;
+}
+
+/* --- what to boot --- */
+
+static result check_readable(const char *opt, const char *path, struct err *e)
+{
+    if (access(path, R_OK) < 0)
+        return err_set(e, "%s %s: %s", opt, path, strerror(errno));
+    return OPTIONS_RUN;
+}
+
+static result opt_kernel(struct options *o, const char *arg, struct err *e)
+{
+    o->machine.kernel = arg;
+    return check_readable("-kernel", arg, e);
+}
+
+static result opt_initrd(struct options *o, const char *arg, struct err *e)
+{
+    o->machine.initrd = arg;
+    return OPTIONS_RUN;
+}
+
+static result opt_append(struct options *o, const char *arg, struct err *e)
+{
+    o->machine.append = arg;
+    return OPTIONS_RUN;
+}
+
+static result opt_bios(struct options *o, const char *arg, struct err *e)
+{
+    o->machine.bios = arg;
+    return OPTIONS_RUN;
+}
+
+static result opt_data_dir(struct options *o, const char *arg, struct err *e)
+{
+    g_ptr_array_add(o->data_dirs, (char *)arg);
+    return OPTIONS_RUN;
+}
+
+static result set_disk(struct options *o, const char *opt, const char *path, struct err *e)
+{
+    if (o->machine.image)
+        return err_set(e, "%s %s: there is one disk only, and it is '%s' already", opt, path, o->machine.image);
+    o->machine.image = path;
+    return check_readable(opt, path, e);
+}
+
+static result opt_hda(struct options *o, const char *arg, struct err *e)
+{
+    return set_disk(o, "-hda", arg, e);
+}
+
+static result opt_drive(struct options *o, const char *arg, struct err *e)
+{
+    const char *p = arg, *file = NULL;
+    bool readonly = false;
+    struct pair kv;
+
+    while (next_pair(o, &p, NULL, &kv)) {
+        const char *v = kv.value;
+        if (!strcmp(kv.name, "file"))
+            file = v;
+        else if (!strcmp(kv.name, "readonly") && (!strcmp(v, "on") || !strcmp(v, "off")))
+            readonly = !strcmp(v, "on");
+        else if (!((!strcmp(kv.name, "format") && !strcmp(v, "raw")) || (!strcmp(kv.name, "if") && !strcmp(v, "ide")) ||
+                   (!strcmp(kv.name, "media") && !strcmp(v, "disk")) || (!strcmp(kv.name, "index") && !strcmp(v, "0"))))
+            return err_set(e, "-drive %s=%s: not available; use file=PATH,format=raw,if=ide,index=0,media=disk,readonly=on",
+                           kv.name, v);
+    }
+    if (!file || !*file)
+        return err_set(e, "-drive %s: file=PATH is missing", arg);
+    if (!readonly)
+        return err_set(e, "-drive %s: disks are read-only in this version; say readonly=on", arg);
+    return set_disk(o, "-drive", file, e);
+}
+
+static result opt_device(struct options *o, const char *arg, struct err *e)
+{
+    const char *comma = strchr(arg, ',');
+
+    if (!strcmp(arg, "help") || !strcmp(arg, "?"))
+        return options_print_devices();
+    if (comma && (!strcmp(comma, ",help") || !strcmp(comma, ",?")))
+        return options_print_device(keep(o, g_strndup(arg, (gsize)(comma - arg))), e);
+    g_ptr_array_add(o->devices, (char *)arg);
+    return OPTIONS_RUN;
+}
+
+/* DRIVER.PROP=VALUE or driver=DRIVER,property=PROP,value=VALUE. */
+static result opt_global(struct options *o, const char *arg, struct err *e)
+{
+    const char *p = arg, *driver = NULL, *prop = NULL, *value = NULL;
+    const char *dot = strchr(arg, '.'), *eq = strchr(arg, '=');
+    struct pair kv;
+
+    if (dot && eq && dot < eq) {
+        g_ptr_array_add(o->globals, (char *)arg);
+        return OPTIONS_RUN;
+    }
+    while (next_pair(o, &p, NULL, &kv)) {
+        if (!strcmp(kv.name, "driver"))
+            driver = kv.value;
+        else if (!strcmp(kv.name, "property"))
+            prop = kv.value;
+        else if (!strcmp(kv.name, "value"))
+            value = kv.value;
+    }
+    if (!driver || !prop || !value)
+        return err_set(e, "-global %s: use -global DRIVER.PROPERTY=VALUE", arg);
+    g_ptr_array_add(o->globals, (char *)keep(o, g_strdup_printf("%s.%s=%s", driver, prop, value)));
+    return OPTIONS_RUN;
+}
+
+static result opt_nodefaults(struct options *o, const char *arg, struct err *e)
+{
+    o->machine.nodefaults = true;
+    return OPTIONS_RUN;
+}
+
+/* --- streams and displays --- */
+
+static result opt_serial(struct options *o, const char *arg, struct err *e)
+{
+    if (o->n_serial == SERIAL_MAX)
+        return err_set(e, "-serial %s: there are only %d serial ports", arg, SERIAL_MAX);
+    o->serial[o->n_serial++] = arg;
+    return OPTIONS_RUN;
+}
+
+static result opt_chardev(struct options *o, const char *arg, struct err *e)
+{
+    g_ptr_array_add(o->chardevs, (char *)arg);
+    return OPTIONS_RUN;
+}
+
+static result opt_debugcon(struct options *o, const char *arg, struct err *e)
+{
+    o->debugcon = strcmp(arg, "none") ? arg : NULL;
+    return OPTIONS_RUN;
+}
+
+static result opt_monitor(struct options *o, const char *arg, struct err *e)
+{
+    o->monitor = strcmp(arg, "none") ? arg : NULL;
+    o->monitor_given = true;
+    return OPTIONS_RUN;
+}
+
+static result opt_gdb(struct options *o, const char *arg, struct err *e)
+{
+    if (!strcmp(arg, "none")) {
+        o->gdb = NULL;
+        return OPTIONS_RUN;
+    }
+    if (strncmp(arg, "tcp:", 4) && strncmp(arg, "unix:", 5) && strcmp(arg, "stdio") && strcmp(arg, "pty"))
+        return err_set(e, "-gdb %s: use tcp:[HOST]:PORT, unix:PATH, stdio, pty or none", arg);
+    o->gdb = arg;
+    return OPTIONS_RUN;
+}
+
+static result opt_gdb_default(struct options *o, const char *arg, struct err *e)
+{
+    o->gdb = "tcp::1234";
+    return OPTIONS_RUN;
+}
+
+static result opt_nographic(struct options *o, const char *arg, struct err *e)
+{
+    o->nographic = true;
+    return OPTIONS_RUN;
+}
+
+static result opt_display(struct options *o, const char *arg, struct err *e)
+{
+    if (strcmp(arg, "none"))
+        return err_set(e, "-display %s: this version has no display; use -display none or -nographic", arg);
+    o->no_display = true;
+    return OPTIONS_RUN;
+}
+
+/* Options whose one value here is "none". */
+static result only_none(const char *opt, const char *arg, struct err *e)
+{
+    if (strcmp(arg, "none"))
+        return err_set(e, "-%s %s: this version has no such device; only -%s none is accepted", opt, arg, opt);
+    return OPTIONS_RUN;
+}
+
+static result opt_net(struct options *o, const char *arg, struct err *e)
+{
+    return only_none("net", arg, e);
+}
+
+static result opt_nic(struct options *o, const char *arg, struct err *e)
+{
+    return only_none("nic", arg, e);
+}
+
+static result opt_vga(struct options *o, const char *arg, struct err *e)
+{
+    return only_none("vga", arg, e);
+}
+
+static result opt_parallel(struct options *o, const char *arg, struct err *e)
+{
+    return only_none("parallel", arg, e);
+}
+
+/* --- behaviour --- */
+
+static result opt_no_reboot(struct options *o, const char *arg, struct err *e)
+{
+    o->accel.no_reboot = true;
+    return OPTIONS_RUN;
+}
+
+static result opt_no_shutdown(struct options *o, const char *arg, struct err *e)
+{
+    o->accel.no_shutdown = true;
+    return OPTIONS_RUN;
+}
+
+static result opt_action(struct options *o, const char *arg, struct err *e)
+{
+    const char *p = arg;
+    struct pair kv;
+
+    while (next_pair(o, &p, NULL, &kv)) {
+        if (!strcmp(kv.name, "reboot") && (!strcmp(kv.value, "shutdown") || !strcmp(kv.value, "reset")))
+            o->accel.no_reboot = kv.value[0] == 's';
+        else if (!strcmp(kv.name, "shutdown") && (!strcmp(kv.value, "pause") || !strcmp(kv.value, "poweroff")))
+            o->accel.no_shutdown = !strcmp(kv.value, "pause");
+        else
+            return err_set(e, "-action %s=%s: use reboot=reset|shutdown or shutdown=poweroff|pause", kv.name, kv.value);
+    }
+    return OPTIONS_RUN;
+}
+
+static result opt_stopped(struct options *o, const char *arg, struct err *e)
+{
+    o->accel.start_stopped = true;
+    return OPTIONS_RUN;
+}
+
+static result opt_log_items(struct options *o, const char *arg, struct err *e)
+{
+    if (!strcmp(arg, "help") || !strcmp(arg, "?"))
+        return options_print_log_items();
+    o->log_items = arg;
+    return OPTIONS_RUN;
+}
+
+static result opt_log_path(struct options *o, const char *arg, struct err *e)
+{
+    o->log_path = arg;
+    return OPTIONS_RUN;
+}
+
+static result opt_name(struct options *o, const char *arg, struct err *e)
+{
+    const char *p = arg, *implied = "guest";
+    struct pair kv;
+
+    for (; next_pair(o, &p, implied, &kv); implied = NULL) {
+        if (!strcmp(kv.name, "guest"))
+            o->name = kv.value;
+        else if (!strcmp(kv.name, "process"))
+            prctl(PR_SET_NAME, kv.value);
+        else if (strcmp(kv.name, "debug-threads"))
+            return err_set(e, "-name %s: '%s' does not exist here; there are guest=, process=, debug-threads=", arg,
+                           kv.name);
+    }
+    return OPTIONS_RUN;
+}
+
+static result opt_ignore(struct options *o, const char *arg, struct err *e)
+{
+    return OPTIONS_RUN; /* there are no configuration files to leave out */
+}
+
+static result opt_version(struct options *o, const char *arg, struct err *e)
+{
+    printf("Gemel emulator version %s\n", GEMEL_VERSION);
+    return OPTIONS_DONE;
+}
+
+static result opt_help(struct options *o, const char *arg, struct err *e)
+{
+    options_print_usage();
+    return OPTIONS_DONE;
+}
+
+const struct option option_table[] = {
+    { "help", NULL, opt_help, "print this text, and exit" },
+    { "h", NULL, opt_help, "the same" },
+    { "version", NULL, opt_version, "print the version, and exit" },
+    { "machine", "[type=]NAME[,accel=LIST]", opt_machine, "machine type ('help' lists them)" },
+    { "M", "NAME", opt_machine, "the same" },
+    { "accel", "NAME[,PROP=VALUE]...", opt_accel, "engine that runs the guest ('help' lists them)" },
+    { "enable-kvm", NULL, opt_enable_kvm, "the same as -accel kvm" },
+    { "cpu", "MODEL[,+FEATURE|,-FEATURE]...", opt_cpu, "CPU model ('help' lists models and features)" },
+    { "smp", "[cpus=]N[,sockets=N][,cores=N][,threads=N]", opt_smp, "number of CPUs, 1 to 64 (1)" },
+    { "m", "[size=]N[K|M|G]", opt_memory, "guest memory, in MiB without a suffix (512)" },
+    { "rtc", "base=utc|localtime|DATE", opt_rtc, "what the real-time clock shows at start (utc)" },
+    { "kernel", "FILE", opt_kernel, "boot this kernel: Linux bzImage, multiboot, or ELF with a PVH note" },
+    { "initrd", "FILE", opt_initrd, "initial RAM disk, or multiboot modules, for -kernel" },
+    { "append", "TEXT", opt_append, "command line for -kernel" },
+    { "bios", "FILE", opt_bios, "firmware image" },
+    { "L", "DIR", opt_data_dir, "look for -bios files in DIR as well" },
+    { "hda", "FILE", opt_hda, "disk image, read-only" },
+    { "drive", "file=FILE,format=raw,if=ide,readonly=on", opt_drive, "the same" },
+    { "device", "CLASS[,PROP=VALUE]...", opt_device, "add a device ('help' lists them; CLASS,help its properties)" },
+    { "global", "CLASS.PROP=VALUE", opt_global, "default of a property for all devices of a class" },
+    { "nodefaults", NULL, opt_nodefaults, "no default devices" },
+    { "no-user-config", NULL, opt_ignore, "accepted: there are no configuration files" },
+    { "net", "none", opt_net, "accepted: there is no network" },
+    { "nic", "none", opt_nic, "accepted: there is no network" },
+    { "vga", "none", opt_vga, "accepted: there is no display adapter" },
+    { "parallel", "none", opt_parallel, "accepted: there is no parallel port" },
+    { "serial", "CHR", opt_serial, "next serial port: stdio, mon:stdio, file:P, pipe:P, pty, unix:P, tcp:H:N, null, none" },
+    { "chardev", "KIND,id=ID[,OPTION]...", opt_chardev, "character back end for -device and chardev:ID" },
+    { "debugcon", "CHR", opt_debugcon, "debug console at port 0xe9" },
+    { "monitor", "CHR", opt_monitor, "where the monitor is" },
+    { "nographic", NULL, opt_nographic, "no display; first serial port and monitor on stdio, Ctrl-a h helps" },
+    { "display", "none", opt_display, "no display" },
+    { "S", NULL, opt_stopped, "do not start the CPUs; the monitor's or gdb's 'c' does" },
+    { "s", NULL, opt_gdb_default, "the same as -gdb tcp::1234" },
+    { "gdb", "tcp:[HOST]:PORT|unix:PATH", opt_gdb, "wait for gdb there" },
+    { "no-reboot", NULL, opt_no_reboot, "exit instead of rebooting (status 3 after a triple fault)" },
+    { "no-shutdown", NULL, opt_no_shutdown, "stop instead of exiting when the guest powers off" },
+    { "action", "reboot=reset|shutdown,shutdown=poweroff|pause", opt_action, "the same choices" },
+    { "name", "[guest=]TEXT[,process=NAME]", opt_name, "name of the guest" },
+    { "d", "ITEM[,ITEM]...", opt_log_items, "log ('help' lists the items)" },
+    { "D", "FILE", opt_log_path, "write the log to FILE instead of stderr" },
+    { NULL, NULL, NULL, NULL },
+};
+
+static const struct option *option_find(const char *name)
+{
+    for (const struct option *t = option_table; t->name; t++)
+        if (!strcmp(t->name, name))
+            return t;
+    return NULL;
+}
+
+static result parse_one(struct options *o, int argc, char **argv, int *i, struct err *e)
+{
+    const char *word = argv[*i], *arg = NULL;
+    const struct option *t;
+
+    if (word[0] != '-') {
+        if (o->machine.image)
+            return err_set(e, "%s: there is one image only, and it is '%s' already", word, o->machine.image);
+        o->machine.image = word;
+        return access(word, R_OK) < 0 ? err_set(e, "%s: %s", word, strerror(errno)) : OPTIONS_RUN;
+    }
+    t = option_find(word[1] == '-' ? word + 2 : word + 1);
+    if (!t)
+        return err_set(e, "%s: invalid option; 'gemel -help' lists the options", word);
+    if (t->arg) {
+        if (*i + 1 >= argc)
+            return err_set(e, "%s: requires an argument: %s", word, t->arg);
+        arg = argv[++*i];
+    }
+    return t->fn(o, arg, e);
+}
+
+/* -bios NAME is a path, or a file in one of the -L directories. */
+static result find_bios(struct options *o, struct err *e)
+{
+    const char *name = o->machine.bios;
+
+    if (!name || !access(name, R_OK))
+        return OPTIONS_RUN;
+    for (unsigned i = 0; !strchr(name, '/') && i < o->data_dirs->len; i++) {
+        o->machine.bios = keep(o, g_build_filename(o->data_dirs->pdata[i], name, NULL));
+        if (!access(o->machine.bios, R_OK))
+            return OPTIONS_RUN;
+    }
+    return err_set(e, "-bios %s: no such file%s", name, o->data_dirs->len ? ", nor in the -L directories" : "");
+}
+
+/* Where serial port, monitor and nothing-said go. */
+static void choose_streams(struct options *o)
+{
+    bool stdio_taken = o->gdb && !strcmp(o->gdb, "stdio");
+    bool console = o->nographic || !o->no_display; /* there is no window in which they could be */
+
+    stdio_taken |= o->debugcon && strstr(o->debugcon, "stdio");
+    stdio_taken |= o->monitor && strstr(o->monitor, "stdio");
+    for (unsigned i = 0; i < o->n_serial; i++)
+        stdio_taken |= strstr(o->serial[i], "stdio") != NULL;
+    for (unsigned i = 0; i < o->chardevs->len; i++)
+        stdio_taken |= !strncmp(o->chardevs->pdata[i], "stdio,", 6);
+    if (o->n_serial || o->machine.nodefaults)
+        return;
+    o->serial[0] = stdio_taken || !console ? "null" : o->monitor_given ? "stdio" : "mon:stdio";
+    o->n_serial = 1;
+}
+
+static result check_boot(struct options *o, struct err *e)
+{
+    struct machine_config *m = &o->machine;
+
+    if (m->initrd && !m->kernel)
+        return err_set(e, "-initrd %s: needs -kernel", m->initrd);
+    if (m->append && !m->kernel && !m->image)
+        return err_set(e, "-append: needs -kernel");
+    if (!m->kernel && !m->image && !m->bios)
+        return err_set(e, "nothing to boot; give an image, -kernel FILE or -bios FILE ('gemel -help' lists the options)");
+    return OPTIONS_RUN;
+}
+
+enum options_result options_parse(struct options *o, int argc, char **argv, struct err *e)
+{
+    result r = OPTIONS_RUN;
+
+    memset(o, 0, sizeof(*o));
+    o->strings = g_ptr_array_new_with_free_func(g_free);
+    o->devices = g_ptr_array_new();
+    o->globals = g_ptr_array_new();
+    o->data_dirs = g_ptr_array_new();
+    o->chardevs = g_ptr_array_new();
+    o->accel.cpus = o->accel.cores = o->accel.threads = 1;
+    o->machine.type = "pc";
+    o->machine.ram_size = RAM_DEFAULT;
+    o->machine.rtc_base = "utc";
+    for (int i = 1; i < argc && r == OPTIONS_RUN; i++)
+        r = parse_one(o, argc, argv, &i, e);
+    if (r == OPTIONS_RUN)
+        r = find_bios(o, e);
+    if (r == OPTIONS_RUN)
+        r = check_boot(o, e);
+    if (r != OPTIONS_RUN)
+        return r;
+    choose_streams(o);
+    o->machine.cpus = o->accel.cpus;
+    o->machine.devices = (const char *const *)o->devices->pdata;
+    o->machine.n_devices = o->devices->len;
+    o->machine.globals = (const char *const *)o->globals->pdata;
+    o->machine.n_globals = o->globals->len;
+    return OPTIONS_RUN;
+}
+
+void options_free(struct options *o)
+{
+    g_ptr_array_unref(o->devices);
+    g_ptr_array_unref(o->globals);
+    g_ptr_array_unref(o->data_dirs);
+    g_ptr_array_unref(o->chardevs);
+    g_ptr_array_unref(o->strings);
+}

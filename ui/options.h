@@ -1,0 +1,54 @@
+/* The command line: QEMU's option names and syntax, checked and turned into the configurations of machine, engine and
+ * user interface. Main thread, from main.c, once. */
+#ifndef UI_OPTIONS_H
+#define UI_OPTIONS_H
+#include <glib.h>
+#include "accel/accel.h"
+#include "hw/core/machine.h"
+#include "util/err.h"
+
+#define SERIAL_MAX 4
+
+struct options {
+    struct accel_config accel;
+    struct machine_config machine;
+    const char *serial[SERIAL_MAX]; /* specs; "none" leaves the port out */
+    unsigned n_serial;
+    const char *monitor, *gdb, *debugcon; /* specs; NULL: none */
+    const char *log_items, *log_path;
+    const char *name;
+    bool nographic, no_display;
+    GPtrArray *chardevs; /* -chardev arguments */
+
+    /* while parsing */
+    GPtrArray *devices, *globals, *data_dirs;
+    GPtrArray *strings;  /* owns what the pointers above point to */
+    bool ram_given;
+    bool monitor_given;
+};
+
+enum options_result { OPTIONS_ERROR = -1, OPTIONS_RUN, OPTIONS_DONE /* something was printed; exit with status 0 */ };
+
+enum options_result options_parse(struct options *o, int argc, char **argv, struct err *e);
+void options_free(struct options *o);
+
+/* --- for options.c and options_help.c --- */
+struct option {
+    const char *name;
+    const char *arg;  /* placeholder of the argument, NULL if there is none */
+    enum options_result (*fn)(struct options *o, const char *arg, struct err *e);
+    const char *help;
+};
+extern const struct option option_table[];
+void options_print_usage(void);
+enum options_result options_print_cpus(void);
+enum options_result options_print_machines(void);
+enum options_result options_print_accels(void);
+enum options_result options_print_log_items(void);
+enum options_result options_print_devices(void);
+/* Properties of one class. */
+enum options_result options_print_device(const char *cls, struct err *e);
+/* "512", "512M", "1.5G": bytes, where a bare number counts `unit`. -1 on nonsense or overflow. */
+int options_parse_size(const char *s, u64 unit, u64 *out);
+
+#endif

@@ -1,0 +1,16 @@
+/* What main gives the interactive parts: the VM, and the way out of the program. Main thread. */
+#ifndef UI_UI_H
+#define UI_UI_H
+#include "util/base.h"
+
+struct vm;
+struct chr;
+struct err;
+
+struct ui {
+    struct vm *vm;
+    void (*quit)(struct ui *ui, int status);
+    struct gdb *gdb; /* NULL until gdb_start() */
+};
+
+#endif
