@@ -20,7 +20,11 @@
  *            A_W1 first operand written, A_R1 first operand read, A_W2 second operand also written, A_MOVSS, ...
  *   fl_*     masks of F_CF...; fl_read may be conditional on operands; undef is what tests ignore
  *   exc      exception class: X_NONE, X_1..X_14 (SSE/AVX classes of SDM vol. 2 section 2.4: alignment, #XM), X_FPU, X_MMX
- *   rule     name of the IR generator: lift_<rule>(struct lift *, const struct insn *) */
+ *   rule     name of the IR generator: lift_<rule>(struct lift *, const struct insn *)
+ * Reading and writing of operands: the first is read with A_R1, written with A_W1; the second is written with A_W2 and then read only with A_R2;
+ * the third is written with A_W3, and read in any case; every other operand is read.
+ * VEX: vvvv must be 1111b unless an operand comes from it (H, B) or A_VEXNDS is set. VW1 and VW0 select by the encoded bit in every mode; operand
+ * sizes (y) and REX.W see it in 64-bit mode only. Rows of one opcode agree on whether a ModRM byte follows. */
 struct insn_row {
     u8 map, opcode, prefix;
     u32 modrm;
@@ -31,8 +35,15 @@ struct insn_row {
     u32 attr;
     u32 fl_read, fl_write, fl_undef;
     u8 exc;
-    void (*rule)();      /* cast by cpu/lift/lift.c; declared there from the same rows */
-    const char *rule_name;
+    const char *rule_name; /* cpu/lift/lift.c has the functions, by insn_row_index() */
+};
+
+/* Operand codes: O_Eb, O_Gv, ... and O___ for none. */
+enum opnd_code {
+#define O(name, source, reg, size) O_##name,
+#include "cpu/decode/opnd.def"
+#undef O
+    OPND_CODE_COUNT
 };
 
 enum { M1, M0F, M38, M3A, VX1, VX2, VX3, MAP_COUNT };
@@ -52,6 +63,13 @@ enum {
     A_PLUSR = 1 << 7, A_NOFAULTMEM = 1 << 8, A_R1 = 1 << 9, A_W1 = 1 << 10, A_R2 = 1 << 11, A_W2 = 1 << 12, A_MOVSS = 1 << 13,
     A_VEC = 1 << 14 /* carried SSE/AVX */, A_X87 = 1 << 15, A_MMX = 1 << 16, A_NOTEST = 1 << 17 /* random tests cannot run it on the host: system */,
     A_W3 = 1 << 18, A_VEXNDS = 1 << 19, A_PE = 1 << 20 /* #UD in real and VM86 mode */,
+    A_MOD3 = 1 << 21 /* ModRM.mod is ignored and taken as 3 (MOV CR, DR) */,
+};
+/* Short names for the flag columns. */
+enum {
+    FL_OSZPC = F_ARITH & ~F_AF, FL_OSZAP = F_ARITH & ~F_CF, FL_OC = F_OF | F_CF, FL_SZAP = F_ARITH & ~(F_OF | F_CF),
+    FL_SZAPC = F_ARITH & ~F_OF, FL_OSAPC = F_ARITH & ~F_ZF, FL_OSAP = F_OF | F_SF | F_AF | F_PF, FL_OAC = F_OF | F_AF | F_CF,
+    FL_SZP = F_SF | F_ZF | F_PF, FL_AP = F_AF | F_PF, FL_AC = F_AF | F_CF, FL_OSZP = F_OF | F_SF | F_ZF | F_PF,
 };
 enum { X_NONE, X_1, X_2, X_3, X_4, X_5, X_6, X_7, X_8, X_11, X_12, X_13, X_14, X_FPU, X_MMX, X_SSE_INT /* like 5 */ };
 
@@ -62,7 +80,7 @@ enum opnd_kind {
 struct opnd {
     u8 kind;
     u8 reg;
-    u8 size;  /* bytes: 1 2 4 8 6 10 16 32 28 108 512 ...; as data size of this operand */
+    u16 size; /* bytes: 1 2 4 8 6 10 16 32 28 108 512 ...; as data size of this operand; 0: address only */
     bool rd, wr;
 };
 

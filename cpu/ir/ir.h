@@ -4,7 +4,15 @@
  * Flags: the guest's arithmetic flags are one implicit value that is always exact. An op with fl = 1 defines it, every other op must
  * leave it alone. (Backends keep it in the host's EFLAGS for the whole run, across blocks.)
  * Precision: all PROBEs and raising CALLs of an instruction come before its first write to a guest register, flag or memory byte, or such
- * writes are ones that re-execution repeats without harm. A TMP lives only within one guest instruction. */
+ * writes are ones that re-execution repeats without harm. A TMP lives only within one guest instruction; PTR until the next PROBE or CALL.
+ *
+ * Immediates: a K_IMM operand's value is op.imm. In CALL and STC, where imm names the helper or the field, it is op.imm2; in an op at most one
+ * operand is K_IMM. MOV takes any 64-bit value (also to PTR); in other ops a value of size 8 is a sign-extended 32-bit one. Bits above
+ * op.size are to be ignored. K_IMM counts are allowed in SHLX, SHRX, SARX too (0 .. bits - 1).
+ * CALL: arguments and result are whole 64-bit values (GPR, TMP, IMM); d is a TMP or none. LDC to a TMP zero-extends to 8 bytes.
+ * K_GPRH: register n is AH + n (n 0..3: AH CH DH BH); only in ops (or operands) of size 1.
+ * JMP, JCC, BRZ, JMPR, EXIT end the block, except that code after a JCC or BRZ is never reached: each guest block has one of them, last.
+ * LIN and PROBE: seg is FS or GS only in 64-bit mode; segments that need checks (non-flat modes) have become CALL segcheck and S_NONE. */
 #ifndef CPU_IR_IR_H
 #define CPU_IR_IR_H
 #include "cpu/cpu.h"
@@ -51,7 +59,7 @@ struct carry {
     u8 pp;           /* 0, 0x66, 0xf3, 0xf2 */
     u8 map;          /* 1 0F, 2 0F38, 3 0F3A */
     u8 op, w, l;
-    bool has_imm;
+    bool has_imm, no_modrm;          /* no_modrm: EMMS, VZEROUPPER, VZEROALL */
     u8 imm;
     u8 reg, vvvv, rm;                /* numbers; reg is the opcode digit where reg_class is CC_NONE */
     u8 reg_class, vvvv_class, rm_class; /* enum carry_class */
