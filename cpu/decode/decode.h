@@ -11,7 +11,8 @@
  *   opcode   byte value; rows with attribute A_PLUSR cover opcode .. opcode+7 (register in low three bits)
  *   prefix   PANY (66/F2/F3 do not select), PNP (none of them), P66, PF3, PF2
  *   modrm    0: no ModRM byte; MRM: any; combine with |: MREG(n) reg field is n, MMEM memory form only, MRR register form only,
- *            MRM3(n) rm field is n (with MRR), VL0 VL1 (VEX.L; default ignored), VW0 VW1 (VEX.W, or REX.W in legacy rows)
+ *            MRM3(n) rm field is n (with MRR), VL0 VL1 (VEX.L; default ignored), VW0 VW1 (VEX.W, or REX.W in legacy rows),
+ *            RB0 (REX.B clear; also where there is no ModRM byte)
  *   operands manual notation as enumerators, without O_ prefix: Eb Ev Gv Ib Iz Vx Wx Hx ..., __ for none (opnd.def lists them)
  *   modes    ANY, I64 (invalid in 64-bit mode), O64 (only in 64-bit mode)
  *   FEATURE  a name X of cpu/cpuid.def as FEAT_X; FEAT_NONE for always present
@@ -57,6 +58,7 @@ enum { PANY, PNP, P66, PF3, PF2 };
 #define VL1 0x40u
 #define VW0 0x10000u
 #define VW1 0x20000u
+#define RB0 0x40000u
 enum { ANY, I64, O64 };
 enum {
     A_LOCK = 1 << 0, A_END = 1 << 1, A_PRIV = 1 << 2, A_D64 = 1 << 3, A_F64 = 1 << 4, A_REP = 1 << 5, A_IO = 1 << 6,
