@@ -71,6 +71,10 @@ struct accel_ops {
     /* Runs guest code until v->cpu.exit_request or a stop. vCPU thread, no lock held. */
     void (*run)(struct vcpu *v);
     void (*info)(struct vm *vm, struct _GString *out);
+    void (*breakpoints_changed)(struct vm *vm); /* VM stopped */
+    /* struct cpu_platform's hooks of the same names. vCPU thread. */
+    void (*mode_changed)(struct vcpu *v);
+    void (*tlb_flushed)(struct vcpu *v);
 };
 
 #endif

@@ -149,12 +149,21 @@ static unsigned split(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc
     return first;
 }
 
+static void tell_watcher(struct mem_ctx *m, gla_t addr, unsigned size, bool write)
+{
+    const struct vcpu_mem_hooks *h = m->hooks;
+    if (h && h->is_watched &&
+        (h->is_watched(h->opaque, addr & PAGE_MASK) || h->is_watched(h->opaque, (addr + size - 1) & PAGE_MASK)))
+        h->watched_access(h->opaque, addr, size, write);
+}
+
 int mem_read(struct mem_ctx *m, gla_t addr, void *buf, unsigned size, unsigned acc, struct mem_fault *f)
 {
     struct piece p[2];
     unsigned first = split(m, addr, size, acc, p, f);
     if (!first)
         return -1;
+    tell_watcher(m, addr, size, false);
     piece_read(m, &p[0], buf, first);
     if (size > first)
         piece_read(m, &p[1], (u8 *)buf + first, size - first);
@@ -167,6 +176,7 @@ int mem_write(struct mem_ctx *m, gla_t addr, const void *buf, unsigned size, uns
     unsigned first = split(m, addr, size, acc | ACC_WRITE, p, f);
     if (!first)
         return -1;
+    tell_watcher(m, addr, size, true);
     piece_write(m, &p[0], buf, first);
     if (size > first)
         piece_write(m, &p[1], (const u8 *)buf + first, size - first);

@@ -17,6 +17,8 @@ struct vcpu_mem_hooks {
     void (*lapic_write)(void *opaque, u64 off, u64 val, unsigned size);
     /* A page that a watchpoint or debugger wants slow: keep it out of the write/read tags. */
     bool (*is_watched)(void *opaque, gla_t page);
+    /* An access to a watched page is about to be made (it did not fault). */
+    void (*watched_access)(void *opaque, gla_t addr, unsigned size, bool write);
     void *opaque;
 };
 
