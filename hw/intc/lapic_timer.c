@@ -1,0 +1,125 @@
+/* The timer of a local APIC: one-shot, periodic and TSC-deadline modes. vCPU threads and timer callbacks, machine lock held.
+ * Specification: Intel SDM vol. 3A 11.5.4. The bus clock is 1 GHz, as KVM's, so that a guest calibrates alike on each engine. */
+#include "hw/core/machine.h"
+#include "hw/intc/lapic_state.h"
+
+#define MIN_PERIOD_NS 50000 /* callbacks of a periodic timer come no faster; the count stays exact */
+
+static i64 now_ns(struct lapic *s)
+{
+    return clock_ns(s->dev.m->clock);
+}
+
+static unsigned timer_mode(const struct lapic *s)
+{
+    return LVT_TIMER_MODE(s->lvt[LVT_TIMER]);
+}
+
+static i64 period_ns(const struct lapic *s)
+{
+    return (i64)s->timer_init * lapic_divisor(s);
+}
+
+u32 lapic_timer_count(struct lapic *s)
+{
+    i64 period = period_ns(s), t = now_ns(s) - s->timer_start;
+    if (!period || timer_mode(s) == TIMER_DEADLINE)
+        return 0;
+    if (t >= period) {
+        if (timer_mode(s) == TIMER_ONESHOT)
+            return 0;
+        t %= period;
+    }
+    return s->timer_init - t / lapic_divisor(s);
+}
+
+void lapic_timer_arm(struct lapic *s)
+{
+    struct machine *m = s->dev.m;
+    i64 period = period_ns(s), t = now_ns(s) - s->timer_start;
+    if (timer_mode(s) == TIMER_DEADLINE) {
+        i64 ahead = s->tsc_deadline - m->tsc_now(m->tsc_opaque, s->cpu);
+        if (!s->tsc_deadline)
+            timer_cancel(&s->timer);
+        else if (ahead <= 0)
+            timer_set(&s->timer, now_ns(s));
+        else if (ahead < (1ll << 60)) /* farther is years away */
+            timer_set(&s->timer, m->tsc_to_ns(m->tsc_opaque, s->cpu, s->tsc_deadline));
+        else
+            timer_cancel(&s->timer);
+    } else if (!period || (timer_mode(s) == TIMER_PERIODIC && (s->lvt[LVT_TIMER] & LVT_MASKED))) {
+        timer_cancel(&s->timer);
+    } else if (timer_mode(s) == TIMER_PERIODIC) {
+        i64 next = s->timer_start + (t / period + 1) * period;
+        timer_set(&s->timer, MAX_OF(next, now_ns(s) + (period < MIN_PERIOD_NS ? MIN_PERIOD_NS : 0)));
+    } else if (t < period) {
+        timer_set(&s->timer, s->timer_start + period);
+    }
+    /* A one-shot that has run out but whose callback is still to come keeps its pending timer. */
+}
+
+void lapic_timer_fire(void *opaque)
+{
+    struct lapic *s = opaque;
+    struct machine *m = s->dev.m;
+    if (timer_mode(s) == TIMER_DEADLINE) {
+        if (!s->tsc_deadline)
+            return;
+        if ((i64)(s->tsc_deadline - m->tsc_now(m->tsc_opaque, s->cpu)) > 0) { /* rounded down: not quite yet */
+            timer_set(&s->timer, now_ns(s) + 1);
+            return;
+        }
+        s->tsc_deadline = 0;
+    }
+    lapic_local_event(s, LVT_TIMER);
+    if (timer_mode(s) == TIMER_PERIODIC)
+        lapic_timer_arm(s);
+}
+
+void lapic_timer_set_count(struct lapic *s, u32 val)
+{
+    if (timer_mode(s) == TIMER_DEADLINE)
+        return; /* ignored in this mode */
+    timer_cancel(&s->timer);
+    s->timer_init = val;
+    s->timer_start = now_ns(s);
+    lapic_timer_arm(s);
+}
+
+void lapic_timer_set_divide(struct lapic *s, u32 val)
+{
+    u32 gone = s->timer_init - lapic_timer_count(s);
+    bool over = s->timer_init && timer_mode(s) == TIMER_ONESHOT && gone == s->timer_init;
+    s->timer_divide = val & 0x0b;
+    if (over) /* keep it in the past */
+        s->timer_start = now_ns(s) - period_ns(s);
+    else
+        s->timer_start = now_ns(s) - (i64)gone * lapic_divisor(s);
+    lapic_timer_arm(s);
+}
+
+void lapic_timer_set_lvt(struct lapic *s, u32 val)
+{
+    bool was_deadline = timer_mode(s) == TIMER_DEADLINE;
+    s->lvt[LVT_TIMER] = val;
+    if (was_deadline != (timer_mode(s) == TIMER_DEADLINE)) { /* entering or leaving deadline mode disarms */
+        timer_cancel(&s->timer);
+        s->timer_init = 0;
+        s->tsc_deadline = 0;
+    }
+    lapic_timer_arm(s);
+}
+
+void lapic_timer_set_deadline(struct lapic *s, u64 tsc)
+{
+    struct machine *m = s->dev.m;
+    if (timer_mode(s) != TIMER_DEADLINE)
+        return;
+    s->tsc_deadline = tsc;
+    if (tsc && (i64)(tsc - m->tsc_now(m->tsc_opaque, s->cpu)) <= 0) {
+        timer_cancel(&s->timer);
+        lapic_timer_fire(s);
+    } else {
+        lapic_timer_arm(s);
+    }
+}
