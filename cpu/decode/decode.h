@@ -66,6 +66,7 @@ enum {
     A_VEC = 1 << 14 /* carried SSE/AVX */, A_X87 = 1 << 15, A_MMX = 1 << 16, A_NOTEST = 1 << 17 /* random tests cannot run it on the host: system */,
     A_W3 = 1 << 18, A_VEXNDS = 1 << 19, A_PE = 1 << 20 /* #UD in real and VM86 mode */,
     A_MOD3 = 1 << 21 /* ModRM.mod is ignored and taken as 3 (MOV CR, DR) */,
+    A_VSIB = 1 << 22 /* memory operand needs a SIB byte whose index is a vector register: mem.index is its number */,
 };
 /* Short names for the flag columns. */
 enum {

@@ -1,0 +1,29 @@
+/* The parts of decoding that do not depend on the table: a cursor over the bytes, prefixes, VEX, ModRM and SIB. Private to cpu/decode/. */
+#ifndef CPU_DECODE_MODRM_H
+#define CPU_DECODE_MODRM_H
+#include "cpu/decode/decode.h"
+
+#define INSN_LEN_MAX 15
+
+struct dec_cursor {
+    const u8 *bytes;
+    unsigned n, pos;
+    enum dec_result err; /* first failure; DEC_OK while all is well */
+};
+/* Next n bytes (1, 2, 4, 8) as an unsigned little-endian value; 0 with c->err set if they are not there. */
+u64 dec_take(struct dec_cursor *c, unsigned n);
+
+struct dec_prefix {
+    u8 map;        /* of the opcode that follows */
+    u8 sel;        /* PNP, P66, PF3, PF2: what selects rows */
+    u8 rex_r, rex_x, rex_b; /* 0 or 8 */
+    bool w;        /* REX.W or VEX.W as encoded */
+    u8 seg;        /* override that counts, or S_NONE */
+    bool a67;
+};
+/* Consumes prefixes, escape bytes and the opcode; fills in->lock, rep, repne, p66, rex, vex*, opcode. */
+void dec_prefixes(struct insn *in, struct dec_prefix *p, struct dec_cursor *c, bool pe);
+/* Consumes SIB and displacement of a memory operand (in->modrm is set); fills in->mem. False: not a valid form (VSIB without SIB). */
+bool dec_mem(struct insn *in, const struct dec_prefix *p, struct dec_cursor *c, bool vsib);
+
+#endif
