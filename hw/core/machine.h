@@ -55,6 +55,7 @@ struct machine {
     bool a20_enabled;
     void (*a20_changed)(void *opaque, bool on);
     void *a20_opaque;
+    void (*power_button)(struct machine *m); /* `system_powerdown`; set by the machine, NULL if it has none */
     /* Asks the main thread to act; any thread, returns at once. code: exit status for REQ_EXIT. */
     void (*request)(struct machine *m, enum machine_request r, int code);
     void *request_opaque;
@@ -71,6 +72,15 @@ struct machine {
         u16 cs;        /* real mode */
         u32 gdt_base; u16 gdt_limit; u16 sel_code, sel_data; /* 32: flat segments loaded with these selectors */
     } boot;
+};
+
+/* A machine type. Main thread, machine lock held. */
+struct machine_board {
+    const char *name;
+    int (*build)(struct machine *m, struct err *e); /* may leave a half-built machine on failure: free follows */
+    void (*reset)(struct machine *m);               /* after every device was reset */
+    void (*free)(struct machine *m);                /* before the devices are freed */
+    void (*free_memory)(struct machine *m);         /* after the devices and address spaces are gone */
 };
 
 /* Builds RAM, chipset, devices, loads images. 0, or -1 with e set. Main thread. */

@@ -152,7 +152,7 @@ static void fadt_pm_blocks(u8 *b, u16 pm)
 
 static u32 fadt_build(struct acpi_tables *t, const struct acpi_config *c, u32 facs, u32 dsdt)
 {
-    enum { WBINVD = 1 << 0, PROC_C1 = 1 << 2, SLP_BUTTON = 1 << 5, TMR_VAL_EXT = 1 << 8, RESET_REG_SUP = 1 << 10 };
+    enum { WBINVD = 1 << 0, PROC_C1 = 1 << 2, SLP_BUTTON = 1 << 5, RESET_REG_SUP = 1 << 10 };
     u32 at = table_begin(t, "FACP", 3);
     u8 *b;
 
@@ -171,7 +171,7 @@ static u32 fadt_build(struct acpi_tables *t, const struct acpi_config *c, u32 fa
     st16(b + 98, 0xfff);
     b[108] = 0x32;            /* CENTURY in CMOS */
     st16(b + 109, 3);         /* IAPC_BOOT_ARCH: legacy devices, 8042 */
-    st32(b + 112, WBINVD | PROC_C1 | SLP_BUTTON | TMR_VAL_EXT | RESET_REG_SUP);
+    st32(b + 112, WBINVD | PROC_C1 | SLP_BUTTON | RESET_REG_SUP); /* the PM timer has 24 bits */
     fadt_gas(b + 116, 8, 0xcf9);
     b[128] = 0x0f;            /* RESET_VALUE: full reset */
     st64(b + 140, dsdt);

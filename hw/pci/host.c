@@ -12,7 +12,7 @@
 /* -- 82441FX host bridge ---------------------------------------------------------------------------------------- */
 
 enum { PAM0 = 0x59, PAM_REGS = 7, PAM_RE = 1, PAM_WE = 2, SMRAM = 0x72, SMRAM_OPEN = 0x40, SMRAM_LOCK = 0x10 };
-enum { SEGMENTS = 13, CONFIG_ENABLE = 0x80000000u };
+enum { SEGMENTS = 13, CONFIG_ENABLE = 0x80000000u, CONFADD_PORT = 0xcf8, CONFDATA_PORT = 0xcfc };
 
 /* One switchable piece of [0xc0000, 1 MiB): at most one of its two regions is enabled; with neither, the PCI side
  * (ROM or nothing) is seen. */
@@ -33,19 +33,38 @@ struct i440fx {
     struct ram_block *ram, *rom;
 };
 
+/* CONFADD takes only aligned dwords; every other cycle passes on to what lies behind it (0xcf9: reset control). */
+static const struct region *confadd_behind(const struct i440fx *h, u64 off, unsigned size)
+{
+    u64 port = CONFADD_PORT + off;
+
+    for (const struct region *r = h->pci.dev.m->io_root.children; r; r = r->next)
+        if (r != &h->addr_ports && r->kind == REGION_IO && r->enabled && port >= r->addr &&
+            port + size <= r->addr + r->size)
+            return r;
+    return NULL;
+}
+
 static u64 confadd_read(void *opaque, u64 off, unsigned size)
 {
     struct i440fx *h = opaque;
+    const struct region *r;
 
-    return off == 0 && size == 4 ? h->config_addr : MASK64(8 * size);
+    if (off == 0 && size == 4)
+        return h->config_addr;
+    r = confadd_behind(h, off, size);
+    return r && r->ops->read ? r->ops->read(r->opaque, CONFADD_PORT + off - r->addr, size) : MASK64(8 * size);
 }
 
 static void confadd_write(void *opaque, u64 off, u64 val, unsigned size)
 {
     struct i440fx *h = opaque;
+    const struct region *r;
 
     if (off == 0 && size == 4)
         h->config_addr = val & ~0x7f000003u;
+    else if ((r = confadd_behind(h, off, size)) && r->ops->write)
+        r->ops->write(r->opaque, CONFADD_PORT + off - r->addr, val, size);
 }
 
 /* Device and register that the latched address and a port offset select; -1 if the cycle has no target on bus 0. */
@@ -143,7 +162,7 @@ static void shadow_init(struct i440fx *h, unsigned i)
     s->base = i == 0 ? 0xf0000 : PC_SHADOW_BASE + (i - 1) * 0x4000;
     s->size = i == 0 ? 0x10000 : 0x4000;
     s->host = h->ram->host + s->base;
-    if (h->rom && s->base >= 0xe0000)
+    if (h->rom && s->base >= 0xe0000 && 0x100000 - s->base <= h->rom->size)
         s->rom = h->rom->host + h->rom->size - (0x100000 - s->base);
     region_init_ram(&s->ram, "shadow-ram", h->ram, s->base, s->size);
     if (s->rom) /* a ROM with write hooks, so that code there runs at full speed */
@@ -162,8 +181,6 @@ static int i440fx_realize(struct device *d, struct err *e)
     struct machine *m = d->m;
     static const struct pci_id id = { 0x8086, 0x1237, 0x0600, 0, 2, 0, 0, 0 };
 
-    if (!h->pci.addr && device_set_prop(d, "addr", "0", e) < 0)
-        return -1;
     if (pci_attach(&h->pci, &id, e) < 0)
         return -1;
     h->pci.ops = &i440fx_pci_ops;
@@ -181,8 +198,8 @@ static int i440fx_realize(struct device *d, struct err *e)
     region_add(&m->mem_root, PC_LOW_HOLE, &h->smram, 1);
     region_init_io(&h->addr_ports, "pci-confadd", 4, &confadd_ops, h, &m->lock);
     region_init_io(&h->data_ports, "pci-confdata", 4, &confdata_ops, h, &m->lock);
-    region_add(&m->io_root, 0xcf8, &h->addr_ports, 0);
-    region_add(&m->io_root, 0xcfc, &h->data_ports, 0);
+    region_add(&m->io_root, CONFADD_PORT, &h->addr_ports, 2); /* before reset control's 1 byte at 0xcf9 */
+    region_add(&m->io_root, CONFDATA_PORT, &h->data_ports, 1);
     region_txn_commit();
     return 0;
 }
@@ -226,7 +243,7 @@ void i440fx_shadow_open(struct device *d)
         pci_config_write(h->pci.bus, h->pci.devfn, PAM0 + i, 0x33, 1);
 }
 
-static const struct prop i440fx_props[] = { PCI_PROPS, PROP_DONE };
+static const struct prop i440fx_props[] = { PCI_PROPS_AT("0"), PROP_DONE };
 static const struct snap_field i440fx_fields[] = { PCI_SNAP, SNAP_U(struct i440fx, config_addr), SNAP_DONE };
 
 const struct dev_class i440fx_class = {
@@ -309,8 +326,6 @@ static int piix3_realize(struct device *d, struct err *e)
     struct piix3 *p = (struct piix3 *)d;
     static const struct pci_id id = { 0x8086, 0x7000, 0x0601, 0, 0, 0, 0, 0 };
 
-    if (!p->pci.addr && device_set_prop(d, "addr", "1", e) < 0)
-        return -1;
     if (pci_attach(&p->pci, &id, e) < 0)
         return -1;
     p->pci.ops = &piix3_pci_ops;
@@ -352,7 +367,7 @@ static void piix3_post_load(struct device *d)
     piix3_update(p);
 }
 
-static const struct prop piix3_props[] = { PCI_PROPS, PROP_DONE };
+static const struct prop piix3_props[] = { PCI_PROPS_AT("1"), PROP_DONE };
 static const struct snap_field piix3_fields[] = {
     PCI_SNAP, SNAP_U(struct piix3, pirq_level), SNAP_U(struct piix3, sci_level), SNAP_DONE
 };
@@ -411,8 +426,6 @@ static int piix4_pm_realize(struct device *d, struct err *e)
     struct piix4_pm *p = (struct piix4_pm *)d;
     static const struct pci_id id = { 0x8086, 0x7113, 0x0680, 0, 3, 1, 0, 0 };
 
-    if (!p->pci.addr && device_set_prop(d, "addr", "1.3", e) < 0)
-        return -1;
     if (pci_attach(&p->pci, &id, e) < 0)
         return -1;
     u8 *c = p->pci.config, *w = p->pci.wmask;
@@ -447,7 +460,7 @@ static void piix4_pm_post_load(struct device *d)
     pci_post_load(&((struct piix4_pm *)d)->pci);
 }
 
-static const struct prop piix4_pm_props[] = { PCI_PROPS, PROP_DONE };
+static const struct prop piix4_pm_props[] = { PCI_PROPS_AT("1.3"), PROP_DONE };
 static const struct snap_field piix4_pm_fields[] = { PCI_SNAP, SNAP_DONE };
 
 const struct dev_class piix4_pm_class = {

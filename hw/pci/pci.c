@@ -75,9 +75,12 @@ static void pci_multifunction_mark(struct pci_bus *b, unsigned slot)
 {
     struct pci_device *first = b->dev[PCI_DEVFN(slot, 0)];
 
-    for (unsigned fn = 1; first && fn < 8; fn++)
-        if (b->dev[PCI_DEVFN(slot, fn)])
+    for (unsigned fn = 1; first && fn < 8; fn++) {
+        if (b->dev[PCI_DEVFN(slot, fn)]) {
             first->config[PCI_HEADER_TYPE] |= 0x80;
+            first->init[PCI_HEADER_TYPE] |= 0x80;
+        }
+    }
 }
 
 int pci_attach(struct pci_device *d, const struct pci_id *id, struct err *e)

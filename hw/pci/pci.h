@@ -86,14 +86,17 @@ struct pci_device {
 };
 
 /* Rows for a class's tables. */
-#define PCI_PROPS { "addr", PROP_STR, offsetof(struct pci_device, addr), 0, NULL, "slot[.function], hexadecimal" }
+#define PCI_PROPS_AT(addr_) \
+    { "addr", PROP_STR, offsetof(struct pci_device, addr), 0, addr_, "slot[.function], hexadecimal" }
+#define PCI_PROPS PCI_PROPS_AT(NULL)
 extern const struct snap_field pci_snap_fields[];
 #define PCI_SNAP { "pci", SNAP_STRUCT, sizeof(struct pci_device), 0, 1, pci_snap_fields }
 
 struct pci_bus *pci_bus_new(struct machine *m);
 void pci_bus_free(struct pci_bus *b);
 
-/* For a class's realize, in this order: attach; BARs and capabilities; then whatever the device adds to d->config. */
+/* For a class's realize, in this order: attach; BARs and capabilities; then whatever the device adds to d->config.
+ * A realize that fails after pci_attach calls pci_detach, and so does every unrealize. */
 struct pci_id {
     u16 vendor, device, class_code; /* class << 8 | subclass */
     u8 prog_if, revision, int_pin;  /* int_pin: 0 none, 1 INTA# .. 4 INTD# */

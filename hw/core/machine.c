@@ -1,0 +1,151 @@
+/* The life of a machine: choosing its type, address spaces and clock, -device and -global, reset, taking it down. Main
+ * thread, called by main.c and, for resets, by accel/vm.c with the machine lock held. */
+#include <glib.h>
+#include "hw/core/machine.h"
+#include "hw/machine/pc.h"
+#include "mmu/aspace.h"
+
+#define PHYS_SPACE (1ull << 52)
+#define PORT_SPACE (64 * KiB)
+
+/* Names as QEMU has them: "pc", "pc-i440fx-7.2". */
+static const struct machine_board *board_find(const char *type, struct err *e)
+{
+    if (!strcmp(type, "pc") || !strcmp(type, "pc-i440fx") || g_str_has_prefix(type, "pc-i440fx-"))
+        return &pc_board;
+    if (!strcmp(type, "q35") || g_str_has_prefix(type, "pc-q35-"))
+        err_set(e, "-machine %s: the Q35 chipset is not available; use -machine pc", type);
+    else
+        err_set(e, "-machine %s: unknown machine type; there is: pc", type);
+    return NULL;
+}
+
+/* -global CLASS.NAME=VALUE must name a class and a property; values are checked when such a device is made. */
+static int check_global(const char *g, struct err *e)
+{
+    const char *dot = strchr(g, '.'), *eq = strchr(g, '=');
+    const struct dev_class *cls;
+    const struct prop *p;
+
+    if (!dot || !eq || dot > eq)
+        return err_set(e, "-global %s: not of the form DEVICE.PROPERTY=VALUE", g);
+    char *name = g_strndup(g, dot - g), *prop = g_strndup(dot + 1, eq - dot - 1);
+    cls = dev_class_find(name);
+    p = cls ? cls->props : NULL;
+    while (p && p->kind != PROP_END && strcmp(p->name, prop))
+        p++;
+    int r = !cls                           ? err_set(e, "-global %s: there is no device '%s'", g, name)
+            : !p || p->kind == PROP_END ? err_set(e, "-global %s: device %s has no property '%s'", g, name, prop)
+                                           : 0;
+    g_free(name);
+    g_free(prop);
+    return r;
+}
+
+/* Takes "id=X" out of a -device argument's properties (after the class); the rest goes to device_create. */
+static char *split_id(const char *props, char **id)
+{
+    char **pairs = g_strsplit(props, ",", -1);
+    GString *rest = g_string_new(NULL);
+
+    *id = NULL;
+    for (char **p = pairs; *p; p++) {
+        if (g_str_has_prefix(*p, "id=")) {
+            g_free(*id);
+            *id = g_strdup(*p + 3);
+            continue;
+        }
+        g_string_append_printf(rest, "%s%s", p == pairs || !rest->len ? "" : ",", *p);
+    }
+    g_strfreev(pairs);
+    return g_string_free(rest, FALSE);
+}
+
+static int make_user_device(struct machine *m, const char *arg, struct err *e)
+{
+    const char *comma = strchr(arg, ',');
+    char *name = comma ? g_strndup(arg, comma - arg) : g_strdup(arg), *id, *props = split_id(comma ? comma + 1 : "", &id);
+    const struct dev_class *cls = dev_class_find(name);
+    int r = 0;
+
+    if (!cls)
+        r = err_set(e, "-device %s: there is no device '%s' (-device help lists them)", arg, name);
+    else if (!cls->user_creatable)
+        r = err_set(e, "-device %s: '%s' is part of the machine and cannot be added", arg, name);
+    else if (!device_create(m, name, id, props, e))
+        r = err_prefix(e, "-device %s", arg);
+    g_free(props);
+    g_free(name);
+    g_free(id);
+    return r;
+}
+
+static int machine_build_locked(struct machine *m, struct err *e)
+{
+    for (unsigned i = 0; i < m->cfg.n_globals; i++)
+        if (check_global(m->cfg.globals[i], e) < 0)
+            return -1;
+    if (m->board->build(m, e) < 0)
+        return -1;
+    for (unsigned i = 0; i < m->cfg.n_devices; i++)
+        if (make_user_device(m, m->cfg.devices[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+int machine_build(struct machine *m, const struct machine_config *cfg, struct err *e)
+{
+    int r;
+
+    m->cfg = *cfg;
+    m->board = board_find(cfg->type, e);
+    if (!m->board)
+        return -1;
+    lock_init(&m->lock, "machine", RANK_MACHINE);
+    m->clock = clock_new_real(&m->lock);
+    region_init_container(&m->mem_root, "memory", PHYS_SPACE);
+    region_init_container(&m->io_root, "io", PORT_SPACE);
+    m->mem = aspace_new("memory", &m->mem_root);
+    m->io = aspace_new("I/O", &m->io_root);
+    lock_acquire(&m->lock);
+    region_txn_begin();
+    r = machine_build_locked(m, e);
+    region_txn_commit();
+    lock_release(&m->lock);
+    if (r < 0)
+        machine_free(m);
+    return r;
+}
+
+void machine_reset(struct machine *m)
+{
+    assert(lock_is_mine(&m->lock));
+    region_txn_begin();
+    for (struct device *d = m->devices; d; d = d->next)
+        if (d->cls->reset)
+            d->cls->reset(d);
+    region_txn_commit();
+    m->board->reset(m);
+}
+
+void machine_free(struct machine *m)
+{
+    lock_acquire(&m->lock);
+    region_txn_begin();
+    m->board->free(m);
+    while (m->devices) { /* the newest first: users before what they use */
+        struct device *d = m->devices;
+        while (d->next)
+            d = d->next;
+        device_free(d);
+    }
+    region_txn_commit();
+    lock_release(&m->lock);
+    aspace_free(m->mem);
+    aspace_free(m->io);
+    m->mem = m->io = NULL;
+    m->board->free_memory(m);
+    clock_free(m->clock);
+    m->clock = NULL;
+    lock_fini(&m->lock);
+}

@@ -1,0 +1,335 @@
+/* The PC: which chips there are and how they are wired, RAM and ROM, and what firmware needs to know about them. Main
+ * thread under the machine lock; interrupt and A20 lines are also driven by vCPU threads and timers with that lock held. */
+#include <glib.h>
+#include "hw/backend/blk.h"
+#include "hw/char/debugcon.h"
+#include "hw/char/uart.h"
+#include "hw/input/i8042.h"
+#include "hw/intc/ioapic.h"
+#include "hw/intc/lapic.h"
+#include "hw/intc/pic.h"
+#include "hw/machine/acpi.h"
+#include "hw/machine/boot.h"
+#include "hw/machine/fw_cfg.h"
+#include "hw/machine/pc.h"
+#include "hw/machine/rom.h"
+#include "hw/pci/host.h"
+#include "hw/storage/ide.h"
+#include "hw/timer/hpet.h"
+#include "hw/timer/pit.h"
+#include "hw/timer/pm.h"
+#include "hw/timer/rtc.h"
+#include "mmu/ram.h"
+
+#define LOW_RAM_MAX 0xc0000000ull /* the rest of the first 4 GiB is for PCI and the chipset */
+#define PCI_MEM_BASE 0xe0000000u  /* where direct boot puts BARs */
+#define PCI_MEM_END 0xfec00000u
+#define PCI_IO_BASE 0xc000
+#define DEBUGCON_PORT 0xe9
+#define FERR_PORT 0xf0
+#define COM_PORTS 4
+#define COM1_PORT 0x3f8
+enum { A20_FROM_I8042, A20_FROM_PORT92, A20_SOURCES };
+static const u8 pirq_irq[4] = { 10, 10, 11, 11 }; /* as PC firmware routes them */
+
+/* Board state. Owner: the machine lock. */
+struct pc {
+    struct boot_ram ram;
+    struct region ram_low, ram_mid, ram_high; /* [0, 640K), [1M, hole), [4G, ...) */
+    struct rom *rom;                          /* NULL with direct boot */
+    struct device *bus, *pic, *ioapic, *host, *piix3, *ide, *pm, *piix4_pm, *rtc;
+    struct irq_line pic_in[16], ioapic_in[IOAPIC_PINS];
+    u8 a20_in[A20_SOURCES];
+    struct region ferr;
+    struct blk *disk;
+    const char *kernel_option, *kernel;       /* what direct boot starts, or NULL */
+    struct acpi_tables *acpi;
+    struct boot *boot;
+};
+
+/* -- lines that fan out or in --------------------------------------------------------------------------------------- */
+
+/* A global system interrupt: an ISA IRQ goes to both controllers, where IRQ 0 arrives at pin 2 of the I/O APIC. */
+static void pc_gsi_set(void *opaque, int n, int level)
+{
+    struct pc *pc = opaque;
+
+    if (n < 16 && n != 2)
+        irq_set(&pc->pic_in[n], level);
+    if (n != 2)
+        irq_set(&pc->ioapic_in[n == 0 ? 2 : n], level);
+}
+
+/* The A20 gate opens if either the keyboard controller or port 92 asks for it. */
+static void pc_a20_set(void *opaque, int source, int level)
+{
+    struct machine *m = opaque;
+    struct pc *pc = m->board_state;
+    bool on;
+
+    pc->a20_in[source] = level;
+    on = pc->a20_in[A20_FROM_I8042] || pc->a20_in[A20_FROM_PORT92];
+    if (on == m->a20_enabled)
+        return;
+    m->a20_enabled = on;
+    if (m->a20_changed)
+        m->a20_changed(m->a20_opaque, on);
+}
+
+/* A write to port 0xf0 takes the coprocessor's interrupt back and ignores its error. */
+static void pc_ferr_write(void *opaque, u64 off, u64 val, unsigned size)
+{
+    struct machine *m = opaque;
+
+    if (m->pins.ignne)
+        m->pins.ignne(m->pins.opaque, 0);
+}
+
+static const struct region_ops pc_ferr_ops = { NULL, pc_ferr_write, 1, 1 };
+
+/* -- memory --------------------------------------------------------------------------------------------------------- */
+
+static int pc_add_ram(struct machine *m, struct pc *pc, struct err *e)
+{
+    u64 size = m->cfg.ram_size;
+
+    if (size < 1 * MiB)
+        return err_set(e, "-m: a PC needs at least 1 MiB of memory");
+    pc->ram.low = MIN_OF(size, LOW_RAM_MAX);
+    pc->ram.high = size - pc->ram.low;
+    m->ram = ram_new("pc.ram", size, e);
+    if (!m->ram)
+        return -1;
+    region_init_ram(&pc->ram_low, "ram-low", m->ram, 0, PC_LOW_HOLE);
+    region_add(&m->mem_root, 0, &pc->ram_low, 0);
+    if (pc->ram.low > 1 * MiB) {
+        region_init_ram(&pc->ram_mid, "ram", m->ram, 1 * MiB, pc->ram.low - 1 * MiB);
+        region_add(&m->mem_root, 1 * MiB, &pc->ram_mid, 0);
+    }
+    if (pc->ram.high) {
+        region_init_ram(&pc->ram_high, "ram-high", m->ram, pc->ram.low, pc->ram.high);
+        region_add(&m->mem_root, 4 * GiB, &pc->ram_high, 0);
+    }
+    return 0;
+}
+
+/* -- what is booted ------------------------------------------------------------------------------------------------- */
+
+static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
+{
+    const struct machine_config *cfg = &m->cfg;
+    enum image_kind kind;
+
+    if (cfg->kernel) {
+        pc->kernel_option = "-kernel";
+        pc->kernel = cfg->kernel;
+    }
+    if (cfg->image) {
+        if (image_probe(cfg->image, &kind, e) < 0)
+            return -1;
+        if (kind == IMAGE_DISK) {
+            pc->disk = blk_open("image", cfg->image, e);
+            if (!pc->disk)
+                return -1;
+        } else if (cfg->kernel) {
+            return err_set(e, "image '%s' is a kernel, not a disk, and -kernel names another", cfg->image);
+        } else {
+            pc->kernel_option = "image";
+            pc->kernel = cfg->image;
+        }
+    }
+    if (pc->kernel && cfg->bios)
+        return err_set(e, "-bios %s: a kernel (%s %s) is started without firmware; leave one of them out", cfg->bios,
+                       pc->kernel_option, pc->kernel);
+    if (pc->kernel)
+        return 0;
+    pc->rom = rom_load(m, cfg->bios, e);
+    return pc->rom ? 0 : -1;
+}
+
+/* -- chips ---------------------------------------------------------------------------------------------------------- */
+
+/* Interrupt controllers first: everybody else takes lines from them. */
+static int pc_add_interrupts(struct machine *m, struct pc *pc, struct err *e)
+{
+    if (!(pc->bus = apic_bus_new(m, e)) || !(pc->pic = pic_new(m, apic_bus_lint(pc->bus, 0), e)) ||
+        !(pc->ioapic = ioapic_new(m, e)))
+        return -1;
+    apic_bus_connect(pc->bus, pc->pic, pc->ioapic);
+    for (unsigned i = 0; i < ARRAY_LEN(pc->pic_in); i++)
+        pc->pic_in[i] = i == 2 ? (struct irq_line){ NULL, NULL, 0 } : pic_line(pc->pic, i);
+    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
+        pc->ioapic_in[i] = ioapic_line(pc->ioapic, i);
+        m->gsi[i] = (struct irq_line){ pc_gsi_set, pc, i };
+    }
+    return 0;
+}
+
+static int pc_add_chipset(struct machine *m, struct pc *pc, struct err *e)
+{
+    struct blk *const disks[4] = { pc->disk };
+
+    m->pci = pci_bus_new(m);
+    if (!(pc->host = i440fx_new(m, m->ram, pc->rom ? rom_ram(pc->rom) : NULL, e)) || !(pc->piix3 = piix3_new(m, e)) ||
+        !(pc->ide = piix3_ide_new(m, disks, e)) || !(pc->pm = pm_new(m, piix3_sci_line(pc->piix3), e)) ||
+        !(pc->piix4_pm = piix4_pm_new(m, pc->pm, e)))
+        return -1;
+    return 0;
+}
+
+static int pc_add_legacy(struct machine *m, struct pc *pc, struct err *e)
+{
+    struct irq_line a20_i8042 = { pc_a20_set, m, A20_FROM_I8042 }, a20_port92 = { pc_a20_set, m, A20_FROM_PORT92 };
+    struct device *hpet = hpet_new(m, e);
+
+    if (!hpet || !pit_new(m, hpet_legacy_in(hpet, 0), e) || !(pc->rtc = rtc_new(m, hpet_legacy_in(hpet, 1), e)) ||
+        !i8042_new(m, m->gsi[1], m->gsi[12], a20_i8042, e) || !port92_new(m, a20_port92, e) || !reset_ctl_new(m, e))
+        return -1;
+    region_init_io(&pc->ferr, "ferr", 1, &pc_ferr_ops, m, &m->lock);
+    region_add(&m->io_root, FERR_PORT, &pc->ferr, 0);
+    for (unsigned i = 0; i < COM_PORTS; i++)
+        if (m->cfg.serial_chr[i] && !uart_new(m, i, m->cfg.serial_chr[i], e))
+            return -1;
+    if (m->cfg.debugcon_chr && !debugcon_new(m, DEBUGCON_PORT, m->cfg.debugcon_chr, e))
+        return -1;
+    return 0;
+}
+
+/* -- what firmware and kernels are told ----------------------------------------------------------------------------- */
+
+static void pc_fill_cmos(const struct machine *m, const struct pc *pc)
+{
+    u32 ext_k = MIN_OF((pc->ram.low - 1 * MiB) / KiB, 0xffff);
+    u32 above_16m = pc->ram.low > 16 * MiB ? (pc->ram.low - 16 * MiB) / (64 * KiB) : 0;
+    u64 above_4g = pc->ram.high / (64 * KiB);
+    const struct { u8 idx, val; } cmos[] = {
+        { 0x14, 0x06 },                                            /* equipment: FPU, PS/2 mouse, no floppy */
+        { 0x15, 640 & 0xff }, { 0x16, 640 >> 8 },                  /* KiB of conventional memory */
+        { 0x17, ext_k }, { 0x18, ext_k >> 8 }, { 0x30, ext_k }, { 0x31, ext_k >> 8 },
+        { 0x34, above_16m }, { 0x35, above_16m >> 8 },             /* 64 KiB units */
+        { 0x3d, 0x32 },                                            /* boot disk first, then CD */
+        { 0x5b, above_4g }, { 0x5c, above_4g >> 8 }, { 0x5d, above_4g >> 16 },
+        { 0x5f, m->cfg.cpus - 1 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(cmos); i++)
+        rtc_cmos_set(pc->rtc, cmos[i].idx, cmos[i].val);
+}
+
+static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
+{
+    static const u8 system_states[6] = { 128, 0, 0, 1, 2, 128 }; /* S0 and S5 (bit 7), no S3, no S4 */
+    const struct e820_entry e820[] = { { 0, pc->ram.low, E820_RAM }, { 4 * GiB, pc->ram.high, E820_RAM } };
+    u64 *numa = g_new0(u64, 1 + m->cfg.cpus); /* no nodes */
+    struct fw_cfg *f;
+
+    if (!fw_cfg_new(m, e)) {
+        g_free(numa);
+        return -1;
+    }
+    f = m->fw_cfg;
+    fw_cfg_add(f, FW_CFG_UUID, (const u8[16]){ 0 }, 16);
+    fw_cfg_add_uint(f, FW_CFG_RAM_SIZE, m->cfg.ram_size, 8);
+    fw_cfg_add_uint(f, FW_CFG_NOGRAPHIC, 1, 2);
+    fw_cfg_add_uint(f, FW_CFG_NB_CPUS, m->cfg.cpus, 2);
+    fw_cfg_add_uint(f, FW_CFG_MAX_CPUS, m->cfg.cpus, 2);
+    fw_cfg_add(f, FW_CFG_NUMA, numa, 8 * (1 + m->cfg.cpus));
+    fw_cfg_add_uint(f, FW_CFG_BOOT_MENU, 0, 2);
+    fw_cfg_add_uint(f, FW_CFG_IRQ0_OVERRIDE, 1, 4);
+    fw_cfg_add_file(f, "etc/e820", e820, pc->ram.high ? sizeof(e820) : sizeof(e820[0]));
+    fw_cfg_add_file(f, "etc/system-states", system_states, sizeof(system_states));
+    if (m->cfg.serial_chr[0]) { /* there is no display: firmware's console goes to the serial port */
+        const u16 port = COM1_PORT;
+        fw_cfg_add_file(f, "etc/sercon-port", &port, sizeof(port));
+    }
+    if (!pc->kernel) {
+        fw_cfg_add_file(f, ACPI_TABLES_FILE, pc->acpi->tables->data, pc->acpi->tables->len);
+        fw_cfg_add_file(f, ACPI_RSDP_FILE, pc->acpi->rsdp->data, pc->acpi->rsdp->len);
+        fw_cfg_add_file(f, ACPI_LOADER_FILE, pc->acpi->loader->data, pc->acpi->loader->len);
+    }
+    g_free(numa);
+    return 0;
+}
+
+static int pc_add_tables(struct machine *m, struct pc *pc, struct err *e)
+{
+    struct acpi_config acpi = { .cpus = m->cfg.cpus, .pci_mem_start = LOW_RAM_MAX, .pm_base = PIIX4_PM_BASE, .hpet = true };
+
+    for (unsigned i = 0; i < COM_PORTS; i++)
+        acpi.com[i] = m->cfg.serial_chr[i] != NULL;
+    pc->acpi = acpi_build(&acpi);
+    pc_fill_cmos(m, pc);
+    if (pc_add_fw_cfg(m, pc, e) < 0)
+        return -1;
+    if (!pc->kernel)
+        return 0;
+    pc->boot = boot_load(m, pc->kernel_option, pc->kernel, &pc->ram, pc->acpi, e);
+    return pc->boot ? 0 : -1;
+}
+
+/* -- the board ------------------------------------------------------------------------------------------------------ */
+
+static int pc_build(struct machine *m, struct err *e)
+{
+    struct pc *pc = g_new0(struct pc, 1);
+
+    m->board_state = pc;
+    m->a20_enabled = true;
+    if (pc_choose_boot(m, pc, e) < 0 || pc_add_ram(m, pc, e) < 0 || pc_add_interrupts(m, pc, e) < 0 ||
+        pc_add_chipset(m, pc, e) < 0 || pc_add_legacy(m, pc, e) < 0)
+        return -1;
+    return pc_add_tables(m, pc, e);
+}
+
+/* With a kernel there is no firmware: leave the chipset as firmware would. */
+static void pc_reset(struct machine *m)
+{
+    struct pc *pc = m->board_state;
+
+    m->boot = (struct boot_state){ 0 };
+    if (!pc->boot)
+        return;
+    region_txn_begin();
+    i440fx_shadow_open(pc->host);
+    for (unsigned i = 0; i < 4; i++)
+        piix3_route(pc->piix3, i, pirq_irq[i]);
+    piix4_pm_set_base(pc->piix4_pm, PIIX4_PM_BASE);
+    piix3_ide_enable(pc->ide);
+    pci_bus_assign(m->pci, PCI_IO_BASE, PCI_MEM_BASE, PCI_MEM_END, pirq_irq);
+    region_txn_commit();
+    boot_install(pc->boot);
+}
+
+static void pc_free(struct machine *m)
+{
+    struct pc *pc = m->board_state;
+
+    boot_free(pc->boot);
+    acpi_free(pc->acpi);
+    if (pc->ferr.parent)
+        region_del(&pc->ferr);
+}
+
+static void pc_free_memory(struct machine *m)
+{
+    struct pc *pc = m->board_state;
+
+    if (m->pci)
+        pci_bus_free(m->pci);
+    m->pci = NULL;
+    rom_free(pc->rom);
+    if (m->ram)
+        ram_free(m->ram);
+    m->ram = NULL;
+    blk_close(pc->disk);
+    g_free(pc);
+    m->board_state = NULL;
+}
+
+const struct machine_board pc_board = {
+    .name = "pc",
+    .build = pc_build,
+    .reset = pc_reset,
+    .free = pc_free,
+    .free_memory = pc_free_memory,
+};
