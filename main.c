@@ -90,6 +90,7 @@ static int program_start(struct program *p, struct err *e)
         return -1;
     p->machine = g_new0(struct machine, 1);
     vm_attach_machine(p->ui.vm, p->machine);
+    p->options.machine.tsc_khz = p->machine->cfg.tsc_khz;
     if (machine_build(p->machine, &p->options.machine, e) < 0)
         return -1;
     p->machine_built = true;
@@ -104,6 +105,7 @@ static int program_start(struct program *p, struct err *e)
 
 static void program_end(struct program *p)
 {
+    gdb_exit(&p->ui, p->status);
     gdb_stop(&p->ui);
     for (unsigned i = 0; i < MONITORS_MAX; i++)
         monitor_free(p->monitors[i]);
@@ -123,6 +125,8 @@ int main(int argc, char **argv)
     struct err e = { "" };
 
     signal(SIGPIPE, SIG_IGN);
+    /* From now on what other threads invoke on the default context waits for this thread's loop. */
+    g_main_context_acquire(NULL);
     p.loop = g_main_loop_new(NULL, FALSE);
     switch (options_parse(&p.options, argc, argv, &e)) {
     case OPTIONS_DONE:

@@ -336,8 +336,20 @@ void chr_link(struct chr *c)
     chr_list = c;
 }
 
-static void chr_free(struct chr *c)
+static void unlink_chr(struct chr *c)
 {
+    for (struct chr **p = &chr_list; *p; p = &(*p)->next)
+        if (*p == c) {
+            *p = c->next;
+            return;
+        }
+}
+
+void chr_free(struct chr *c)
+{
+    if (!c)
+        return;
+    unlink_chr(c);
     flush(c);
     close_fds(c);
     if (c->kind->close)
@@ -391,11 +403,8 @@ struct chr *chr_find(const char *id)
 
 void chr_free_all(void)
 {
-    while (chr_list) {
-        struct chr *c = chr_list;
-        chr_list = c->next;
-        chr_free(c);
-    }
+    while (chr_list)
+        chr_free(chr_list);
     chr_stdio_restore();
 }
 

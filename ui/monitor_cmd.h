@@ -1,0 +1,43 @@
+/* Inside of the monitor: the context of a running command, and the commands that live in files of their own. */
+#ifndef UI_MONITOR_CMD_H
+#define UI_MONITOR_CMD_H
+#include <glib.h>
+#include "accel/accel.h"
+#include "ui/ui.h"
+
+struct mon {
+    struct ui *ui;
+    struct vm *vm;
+    unsigned *cpu;   /* the CPU that commands are about */
+    GString *out;
+    bool quiesced;   /* the VM was stopped for this command and goes on after it */
+};
+
+struct mon_cmd {
+    const char *name, *alias, *params, *help;
+    void (*fn)(struct mon *m, char *args); /* args: the rest of the line, stripped */
+    bool quiesce;                          /* looks into CPUs: stop the VM meanwhile */
+};
+
+void mon_print(struct mon *m, const char *fmt, ...) PRINTF(2, 3);
+/* The next word of *p, which is advanced; NULL at the end. */
+char *mon_word(char **p);
+
+/* monitor_info.c */
+extern const struct mon_cmd mon_info_cmds[];
+/* monitor_mem.c */
+void mon_x(struct mon *m, char *args);
+void mon_xp(struct mon *m, char *args);
+void mon_p(struct mon *m, char *args);
+void mon_gva2gpa(struct mon *m, char *args);
+void mon_memsave(struct mon *m, char *args);
+void mon_pmemsave(struct mon *m, char *args);
+/* monitor_pages.c */
+void mon_info_mem(struct mon *m, char *args);
+void mon_info_tlb(struct mon *m, char *args);
+/* monitor_expr.c: a C-like integer expression with $registers; advances *p behind it. 0, or -1 after a message. */
+int mon_expr(struct mon *m, char **p, u64 *out);
+/* "$NAME" without the dollar; 0, or -1 if there is no such register. */
+int mon_register(struct mon *m, const char *name, u64 *out);
+
+#endif
