@@ -26,15 +26,27 @@ u64 cpu_ld_acc(struct cpu *c, gla_t addr, unsigned size, unsigned acc);
 void cpu_st_acc(struct cpu *c, gla_t addr, u64 val, unsigned size, unsigned acc);
 /* The access bits of ordinary data accesses in the current mode (ACC_USER at CPL 3). */
 unsigned cpu_data_acc(const struct cpu *c);
+/* The TLB table of ordinary data accesses in the current mode. */
+static inline struct tlb_table *cpu_tlb(struct cpu *c)
+{
+    return &c->tlb.t[cpu_cpl(c) == 3 ? TLB_USER : c->mode & MODE_SMAP_AC ? TLB_KERNEL_SMAP : TLB_KERNEL];
+}
 /* This vCPU's memory context (tlb, address space, hooks). */
 struct mem_ctx *cpu_mem(struct cpu *c);
 
+/* What an event counts as when the next one comes while it is being delivered (SDM vol. 3A table 6-5). */
+enum fault_class { FC_NONE, FC_BENIGN, FC_CONTRIBUTORY, FC_PAGE, FC_DOUBLE };
+
 /* Delivers c->fault (after unwinding) with double- and triple-fault rules; interrupts and NMI come the same way.
- * Implemented by cpu/intr.c; these run on the run loop, outside emitted code. */
+ * Implemented by cpu/intr.c; these run on the run loop, outside emitted code.
+ * Delivery may itself raise: nothing but memory was changed then, c->delivering holds the class of the event that was being
+ * delivered, and the run loop, landing in its setjmp with UNW_FAULT as ever, calls cpu_deliver_fault() again, which combines the two
+ * into #DF or a triple fault as the table says. So all three must be called with c->fault_jmp valid. */
 void cpu_deliver_fault(struct cpu *c);
 void cpu_deliver_interrupt(struct cpu *c, int vector);
 void cpu_deliver_nmi(struct cpu *c);
-/* INT n, INT3, INTO, INT1 from an instruction; next_rip is the return address. May raise. */
+enum soft_int_kind { SOFT_INTN, SOFT_INT3, SOFT_INTO, SOFT_INT1 };
+/* INT n, INT3, INTO (if OF), INT1 from an instruction; next_rip is the return address. May raise. */
 void cpu_soft_int(struct cpu *c, int vector, u64 next_rip, int kind);
 
 #endif

@@ -45,7 +45,7 @@ void host_rmw(void *host, unsigned size, mem_rmw_fn *fn, void *opaque)
     } while (!host_cas(host, size, old, new));
 }
 
-/* The host address of RAM at addr that holds translated code, or NULL. The caller has probed addr for writing. */
+/* The host address of RAM at addr that holds translated code, or NULL if it is something else or watched. The caller has probed addr for writing. */
 static u8 *code_ram(struct mem_ctx *m, gla_t addr, unsigned acc, const struct frange **range, u64 *off)
 {
     struct walk w;
@@ -54,6 +54,8 @@ static u8 *code_ram(struct mem_ctx *m, gla_t addr, unsigned acc, const struct fr
     if (walk_page(&m->tlb->regs, m->mem, addr, acc, false, &w))
         return NULL;
     if (m->hooks && m->hooks->is_lapic && m->hooks->is_lapic(m->hooks->opaque, w.gpa & PAGE_MASK))
+        return NULL;
+    if (m->hooks && m->hooks->is_watched && m->hooks->is_watched(m->hooks->opaque, addr & PAGE_MASK))
         return NULL;
     const struct frange *f = aspace_find(m->mem, w.gpa);
     if (!f || !f->host || f->readonly)

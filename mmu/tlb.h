@@ -44,6 +44,15 @@ struct tlb {
 
 static inline unsigned tlb_index(gla_t a) { return (unsigned)(a >> PAGE_BITS) & (TLB_ENTRIES - 1); }
 
+/* The host address of [a, a + size) if the TLB has it for reading or, with write, for writing; else NULL. Host memory is there for the
+ * whole page. */
+static inline u8 *tlb_hit(const struct tlb_table *t, gla_t a, unsigned size, bool write)
+{
+    unsigned i = tlb_index(a);
+    u64 tag = write ? __atomic_load_n(&t->wtag[i], __ATOMIC_RELAXED) : t->rtag[i];
+    return (tag + a + size - 1) >> PAGE_BITS ? NULL : (u8 *)(a + t->addend[i]);
+}
+
 void tlb_init(struct tlb *t);
 /* global: also entries of global pages. */
 void tlb_flush(struct tlb *t, bool global);

@@ -7,6 +7,7 @@
 /* Outer to inner; a thread may only take a lock of a higher rank than all it holds (checked unless NDEBUG). */
 enum lock_rank {
     RANK_VM = 10,      /* run state */
+    RANK_BUS = 15,     /* accesses that no host instruction makes atomic (mmu/atomic.c) */
     RANK_MACHINE = 20, /* devices */
     RANK_IRQ = 30,     /* interrupt controllers with a lock of their own */
     RANK_REGION = 40,  /* region transactions */
