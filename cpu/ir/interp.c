@@ -355,6 +355,7 @@ static void do_op(struct interp *it, const struct ir_op *op)
     case IR_CLC: set_cf(c, false); break;
     case IR_STCF: set_cf(c, true); break;
     case IR_CMC: set_cf(c, !(cpu_arith(c) & F_CF)); break;
+    case IR_FENCE: __atomic_thread_fence(__ATOMIC_SEQ_CST); break;
     case IR_VEC: case IR_X87: interp_carry(it, op); break;
     case IR_CALL: do_call(it, op); break;
     case IR_INSN: case IR_JMP: case IR_JCC: case IR_BRZ: case IR_JMPR: case IR_EXIT: case IR_COUNT: break;

@@ -17,17 +17,17 @@
 /* --- temporaries and single ops --- */
 struct ir_val lift_tmp(struct lift *l);                                     /* a fresh TMP of this instruction */
 static inline struct ir_op *lift_op(struct lift *l, enum ir_code code, unsigned size) { return ir_emit(l->b, code, size); }
-void lift_mov(struct lift *l, unsigned size, struct ir_val d, struct ir_val a); /* no IMM */
-void lift_movi(struct lift *l, unsigned size, struct ir_val d, u64 imm);
-void lift_movzx(struct lift *l, unsigned size, struct ir_val d, unsigned size2, struct ir_val a);
-void lift_lea(struct lift *l, unsigned size, struct ir_val d, struct ir_val a, i64 disp); /* d = a + disp without flags */
-/* d = help_<id>(a, b, c). lift_imm_arg(v) makes an immediate argument: only one of the three may be one, others go through lift_const(). */
+void lift_set(struct lift *l, unsigned size, struct ir_val d, struct ir_val a); /* no IMM */
+void lift_set_imm(struct lift *l, unsigned size, struct ir_val d, u64 imm);
+void lift_set_zx(struct lift *l, unsigned size, struct ir_val d, unsigned size2, struct ir_val a);
+void lift_offset(struct lift *l, unsigned size, struct ir_val d, struct ir_val a, i64 disp); /* d = a + disp without flags */
+/* d = help_<id>(a, b, c). lift_imm_arg(v) makes an immediate argument. */
 struct lift_arg { struct ir_val v; u64 imm; };
 static inline struct lift_arg lift_arg(struct ir_val v) { return (struct lift_arg){ v, 0 }; }
 static inline struct lift_arg lift_imm_arg(u64 imm) { return (struct lift_arg){ { K_IMM, 0 }, imm }; }
 static inline struct lift_arg lift_no_arg(void) { return (struct lift_arg){ { K_NONE, 0 }, 0 }; }
 struct ir_val lift_const(struct lift *l, u64 imm);                          /* TMP = imm */
-void lift_call(struct lift *l, enum help_id id, struct ir_val d, struct lift_arg a, struct lift_arg b, struct lift_arg c);
+void lift_help(struct lift *l, enum help_id id, struct ir_val d, struct lift_arg a, struct lift_arg b, struct lift_arg c);
 
 /* --- operands --- */
 /* The register of an OK_GPR / OK_GPRH operand, or PTR for a memory operand (the probe has been emitted). */
@@ -37,6 +37,8 @@ static inline bool lift_is_mem(const struct opnd *o) { return o->kind == OK_MEM 
 struct ir_val lift_ea(struct lift *l, const struct insn *in);
 /* Linear address of in->mem in a TMP; where the mode is not flat the segment is checked for size bytes and acc. */
 struct ir_val lift_lin(struct lift *l, const struct insn *in, unsigned size, unsigned acc);
+/* Linear address of seg:base at address size asize, likewise. */
+struct ir_val lift_lin_at(struct lift *l, unsigned seg, struct ir_val base, unsigned asize, unsigned size, unsigned acc);
 /* PTR = in->mem, size bytes, after all checks. acc: ACC_READ, ACC_WRITE, ACC_RMW. */
 void lift_probe(struct lift *l, const struct insn *in, unsigned size, unsigned acc);
 /* PTR = seg:(base + (index << scale) + disp) at address size asize; base and index TMP, GPR or none. ACC_STACK is added for SS. */
@@ -54,7 +56,7 @@ void lift_gp0(struct lift *l);
 
 /* --- stack --- */
 unsigned lift_stack_size(const struct lift *l);                             /* 2, 4, 8: width of rSP in use */
-void lift_push(struct lift *l, unsigned size, struct ir_val v, u64 imm);    /* probe, store, rSP; v may be IMM */
+void lift_push_val(struct lift *l, unsigned size, struct ir_val v, u64 imm);    /* probe, store, rSP; v may be IMM */
 struct ir_val lift_pop_peek(struct lift *l, unsigned size);                 /* TMP = top of stack; rSP unchanged */
 void lift_sp_add(struct lift *l, i64 n);                                    /* rSP += n */
 
@@ -62,6 +64,7 @@ void lift_sp_add(struct lift *l, i64 n);                                    /* r
 u64 lift_target(const struct lift *l, u64 rip, unsigned osize);             /* rip wrapped to the operand / code size */
 void lift_end_jmp(struct lift *l, u64 rip);
 void lift_end_jcc(struct lift *l, unsigned cc, u64 taken, u64 not_taken);
+void lift_end_brz(struct lift *l, unsigned size, struct ir_val a, u64 if_zero, u64 if_not);
 void lift_end_jmpr(struct lift *l, struct ir_val a);
 void lift_end_exit(struct lift *l);                                         /* to the run loop, rip = next instruction */
 void lift_end_helper(struct lift *l);                                       /* to the run loop, a helper has set rip */
