@@ -1,0 +1,39 @@
+/* What the translator's files share: the engine's per-vCPU state and its steps. vCPU threads. */
+#ifndef ACCEL_DBT_DBT_H
+#define ACCEL_DBT_DBT_H
+#include <setjmp.h>
+#include "accel/dbt/tb.h"
+#include "cpu/fault.h"
+#include "cpu/ir/ir.h"
+
+struct dbt_vcpu {
+    jmp_buf jb;                 /* c->fault_jmp */
+    struct ir_block *block;     /* for interpretation */
+    struct jc_entry *jc;
+    u64 generation;             /* of virtual-PC caches */
+    bool fault_pending;         /* c->fault is to be delivered */
+    bool interp_next;           /* emitted code handed its current instruction over */
+    bool chain;                 /* exit `chain_from` (what enter() returned) is to be linked to the next block run */
+    u64 chain_from;
+    u64 chain_key;              /* jc_key when it was taken */
+};
+
+/* Finds or makes the block at c->rip. NULL: cannot be translated (code in a device): interpret. May raise a fetch fault. */
+struct tb *dbt_block(struct vcpu *v);
+/* lift_fetch_fn over the vCPU's code TLB; opaque is a struct dbt_fetch. */
+struct dbt_fetch {
+    struct vcpu *v;
+    struct mem_fault fault;
+    bool faulted, limit;        /* limit: past the end of CS */
+};
+int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n);
+/* Raises what dbt_fetch met. */
+NORETURN void dbt_fetch_raise(struct vcpu *v, const struct dbt_fetch *f);
+/* CS base as an address component: 0 in 64-bit mode. */
+static inline u64 dbt_cs_base(const struct cpu *c) { return cpu_is64(c) ? 0 : c->seg[S_CS].base; }
+static inline u64 dbt_linear_pc(const struct cpu *c)
+{
+    return cpu_is64(c) ? c->rip : (u32)(c->rip + c->seg[S_CS].base);
+}
+
+#endif

@@ -1,0 +1,370 @@
+/* The run loop of the translator: requests, events, finding a block, entering emitted code, single instructions by the interpreter.
+ * On the vCPU's thread; called by accel/vcpu.c through dbt_accel_ops. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <xmmintrin.h>
+#include "accel/dbt/dbt.h"
+#include "cpu/debug.h"
+#include "cpu/help/help.h"
+#include "cpu/ir/interp.h"
+#include "cpu/lift/lift.h"
+#include "hw/core/machine.h"
+#include "mmu/aspace.h"
+#include "mmu/codepage.h"
+#include "util/log.h"
+
+#define HOST_MXCSR 0x1f80u
+
+/* --- caches keyed by virtual PC --- */
+static u64 mix(u64 x)
+{
+    x += 0x9e3779b97f4a7c15ull;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+    return x ^ x >> 31;
+}
+
+/* A jump-cache key is pc + jc_key. jc_key is a hash of what else a block depends on, salted, so that no guest address can be
+ * chosen to match an entry of another mode or generation. */
+static void jc_rekey(struct vcpu *v)
+{
+    struct dbt_vcpu *d = v->engine;
+    struct dbt *t = v->vm->engine;
+    u64 k = mix(d->generation ^ (u64)t->key_salt << 32);
+    v->c->jc_key = mix(k ^ v->c->mode ^ mix(dbt_cs_base(v->c)));
+}
+
+static void dbt_mode_changed(struct vcpu *v)
+{
+    if (v->engine)
+        jc_rekey(v);
+}
+
+static void dbt_tlb_flushed(struct vcpu *v)
+{
+    struct dbt_vcpu *d = v->engine;
+    if (!d)
+        return;
+    d->generation++;
+    d->chain = false;
+    jc_rekey(v);
+}
+
+static void jc_insert(struct vcpu *v, struct tb *tb)
+{
+    struct dbt_vcpu *d = v->engine;
+    struct jc_entry *e = &d->jc[tb->pc & (JC_ENTRIES - 1)];
+    e->key = -(tb->pc + v->c->jc_key);
+    e->code = tb->entry;
+}
+
+/* --- requests --- */
+/* False: back to the vCPU thread's outer loop. */
+static bool take_requests(struct vcpu *v)
+{
+    struct cpu *c = v->c;
+    u32 x = __atomic_fetch_and(&c->exit_request, ~(u32)(XREQ_INTR | XREQ_FLUSH), __ATOMIC_SEQ_CST);
+    if (x & XREQ_FLUSH) {
+        c->tlb.regs.a20_mask = !v->vm->m->a20_enabled;
+        tlb_flush(&c->tlb, true);
+        dbt_tlb_flushed(v);
+    }
+    return !(x & XREQ_WORK);
+}
+
+/* --- one instruction by the interpreter --- */
+static void debug_report(struct vcpu *v, int why)
+{
+    struct vm_stop_info i = { .state = VM_DEBUG, .cpu = (int)v->index, .why = why };
+    v->step = 0;
+    vm_debug_stop(v->vm, v, &i);
+}
+
+/* A debugger's breakpoint at the next instruction: reports it and returns true. */
+static bool bp_stop(struct vcpu *v)
+{
+    bool skip = v->skip_bp;
+    v->skip_bp = false;
+    if (skip || !v->vm->n_bp || !vm_bp_at(v->vm, dbt_linear_pc(v->c)))
+        return false;
+    debug_report(v, STOP_BREAKPOINT);
+    return true;
+}
+
+static void interp_one(struct vcpu *v)
+{
+    struct cpu *c = v->c;
+    struct dbt_vcpu *d = v->engine;
+    struct dbt_fetch f = { .v = v };
+    bool debug = c->mode & (MODE_SLOW | MODE_STEP);
+    d->interp_next = false;
+    if (debug)
+        debug_begin(c);
+    if (lift_block(d->block, c, c->rip, 1, dbt_fetch, &f) < 0)
+        dbt_fetch_raise(v, &f);
+    c->int_shadow = 0;
+    ir_interp(c, d->block);
+    ((struct dbt *)v->vm->engine)->st.interp_ones++;
+    if (v->watch_hit) {
+        v->watch_hit = NULL;
+        v->step = 0;
+        vm_debug_stop(v->vm, v, &v->watch_info);
+    } else if (v->step) {
+        debug_report(v, STOP_STEP);
+    }
+    if (debug)
+        debug_end(c);
+}
+
+/* --- emitted code --- */
+static void run_block(struct vcpu *v)
+{
+    struct cpu *c = v->c;
+    struct dbt_vcpu *d = v->engine;
+    struct dbt *t = v->vm->engine;
+    struct tb *tb = dbt_block(v);
+    if (!tb) {
+        d->chain = false;
+        interp_one(v);
+        return;
+    }
+    if (d->chain && d->chain_key == c->jc_key)
+        tb_link(t, dbt_exit_cookie(d->chain_from), dbt_exit_index(d->chain_from), tb);
+    d->chain = false;
+    if (!tb->crosses && !v->vm->n_bp)
+        jc_insert(v, tb);
+    LOG(LOG_EXEC, "exec cpu %u pc %llx mode %x", c->index, (unsigned long long)c->rip, c->mode);
+    vcpu_code_enter(v);
+    u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : t->be->enter(c, tb->entry);
+    vcpu_code_leave(v);
+    if (dbt_exit_reason(ret) == DBT_EXIT_CHAIN && !v->vm->n_bp && !log_on(LOG_EXEC | LOG_CPU)) {
+        d->chain = true;
+        d->chain_from = ret;
+        d->chain_key = c->jc_key;
+    }
+}
+
+static bool must_interpret(const struct vcpu *v, const struct dbt *t)
+{
+    const struct dbt_vcpu *d = v->engine;
+    return d->interp_next || v->c->int_shadow || (v->c->mode & (MODE_SLOW | MODE_STEP)) || v->step || t->interp;
+}
+
+static void log_state(const struct cpu *c)
+{
+    static const char *const name[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+    char line[512];
+    int n = 0;
+    for (unsigned i = 0; i < 16; i++)
+        n += snprintf(line + n, sizeof(line) - (size_t)n, "%s=%llx ", name[i], (unsigned long long)c->gpr[i]);
+    log_print("cpu %u %x:%llx fl=%llx %s", c->index, c->seg[S_CS].sel, (unsigned long long)c->rip,
+              (unsigned long long)cpu_rflags(c), line);
+}
+
+static void run_loop(struct vcpu *v)
+{
+    struct cpu *c = v->c;
+    struct dbt *t = v->vm->engine;
+    struct dbt_vcpu *d = v->engine;
+    for (;;) {
+        if (d->fault_pending) {
+            d->fault_pending = false;
+            LOG(LOG_INT, "cpu %u: exception %d error %x at %x:%llx cr2 %llx", c->index, c->fault.vector, c->fault.error,
+                c->seg[S_CS].sel, (unsigned long long)c->rip, (unsigned long long)c->cr2);
+            cpu_deliver_fault(c);
+        }
+        if (__atomic_load_n(&c->exit_request, __ATOMIC_RELAXED) && !take_requests(v))
+            return;
+        aspace_quiesce();
+        vcpu_take_events(v);
+        if (c->halted || c->wait_sipi || v->parked)
+            return;
+        if (bp_stop(v))
+            return;
+        if (log_on(LOG_CPU))
+            log_state(c);
+        if (must_interpret(v, t))
+            interp_one(v);
+        else
+            run_block(v);
+    }
+}
+
+static void dbt_run(struct vcpu *v)
+{
+    struct dbt_vcpu *d = v->engine;
+    v->c->fault_jmp = &d->jb;
+    int why = _setjmp(d->jb);
+    if (why) {
+        _mm_setcsr(HOST_MXCSR);
+        vcpu_code_leave(v);
+        d->chain = false;
+        d->fault_pending = why == UNW_FAULT;
+        d->interp_next = why == UNW_INTERP_ONE;
+    }
+    run_loop(v);
+}
+
+/* --- called by emitted code --- */
+static void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
+{
+    unsigned acc = dbt_acc_of(size_acc) | cpu_data_acc(c);
+    struct mem_fault f;
+    void *host;
+    switch (mem_probe(cpu_mem(c), addr, dbt_size_of(size_acc), acc, &host, &f)) {
+    case PROBE_RAM:
+        return host;
+    case PROBE_FAULT:
+        cpu_raise_pf(c, &f, acc);
+    case PROBE_SLOW:
+        break;
+    }
+    cpu_unwind(c, UNW_INTERP_ONE);
+}
+
+static void dbt_host_fault(struct cpu *c, const void *host_pc, u32 trapno)
+{
+    struct vcpu *v = c->plat_opaque;
+    struct tb *tb = tb_by_host_pc(v->vm->engine, host_pc);
+    if (!tb)
+        g_error("exception %u at %p, outside every block", trapno, host_pc);
+    const struct tb_insn *insn = NULL;
+    u32 off = (u32)((const u8 *)host_pc - tb->entry);
+    for (unsigned i = 0; i < tb->n_insns && tb->insn[i].host.off <= off; i++)
+        insn = &tb->insn[i];
+    if (!insn)
+        g_error("exception %u at %p, before the first instruction of a block", trapno, host_pc);
+    c->rip = tb->pc + insn->pc_off;
+    if (insn->host.x87_insn) {
+        c->x87_fip = tb->pc + tb->insn[insn->host.x87_insn - 1].pc_off;
+        c->x87_fop = insn->host.x87_fop;
+    }
+    if (trapno == EXC_GP)
+        cpu_raise_err(c, EXC_GP, 0);
+    cpu_raise(c, (int)trapno);
+}
+
+static const struct backend_hooks hooks = { dbt_slow_probe, dbt_host_fault };
+
+/* --- engine life cycle --- */
+static int opt_bool(const char *val, bool *out)
+{
+    if (!strcmp(val, "on") || !strcmp(val, "off")) {
+        *out = val[1] == 'n';
+        return 0;
+    }
+    return -1;
+}
+
+static int opt_parse(struct dbt *t, const char *key, const char *val, struct err *e)
+{
+    int bad;
+    if (!strcmp(key, "interp"))
+        bad = opt_bool(val, &t->interp);
+    else if (!strcmp(key, "one-insn-per-tb"))
+        bad = opt_bool(val, &t->one_insn);
+    else if (!strcmp(key, "thread"))
+        bad = strcmp(val, "multi") != 0;
+    else if (!strcmp(key, "tb-size")) {
+        char *end;
+        t->cache_size = strtoull(val, &end, 10) * MiB;
+        bad = *end || t->cache_size < MiB || t->cache_size > 1024 * MiB;
+    } else {
+        return err_set(e, "-accel dbt: unknown property '%s'", key);
+    }
+    return bad ? err_set(e, "-accel dbt,%s=%s: invalid value", key, val) : 0;
+}
+
+static int dbt_init(struct vm *vm, const char *opts, struct err *e)
+{
+    struct dbt *t = g_new0(struct dbt, 1);
+    vm->engine = t;
+    t->vm = vm;
+    t->cache_size = 128 * MiB;
+    lock_init(&t->lock, "code", RANK_CODE);
+    char **list = g_strsplit(opts, ",", -1);
+    int ret = 0;
+    for (char **o = list; *o && !ret; o++) {
+        char *eq = strchr(*o, '=');
+        if (!**o)
+            continue;
+        if (!eq) {
+            ret = err_set(e, "-accel dbt,%s: expected NAME=VALUE", *o);
+            break;
+        }
+        *eq = 0;
+        ret = opt_parse(t, *o, eq + 1, e);
+    }
+    g_strfreev(list);
+    if (ret)
+        return ret;
+    if (getrandom(&t->key_salt, sizeof(t->key_salt), 0) < 0)
+        return err_set(e, "getrandom: %s", strerror(errno));
+    insn_table_init();
+    if (tb_init(t, e))
+        return -1;
+    t->be = &x64_backend;
+    if (t->be->init(&t->cb, &hooks, e) || dbt_signal_init(t->be, e))
+        return -1;
+    codepage_set_listener(tb_code_written, t);
+    return 0;
+}
+
+static void dbt_fini(struct vm *vm)
+{
+    struct dbt *t = vm->engine;
+    codepage_set_listener(NULL, NULL);
+    tb_fini(t);
+    g_free(t);
+}
+
+static int dbt_vcpu_init(struct vcpu *v, struct err *e)
+{
+    struct dbt_vcpu *d = calloc(1, sizeof(*d));
+    if (d) {
+        d->block = calloc(1, sizeof(*d->block));
+        d->jc = aligned_alloc(64, JC_ENTRIES * sizeof(*d->jc));
+    }
+    if (!d || !d->block || !d->jc)
+        return err_set(e, "cannot get memory for CPU %u", v->index);
+    memset(d->jc, 0, JC_ENTRIES * sizeof(*d->jc));
+    v->engine = d;
+    v->c->jump_cache = d->jc;
+    v->c->jc_mask = JC_ENTRIES - 1;
+    jc_rekey(v);
+    return 0;
+}
+
+static void dbt_vcpu_fini(struct vcpu *v)
+{
+    struct dbt_vcpu *d = v->engine;
+    if (!d)
+        return;
+    free(d->block);
+    free(d->jc);
+    free(d);
+}
+
+static void dbt_info(struct vm *vm, GString *out)
+{
+    struct dbt *t = vm->engine;
+    lock_acquire(&t->lock);
+    g_string_append_printf(out,
+        "blocks          %u\ntranslated      %llu (%llu guest instructions, %llu bytes -> %llu host bytes)\n"
+        "invalidated     %llu\ncache flushes   %llu\nblock look-ups  %llu\nlinks made      %llu\ninterpreted     %llu\n",
+        t->all->len, (unsigned long long)t->st.translated, (unsigned long long)t->st.insns,
+        (unsigned long long)t->st.guest_bytes, (unsigned long long)t->st.host_bytes, (unsigned long long)t->st.invalidated,
+        (unsigned long long)t->st.flushes, (unsigned long long)t->st.lookups, (unsigned long long)t->st.chained,
+        (unsigned long long)t->st.interp_ones);
+    lock_release(&t->lock);
+}
+
+static void dbt_breakpoints_changed(struct vm *vm) { tb_flush_all(vm->engine); }
+
+const struct accel_ops dbt_accel_ops = {
+    .name = "dbt", .init = dbt_init, .fini = dbt_fini, .vcpu_init = dbt_vcpu_init, .vcpu_fini = dbt_vcpu_fini,
+    .run = dbt_run, .info = dbt_info, .breakpoints_changed = dbt_breakpoints_changed,
+    .mode_changed = dbt_mode_changed, .tlb_flushed = dbt_tlb_flushed,
+};

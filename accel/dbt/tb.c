@@ -1,0 +1,201 @@
+/* The set of translated blocks: hash by physical PC, lists by page, invalidation, flush. See tb.h for locks. */
+#include "accel/dbt/tb.h"
+#include <stdlib.h>
+#include "accel/dbt/dbt.h"
+#include "mmu/codepage.h"
+
+#define HASH_BITS 16
+#define HASH_SIZE (1u << HASH_BITS)
+
+static unsigned hash_of(const struct tb_key *k)
+{
+    u64 h = (k->phys ^ k->pc << 7 ^ (u64)k->mode << 40 ^ k->cs_base << 20) * 0x9e3779b97f4a7c15ull;
+    return (unsigned)(h >> (64 - HASH_BITS));
+}
+
+int tb_init(struct dbt *d, struct err *e)
+{
+    d->hash = calloc(HASH_SIZE, sizeof(*d->hash));
+    d->pages = g_hash_table_new(g_direct_hash, g_direct_equal);
+    d->all = g_ptr_array_new();
+    if (codebuf_init(&d->cb, d->cache_size, e))
+        return -1;
+    d->cb_ready = true;
+    return 0;
+}
+
+static void free_all(struct dbt *d)
+{
+    for (unsigned i = 0; i < d->all->len; i++) {
+        struct tb *tb = g_ptr_array_index(d->all, i);
+        free(tb->insn);
+        free(tb);
+    }
+    g_ptr_array_set_size(d->all, 0);
+}
+
+void tb_fini(struct dbt *d)
+{
+    if (!d->all)
+        return;
+    free_all(d);
+    g_ptr_array_free(d->all, TRUE);
+    g_hash_table_destroy(d->pages);
+    free(d->hash);
+    if (d->cb_ready)
+        codebuf_fini(&d->cb);
+}
+
+struct tb *tb_find(struct dbt *d, const struct tb_key *k)
+{
+    struct tb *tb = __atomic_load_n(&d->hash[hash_of(k)], __ATOMIC_ACQUIRE);
+    for (; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
+        if (tb->phys == k->phys && tb->pc == k->pc && tb->mode == k->mode && tb->cs_base == k->cs_base &&
+            !__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE))
+            return tb;
+    return NULL;
+}
+
+static void *page_key(const struct ram_block *b, u64 off) { return b->host + (off & PAGE_MASK); }
+
+void tb_publish(struct dbt *d, struct tb *tb)
+{
+    assert(lock_is_mine(&d->lock));
+    for (unsigned i = 0; i < 2 && tb->page[i].ram; i++) {
+        void *key = page_key(tb->page[i].ram, tb->page[i].off);
+        tb->page[i].next = g_hash_table_lookup(d->pages, key);
+        g_hash_table_insert(d->pages, key, tb);
+    }
+    struct tb_key k = { tb->pc, tb->cs_base, tb->mode, tb->phys };
+    struct tb **head = &d->hash[hash_of(&k)];
+    tb->hash_next = *head;
+    __atomic_store_n(head, tb, __ATOMIC_RELEASE);
+    g_ptr_array_add(d->all, tb);
+}
+
+static void hash_remove(struct dbt *d, struct tb *tb)
+{
+    struct tb_key k = { tb->pc, tb->cs_base, tb->mode, tb->phys };
+    struct tb **p = &d->hash[hash_of(&k)];
+    while (*p && *p != tb)
+        p = &(*p)->hash_next;
+    if (*p)
+        __atomic_store_n(p, tb->hash_next, __ATOMIC_RELEASE);
+}
+
+static unsigned page_side(const struct tb *tb, const void *key)
+{
+    return page_key(tb->page[0].ram, tb->page[0].off) == key ? 0 : 1;
+}
+
+static void page_list_remove(struct dbt *d, struct tb *tb, unsigned side)
+{
+    void *key = page_key(tb->page[side].ram, tb->page[side].off);
+    struct tb *head = g_hash_table_lookup(d->pages, key);
+    if (head == tb) {
+        if (tb->page[side].next)
+            g_hash_table_insert(d->pages, key, tb->page[side].next);
+        else
+            g_hash_table_remove(d->pages, key);
+        return;
+    }
+    while (head) {
+        unsigned s = page_side(head, key);
+        if (head->page[s].next == tb) {
+            head->page[s].next = tb->page[side].next;
+            return;
+        }
+        head = head->page[s].next;
+    }
+}
+
+/* Code lock. The descriptor stays until the next flush: emitted code may still jump to it. */
+static void tb_kill(struct dbt *d, struct tb *tb)
+{
+    __atomic_store_n(&tb->dead, true, __ATOMIC_RELEASE);
+    hash_remove(d, tb);
+    for (unsigned i = 0; i < 2 && tb->page[i].ram; i++)
+        page_list_remove(d, tb, i);
+    d->be->kill_block(&d->cb, tb->entry);
+    d->st.invalidated++;
+}
+
+void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len)
+{
+    struct dbt *d = opaque;
+    void *key = page_key(b, off);
+    unsigned lo = off & (PAGE_SIZE - 1), hi = lo + (unsigned)len;
+    lock_acquire(&d->lock);
+    struct tb *tb = g_hash_table_lookup(d->pages, key);
+    while (tb) {
+        unsigned s = page_side(tb, key);
+        struct tb *next = tb->page[s].next;
+        if (tb->page[s].lo < hi && tb->page[s].hi > lo)
+            tb_kill(d, tb);
+        tb = next;
+    }
+    if (!g_hash_table_lookup(d->pages, key))
+        codepage_clear(b, off);
+    lock_release(&d->lock);
+}
+
+struct tb *tb_by_host_pc(struct dbt *d, const void *pc)
+{
+    struct tb *best = NULL;
+    lock_acquire(&d->lock);
+    for (unsigned lo = 0, hi = d->all->len; lo < hi;) {
+        unsigned mid = (lo + hi) / 2;
+        struct tb *tb = g_ptr_array_index(d->all, mid);
+        if (tb->entry <= (const u8 *)pc) {
+            best = tb;
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    lock_release(&d->lock);
+    return best && (const u8 *)pc < best->entry + best->size ? best : NULL;
+}
+
+void tb_link(struct dbt *d, u64 cookie, unsigned n, const struct tb *to)
+{
+    lock_acquire(&d->lock);
+    if (cookie >> 4 < d->all->len) {
+        struct tb *from = g_ptr_array_index(d->all, cookie >> 4);
+        bool same_page = (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK);
+        if (same_page && !from->dead && !to->dead && !from->crosses && !to->crosses && from->mode == to->mode &&
+            from->cs_base == to->cs_base && from->exit[n].pc == to->pc) {
+            d->be->patch_jump(&d->cb, from->exit[n].site, to->entry);
+            d->st.chained++;
+        }
+    }
+    lock_release(&d->lock);
+}
+
+static void clear_bits(struct dbt *d)
+{
+    for (unsigned i = 0; i < d->all->len; i++) {
+        struct tb *tb = g_ptr_array_index(d->all, i);
+        for (unsigned s = 0; s < 2 && tb->page[s].ram; s++)
+            codepage_clear(tb->page[s].ram, tb->page[s].off);
+    }
+}
+
+void tb_flush_all(struct dbt *d)
+{
+    lock_acquire(&d->lock);
+    clear_bits(d);
+    memset(d->hash, 0, HASH_SIZE * sizeof(*d->hash));
+    g_hash_table_remove_all(d->pages);
+    free_all(d);
+    codebuf_reset(&d->cb);
+    for (unsigned i = 0; i < d->vm->n_cpus; i++) {
+        struct dbt_vcpu *dv = d->vm->cpu[i]->engine;
+        if (!dv)
+            continue;
+        memset(dv->jc, 0, JC_ENTRIES * sizeof(*dv->jc));
+        dv->chain = false;
+    }
+    d->st.flushes++;
+    lock_release(&d->lock);
+}

@@ -1,0 +1,81 @@
+/* Translated blocks: descriptors, lookup by physical PC and mode, jump caches, invalidation when guest code changes.
+ * Lookup on vCPU threads without a lock; everything that changes the set holds the code lock (RANK_CODE). */
+#ifndef ACCEL_DBT_TB_H
+#define ACCEL_DBT_TB_H
+#include "accel/dbt/backend.h"
+#include "accel/vm.h"
+
+/* A guest instruction of a block, for host exceptions. */
+struct tb_insn {
+    struct compile_insn host;
+    u16 pc_off;          /* RIP minus the block's */
+};
+
+/* One block. Immutable once published, but for `dead` and what backend_* patches. Freed only by tb_flush_all. */
+struct tb {
+    u64 pc, cs_base;
+    u32 mode;            /* enum cpu_mode */
+    gpa_t phys;          /* of the first byte */
+    u16 len, n_insns;
+    bool crosses;        /* its only instruction continues on the next page: never chained to nor in a jump cache */
+    bool dead;           /* [atomic] killed; its entry leads back to the run loop */
+    struct {
+        struct ram_block *ram; /* NULL: no second page */
+        u64 off;         /* page offset in ram */
+        u16 lo, hi;      /* bytes of the page that belong to the block */
+        struct tb *next; /* in the page's list */
+    } page[2];
+    gpa_t phys2;         /* page of the second part */
+    struct tb *hash_next;/* [atomic] */
+    u8 *entry;           /* emitted code */
+    u32 size;
+    u8 n_exits;
+    struct compile_exit exit[2];
+    struct tb_insn *insn;
+};
+
+#define JC_BITS 12
+#define JC_ENTRIES (1u << JC_BITS)
+
+struct tb_stats {
+    u64 translated, invalidated, flushes, lookups, chained, interp_ones;
+    u64 guest_bytes, host_bytes, insns;
+};
+
+/* The translator's state, one for a VM (vm->engine). */
+struct dbt {
+    struct vm *vm;
+    struct lock lock;                /* RANK_CODE */
+    struct tb **hash;                /* [atomic] heads */
+    GHashTable *pages;               /* host page address -> struct tb * list; code lock */
+    GPtrArray *all;                  /* every tb since the last flush, in the order of their code; code lock */
+    const struct backend *be;
+    struct codebuf cb;
+    bool cb_ready;
+    struct tb_stats st;
+    bool interp, verify, one_insn;   /* -accel options */
+    u64 cache_size;
+    u32 key_salt;
+};
+
+struct tb_key {
+    u64 pc, cs_base;
+    u32 mode;
+    gpa_t phys;
+};
+int tb_init(struct dbt *d, struct err *e);
+void tb_fini(struct dbt *d);
+/* The live block for k, or NULL. Any vCPU thread; no lock. */
+struct tb *tb_find(struct dbt *d, const struct tb_key *k);
+/* Adds a compiled block. Code lock. */
+void tb_publish(struct dbt *d, struct tb *tb);
+/* Drops everything. No vCPU is in emitted code (vcpu_exclusive_begin); takes the code lock. */
+void tb_flush_all(struct dbt *d);
+/* code_write_fn: drops the blocks that the written bytes belong to. Any thread. */
+void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
+/* The block whose emitted code contains this host address, dead ones included; NULL if none. Takes the code lock. */
+struct tb *tb_by_host_pc(struct dbt *d, const void *pc);
+/* Lets exit n of the block with this cookie (its index in `all`, times 16) jump to `to`, if both still live and the link is legal. */
+void tb_link(struct dbt *d, u64 cookie, unsigned n, const struct tb *to);
+
+#endif
