@@ -1,0 +1,117 @@
+#!/bin/sh
+# Gets Debian's kernels and a static busybox, and packs an initramfs with them. Called by tests/guest/demo.sh and by the tests
+# that boot real guests: fetch.sh FLAVOUR FOLDER, where FLAVOUR is cloud, stock (both amd64) or 686 (i386, PAE).
+#
+# Leaves FOLDER/vmlinuz-FLAVOUR and FOLDER/busybox-ARCH, and keeps them. Packages come by `apt-get download` with a package
+# state of its own, so that the host's is neither needed nor changed. Exit status 77: no network or no apt.
+# As a library: `. tests/guest/fetch.sh` defines the functions only, if FETCH_LIB is set.
+SUITE=${SUITE:-bookworm}
+MIRROR=${MIRROR:-http://deb.debian.org/debian}
+
+say() {
+    echo "fetch: $*" >&2
+}
+
+# apt_setup FOLDER ARCH: an apt that knows one architecture and nothing of the host's packages.
+apt_setup() {
+    apt_root=$(cd "$1" && pwd)/apt-$2
+    mkdir -p "$apt_root/lists/partial" "$apt_root/cache/archives/partial" "$apt_root/etc"
+    [ -e "$apt_root/status" ] || : >"$apt_root/status"
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    signed=
+    [ -e $keyring ] && signed="[signed-by=$keyring] "
+    echo "deb $signed$MIRROR $SUITE main" >"$apt_root/etc/sources.list"
+    # A proxy or mirror of the host's configuration is kept: only the places are ours.
+    apt_opts="-o Dir::State=$apt_root -o Dir::State::status=$apt_root/status -o Dir::State::lists=$apt_root/lists \
+-o Dir::Cache=$apt_root/cache -o Dir::Etc::sourcelist=$apt_root/etc/sources.list -o Dir::Etc::sourceparts=- \
+-o Dir::Etc::preferencesparts=- -o APT::Architecture=$2 -o APT::Architectures=$2 -o APT::Sandbox::User= \
+-o Acquire::Languages=none -o Acquire::Retries=2 -o Acquire::http::Timeout=20"
+}
+
+apt_get() {
+    # shellcheck disable=SC2086
+    apt-get -q $apt_opts "$@" >>"$apt_root/log" 2>&1
+}
+
+apt_update() {
+    command -v apt-get >/dev/null || { say "there is no apt-get on this host"; return 77; }
+    [ -e "$apt_root/updated" ] && return 0
+    say "reading the package lists of Debian $SUITE ($1)"
+    if ! apt_get update || ! ls "$apt_root"/lists/*_Packages* >/dev/null 2>&1; then
+        say "cannot reach $MIRROR"
+        return 77
+    fi
+    : >"$apt_root/updated"
+}
+
+# unpack_package NAME FOLDER: downloads NAME and unpacks it there.
+unpack_package() {
+    say "downloading $1"
+    mkdir -p "$2"
+    here=$(cd "$2" && pwd) || return 1
+    (cd "$here" && rm -f -- *.deb && apt_get download "$1" && dpkg-deb -x ./*.deb . && rm -f -- *.deb) ||
+        { say "cannot download $1; see $apt_root/log"; rm -f "$apt_root/updated"; return 77; }
+}
+
+# real_kernel META: the package with the kernel itself, which the metapackage depends on.
+real_kernel() {
+    # shellcheck disable=SC2086
+    apt-cache -q $apt_opts depends "$1" 2>/dev/null | sed -n 's/^ *Depends: *\(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
+}
+
+flavour_arch() {
+    case $1 in 686) echo i386 ;; *) echo amd64 ;; esac
+}
+
+# fetch_busybox ARCH FOLDER: FOLDER/busybox-ARCH
+fetch_busybox() {
+    [ -e "$2/busybox-$1" ] && return 0
+    apt_setup "$2" "$1"
+    apt_update "$1" && unpack_package busybox-static "$2/tmp-busybox-$1" || return
+    cp "$2/tmp-busybox-$1/bin/busybox" "$2/busybox-$1.new" && mv "$2/busybox-$1.new" "$2/busybox-$1"
+    rm -rf "$2/tmp-busybox-$1"
+}
+
+# fetch_kernel FLAVOUR FOLDER: FOLDER/vmlinuz-FLAVOUR, and its modules below FOLDER/modules-FLAVOUR
+fetch_kernel() {
+    [ -e "$2/vmlinuz-$1" ] && return 0
+    arch=$(flavour_arch "$1")
+    case $1 in
+    cloud) meta=linux-image-cloud-amd64 ;;
+    stock) meta=linux-image-amd64 ;;
+    686) meta=linux-image-686-pae ;;
+    *) say "unknown flavour $1; there are cloud, stock and 686"; return 1 ;;
+    esac
+    apt_setup "$2" "$arch"
+    apt_update "$arch" || return
+    pkg=$(real_kernel $meta)
+    [ -n "$pkg" ] || { say "$meta names no kernel package"; return 77; }
+    unpack_package "$pkg" "$2/tmp-$1" || return
+    rm -rf "$2/modules-$1"
+    mv "$2/tmp-$1/lib/modules" "$2/modules-$1"
+    cp "$2/tmp-$1"/boot/vmlinuz-* "$2/vmlinuz-$1.new" && mv "$2/vmlinuz-$1.new" "$2/vmlinuz-$1"
+    rm -rf "$2/tmp-$1"
+}
+
+# pack_initramfs BUSYBOX INIT OUT [FILE...]: a cpio archive with busybox, INIT as /init, and the files at the top.
+pack_initramfs() {
+    busybox=$1 init=$2 out=$3
+    shift 3
+    root=$out.d
+    rm -rf "$root"
+    mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/etc" "$root/root" || return
+    cp "$busybox" "$root/bin/busybox" && ln -s busybox "$root/bin/sh" && cp "$init" "$root/init" || return
+    chmod 755 "$root/init" "$root/bin/busybox"
+    for f in "$@"; do
+        cp -r "$f" "$root/" || return
+    done
+    (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0) | gzip -9n >"$out.new" && mv "$out.new" "$out"
+    rm -rf "$root"
+}
+
+if [ -z "$FETCH_LIB" ]; then
+    [ $# = 2 ] || { echo "usage: $0 cloud|stock|686 FOLDER" >&2; exit 1; }
+    mkdir -p "$2" || exit 1
+    fetch_kernel "$1" "$2" || exit
+    fetch_busybox "$(flavour_arch "$1")" "$2" || exit
+fi
