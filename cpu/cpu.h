@@ -3,6 +3,7 @@
  * marked [atomic]). Source: SDM vol. 1 chapter 3, vol. 3A chapter 2. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
+#include "mmu/access.h"
 #include "mmu/tlb.h"
 #include "util/base.h"
 
@@ -151,6 +152,7 @@ struct cpu {
     u64 tsc_offset, tsc_adjust; /* guest TSC = platform TSC + tsc_offset */
     u64 pat, misc_enable, mtrr_def, mtrr_fix[11], mtrr_base[8], mtrr_mask[8], mcg_status, mc_ctl[10][4], spec_ctrl, feature_control;
     u64 debugctl, kvmclock_msr, kvmclock_wall;
+    u64 mcg_ctl, hwcr;
     bool halted, wait_sipi, nmi_blocked, smm;
     bool nmi_pending, init_pending; /* [atomic] */
     u16 sipi_vector;                /* [atomic] 0x100 | vector when pending */
@@ -172,7 +174,16 @@ struct cpu {
         u64 dr6;              /* bits for #DB */
     } fault;
     void *fault_jmp;          /* jmp_buf of the run loop */
+    u8 delivering;            /* enum fault_class of the first event while one is being delivered, else 0 */
+    u8 ext;                   /* EXT bit of selector error codes: 1 while an external event is being delivered */
 
+    /* --- debug exceptions: cpu/debug.h --- */
+    bool debug_step;          /* the engine's user single-steps: sets MODE_STEP */
+    bool step_trap;           /* TF was set when the current instruction began (SYSCALL, SYSRET: when it ended) */
+    bool rf_keep;             /* the current instruction loaded RF: do not clear it at its end */
+    u32 db_pending;           /* DR6 bits of data and I/O breakpoints met by the current instruction */
+
+    struct mem_ctx memctx;    /* filled at the vCPU's creation; cpu_mem() */
     struct tlb tlb;
 };
 
@@ -202,7 +213,8 @@ static inline bool cpu_is64(const struct cpu *c) { return (c->mode & MODE_SIZE) 
 /* Recomputes c->mode (and jc_key, TLB mode) from the state. Call after changing CS, SS, CR0, CR4, EFER, XCR0, DR7, the data
  * segments, or EFLAGS bits TF AC VM IOPL. Owner thread. */
 void cpu_update_mode(struct cpu *c);
-/* Power-on / RESET# (SDM vol. 3A table 10-1); init: INIT# (keeps FPU, MSRs, caches). */
+/* Power-on / RESET# (SDM vol. 3A table 10-1); init: INIT# (keeps FPU, MSRs, caches). CPUs other than 0 then wait for a SIPI. The local
+ * APIC is reset by the caller. */
 void cpu_reset(struct cpu *c, bool init);
 
 #endif

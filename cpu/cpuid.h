@@ -32,6 +32,11 @@ struct cpu_model *cpu_model_new(const char *spec, unsigned cpus, unsigned cores,
 void cpu_model_free(struct cpu_model *m);
 const char *cpu_model_name_nth(unsigned i, const char **desc); /* for -cpu help */
 const char *cpu_feature_name_nth(unsigned i);
+/* CPUID.1:EAX; also EDX after reset. */
+u32 cpuid_signature(const struct cpu_model *m);
+/* The bits that XSETBV may set. */
+u64 cpuid_xcr0(const struct cpu_model *m);
+bool cpuid_is_amd(const struct cpu_model *m);
 /* The leaves as the guest sees them (APIC id, OSXSAVE, XSAVE sizes filled in from c). */
 void cpuid_query(struct cpu *c, u32 leaf, u32 subleaf, u32 out[4]);
 

@@ -8,6 +8,7 @@ struct cpu_platform {
     u64 (*port_read)(struct cpu *c, u16 port, unsigned size);
     void (*port_write)(struct cpu *c, u16 port, u64 val, unsigned size);
     u64 (*tsc)(struct cpu *c);                    /* platform TSC ticks, without the guest's offset; record/replay door */
+    u64 (*wall_ns)(struct cpu *c);                /* host wall-clock time, ns since 1970, for kvmclock; record/replay door */
     u64 (*random)(struct cpu *c);                 /* RDRAND/RDSEED; record/replay door */
     void (*triple_fault)(struct cpu *c);          /* asks for reset or exit; the vCPU is then parked */
     void (*halt)(struct cpu *c);                  /* HLT or MWAIT was executed: c->halted is set */

@@ -1,0 +1,109 @@
+/* Raising exceptions and memory access for C code that may fault: fills c->fault and leaves through the run loop's jmp_buf.
+ * vCPU thread; called by every helper. Source: SDM vol. 3A chapter 6. */
+#include "cpu/fault.h"
+#include <setjmp.h>
+#include "cpu/debug.h"
+
+struct mem_ctx *cpu_mem(struct cpu *c) { return &c->memctx; }
+
+void cpu_unwind(struct cpu *c, enum cpu_unwind why)
+{
+    assert(c->fault_jmp);
+    longjmp(*(jmp_buf *)c->fault_jmp, why);
+}
+
+void cpu_raise(struct cpu *c, int vector)
+{
+    c->fault = (struct cpu_fault){ .vector = vector };
+    cpu_unwind(c, UNW_FAULT);
+}
+
+void cpu_raise_err(struct cpu *c, int vector, u32 error)
+{
+    c->fault = (struct cpu_fault){ .vector = vector, .has_error = true, .error = error };
+    cpu_unwind(c, UNW_FAULT);
+}
+
+void cpu_raise_db(struct cpu *c, u64 dr6_bits)
+{
+    c->fault = (struct cpu_fault){ .vector = EXC_DB, .dr6 = dr6_bits };
+    cpu_unwind(c, UNW_FAULT);
+}
+
+void cpu_raise_pf(struct cpu *c, const struct mem_fault *f, unsigned acc)
+{
+    assert(f->kind != MF_NONE);
+    if (f->kind == MF_NONCANON)
+        cpu_raise_err(c, acc & ACC_STACK ? EXC_SS : EXC_GP, c->ext);
+    c->cr2 = f->addr;
+    cpu_raise_err(c, EXC_PF, f->error);
+}
+
+unsigned cpu_data_acc(const struct cpu *c) { return cpu_cpl(c) == 3 ? ACC_USER : 0; }
+
+u64 cpu_ld_acc(struct cpu *c, gla_t addr, unsigned size, unsigned acc)
+{
+    struct mem_fault f;
+    void *host;
+    u64 v = 0;
+    switch (mem_probe(&c->memctx, addr, size, acc, &host, &f)) {
+    case PROBE_RAM:
+        memcpy(&v, host, size);
+        return v;
+    case PROBE_SLOW:
+        if (!mem_read(&c->memctx, addr, &v, size, acc, &f))
+            return v;
+        break;
+    case PROBE_FAULT:
+        break;
+    }
+    cpu_raise_pf(c, &f, acc);
+}
+
+void cpu_st_acc(struct cpu *c, gla_t addr, u64 val, unsigned size, unsigned acc)
+{
+    struct mem_fault f;
+    void *host;
+    switch (mem_probe(&c->memctx, addr, size, acc, &host, &f)) {
+    case PROBE_RAM:
+        memcpy(host, &val, size);
+        return;
+    case PROBE_SLOW:
+        if (!mem_write(&c->memctx, addr, &val, size, acc, &f))
+            return;
+        break;
+    case PROBE_FAULT:
+        break;
+    }
+    cpu_raise_pf(c, &f, acc);
+}
+
+u64 cpu_ld(struct cpu *c, gla_t addr, unsigned size)
+{
+    debug_check_data(c, addr, size, ACC_READ);
+    return cpu_ld_acc(c, addr, size, ACC_READ | cpu_data_acc(c));
+}
+
+void cpu_st(struct cpu *c, gla_t addr, u64 val, unsigned size)
+{
+    debug_check_data(c, addr, size, ACC_WRITE);
+    cpu_st_acc(c, addr, val, size, ACC_WRITE | cpu_data_acc(c));
+}
+
+void cpu_ld_bytes(struct cpu *c, gla_t addr, void *buf, unsigned n)
+{
+    struct mem_fault f;
+    unsigned acc = ACC_READ | cpu_data_acc(c);
+    debug_check_data(c, addr, n, ACC_READ);
+    if (mem_read(&c->memctx, addr, buf, n, acc, &f))
+        cpu_raise_pf(c, &f, acc);
+}
+
+void cpu_st_bytes(struct cpu *c, gla_t addr, const void *buf, unsigned n)
+{
+    struct mem_fault f;
+    unsigned acc = ACC_WRITE | cpu_data_acc(c);
+    debug_check_data(c, addr, n, ACC_WRITE);
+    if (mem_write(&c->memctx, addr, buf, n, acc, &f))
+        cpu_raise_pf(c, &f, acc);
+}
