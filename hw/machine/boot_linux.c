@@ -54,7 +54,7 @@ static int linux_parse(const struct boot *b, const struct file *f, struct linux_
     if (!(h[LOADFLAGS] & LOADED_HIGH))
         return err_set(e, "%s: '%s' is a zImage (loaded low); only bzImage kernels are supported", b->option, b->path);
     k->payload = (k->version >= 0x204 ? ld32(h + SYSSIZE) : ld16(h + SYSSIZE)) * 16ull;
-    if (f->len <= k->setup || f->len - k->setup < k->payload)
+    if (f->len <= k->setup || f->len - k->setup + 15 < k->payload) /* syssize is rounded up */
         return err_set(e, "%s: '%s' is truncated: the kernel has %llu bytes, the file %llu", b->option, b->path,
                        (unsigned long long)(k->setup + k->payload), (unsigned long long)f->len);
     k->payload = f->len - k->setup; /* signatures and the like may follow */

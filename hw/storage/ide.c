@@ -212,7 +212,7 @@ static void ide_dma_run(struct ide_channel *c)
 {
     struct ide_drive *d = ide_selected(c);
     u32 prd = c->bm_prdt;
-    bool last = false;
+    bool last = false, full = false;
 
     if (!c->dma_pending || !(c->bm_cmd & BM_START) || !d)
         return;
@@ -228,17 +228,19 @@ static void ide_dma_run(struct ide_channel *c)
             return;
         }
         u32 len = ld16(e + 4) & 0xfffe;
-        last = e[7] & 0x80;
-        if (ide_dma_piece(c, d, ld32(e) & ~1u, len ? len : 0x10000) < 0) {
+        i64 done = ide_dma_piece(c, d, ld32(e) & ~1u, len ? len : 0x10000);
+        if (done < 0) {
             ide_dma_error(c);
             return;
         }
+        last = e[7] & 0x80;
+        full = done == (len ? len : 0x10000);
     }
     if (c->left || c->pos < c->end) { /* table too short: the bus master stops, the drive goes on waiting */
         c->bm_status &= ~BMS_ACTIVE;
         return;
     }
-    if (last)
+    if (last && full) /* with memory left over it stays active until it is stopped */
         c->bm_status &= ~BMS_ACTIVE;
     c->dma_pending = 0;
     c->reg[0] = 0;
