@@ -59,7 +59,7 @@ struct carry {
     u8 pp;           /* 0, 0x66, 0xf3, 0xf2 */
     u8 map;          /* 1 0F, 2 0F38, 3 0F3A */
     u8 op, w, l;
-    bool has_imm, no_modrm;          /* no_modrm: EMMS, VZEROUPPER, VZEROALL */
+    bool has_imm, no_modrm;          /* no_modrm: EMMS, FWAIT, VZEROUPPER, VZEROALL */
     u8 imm;
     u8 reg, vvvv, rm;                /* numbers; reg is the opcode digit where reg_class is CC_NONE */
     u8 reg_class, vvvv_class, rm_class; /* enum carry_class */

@@ -158,7 +158,7 @@ bool lift_fpu_bad(struct lift *l, u32 mode_bit, unsigned kind)
     if (!(l->mode & mode_bit)) {
         return false;
     }
-    lift_call(l, HELP_fpu_check, ir_none(), lift_imm_arg(kind), lift_no_arg(), lift_no_arg());
+    lift_help(l, HELP_fpu_check, ir_none(), lift_imm_arg(kind), lift_no_arg(), lift_no_arg());
     lift_end_exit(l);
     return true;
 }
@@ -218,7 +218,7 @@ void lift_ldmxcsr(struct lift *l, const struct insn *in)
         return;
     }
     struct ir_val v = lift_load(l, in, 0);
-    lift_call(l, HELP_ldmxcsr, ir_none(), lift_arg(v), lift_no_arg(), lift_no_arg());
+    lift_help(l, HELP_ldmxcsr, ir_none(), lift_arg(v), lift_no_arg(), lift_no_arg());
 }
 
 /* MASKMOVQ, MASKMOVDQU: store to seg:[rDI]. */
@@ -229,7 +229,7 @@ void lift_maskmov(struct lift *l, const struct insn *in)
         return;
     }
     u64 how = (mmx ? 0 : 1) | in->asize << 8 | (u64)in->mem.seg << 16;
-    lift_call(l, HELP_maskmov, ir_none(), lift_arg(lift_const(l, in->op[0].reg)), lift_arg(lift_const(l, in->op[1].reg)),
+    lift_help(l, HELP_maskmov, ir_none(), lift_imm_arg(in->op[0].reg), lift_imm_arg(in->op[1].reg),
               lift_imm_arg(how));
 }
 
@@ -244,7 +244,7 @@ void lift_vmaskmov(struct lift *l, const struct insn *in)
     u64 how = in->op[store ? 2 : 0].reg | in->op[1].reg << 8 | esize << 16 | (u64)size << 24 | (u64)store << 32 |
               (u64)in->mem.seg << 40 | (u64)in->mem.asize << 48;
     struct ir_val ea = lift_ea(l, in);
-    lift_call(l, HELP_vmaskmov, ir_none(), lift_imm_arg(how), lift_arg(ea), lift_no_arg());
+    lift_help(l, HELP_vmaskmov, ir_none(), lift_imm_arg(how), lift_arg(ea), lift_no_arg());
 }
 
 /* Gathers: V, VSIB memory, H. The index register is a vector register: SIB's index 4 without REX.X is no exception here. */
@@ -263,5 +263,5 @@ void lift_vgather(struct lift *l, const struct insn *in)
         .esize8 = in->vex_w, .index8 = in->opcode & 1, .l256 = in->vex_l, .disp = (u32)in->mem.disp,
     };
     struct ir_val base = in->mem.base >= 0 ? ir_gpr((unsigned)in->mem.base) : lift_const(l, 0);
-    lift_call(l, HELP_vgather, ir_none(), lift_imm_arg(vgather_pack(g)), lift_arg(base), lift_no_arg());
+    lift_help(l, HELP_vgather, ir_none(), lift_imm_arg(vgather_pack(g)), lift_arg(base), lift_no_arg());
 }

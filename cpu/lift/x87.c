@@ -74,7 +74,7 @@ void lift_fninit(struct lift *l, const struct insn *in)
 void lift_fwait(struct lift *l, const struct insn *in)
 {
     if (l->mode & MODE_FPU_NM) { /* raises only with CR0.TS and CR0.MP */
-        lift_call(l, HELP_fpu_check, ir_none(), lift_imm_arg(FPU_CHECK_FWAIT), lift_no_arg(), lift_no_arg());
+        lift_help(l, HELP_fpu_check, ir_none(), lift_imm_arg(FPU_CHECK_FWAIT), lift_no_arg(), lift_no_arg());
     }
     struct carry *k = x87_carry(l, in, true);
     k->no_modrm = true;
@@ -88,7 +88,7 @@ static void env(struct lift *l, const struct insn *in, unsigned kind)
         return;
     }
     struct ir_val addr = lift_lin(l, in, in->op[0].size, in->op[0].wr ? ACC_WRITE : ACC_READ);
-    lift_call(l, HELP_x87_env, ir_none(), lift_arg(lift_const(l, kind)), lift_arg(addr), lift_imm_arg(in->osize == 2 ? 2 : 4));
+    lift_help(l, HELP_x87_env, ir_none(), lift_imm_arg(kind), lift_arg(addr), lift_imm_arg(in->osize == 2 ? 2 : 4));
 }
 
 void lift_fldenv(struct lift *l, const struct insn *in)

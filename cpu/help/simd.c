@@ -1,0 +1,127 @@
+/* Helpers of SIMD instructions whose memory accesses are decided element by element: masked moves and gathers. vCPU thread, called by emitted
+ * code and the interpreter. Source: SDM vol. 2 MASKMOVDQU, VMASKMOV, VPMASKMOV, VGATHER, VPGATHER. */
+#include "cpu/help/simd.h"
+#include "cpu/help/operand.h"
+#include "cpu/help/x87.h"
+
+/* Elements of `size` bytes at seg:off; those with a bit in `selected` are accessed. */
+struct elements {
+    unsigned seg, asize, size, count;
+    u64 off;
+    u32 selected;
+};
+
+static gla_t element_linear(struct cpu *c, const struct elements *e, unsigned i, unsigned acc)
+{
+    return seg_linear(c, e->seg, e->off + i * e->size, e->size, e->asize, acc);
+}
+
+/* All faults of a store come before its first byte. */
+static void elements_store(struct cpu *c, const struct elements *e, const u8 *from)
+{
+    gla_t lin[32];
+    unsigned acc = ACC_WRITE | cpu_data_acc(c);
+    for (unsigned i = 0; i < e->count; i++) {
+        if (e->selected >> i & 1) {
+            struct mem_fault f;
+            void *host;
+            lin[i] = element_linear(c, e, i, ACC_WRITE);
+            if (mem_probe(cpu_mem(c), lin[i], e->size, acc, &host, &f) == PROBE_FAULT) {
+                cpu_raise_pf(c, &f, acc);
+            }
+        }
+    }
+    for (unsigned i = 0; i < e->count; i++) {
+        if (e->selected >> i & 1) {
+            u64 v = 0;
+            memcpy(&v, from + i * e->size, e->size);
+            cpu_st(c, lin[i], v, e->size);
+        }
+    }
+}
+
+/* Elements that are not selected become zero. */
+static void elements_load(struct cpu *c, const struct elements *e, u8 *to)
+{
+    for (unsigned i = 0; i < e->count; i++) {
+        u64 v = e->selected >> i & 1 ? cpu_ld(c, element_linear(c, e, i, ACC_READ), e->size) : 0;
+        memcpy(to + i * e->size, &v, e->size);
+    }
+}
+
+/* One bit for each element whose top bit is set. */
+static u32 sign_bits(const u8 *mask, unsigned size, unsigned count)
+{
+    u32 r = 0;
+    for (unsigned i = 0; i < count; i++) {
+        r |= (u32)(mask[i * size + size - 1] >> 7) << i;
+    }
+    return r;
+}
+
+/* MM registers a and b as MASKMOVQ sees them, after the transition to MMX state that every MMX instruction makes. */
+static void mmx_enter(struct cpu *c)
+{
+    x87_sync(c);
+    if (ld16(c->fx + FX_FSW) & 0x80) {
+        cpu_raise(c, EXC_MF);
+    }
+    x87_set_top(c, 0);
+    c->fx[FX_FTW] = 0xff;
+}
+
+u64 help_maskmov(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    bool xmm = d & 1;
+    const u8 *src = xmm ? c->vreg[a] : c->fx + FX_ST + 16 * (a & 7);
+    const u8 *mask = xmm ? c->vreg[b] : c->fx + FX_ST + 16 * (b & 7);
+    if (!xmm) {
+        mmx_enter(c);
+    }
+    struct elements e = { .seg = d >> 16 & 0xff, .asize = d >> 8 & 0xff, .size = 1, .count = xmm ? 16 : 8, .off = c->gpr[R_DI] };
+    e.selected = sign_bits(mask, 1, e.count);
+    elements_store(c, &e, src);
+    return 0;
+}
+
+u64 help_vmaskmov(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    u8 *reg = c->vreg[a & 15];
+    struct elements e = { .seg = a >> 40 & 0xff, .asize = a >> 48 & 0xff, .size = a >> 16 & 0xff, .off = b };
+    unsigned len = a >> 24 & 0xff;
+    e.count = len / e.size;
+    e.selected = sign_bits(c->vreg[a >> 8 & 15], e.size, e.count);
+    if (a >> 32 & 1) {
+        elements_store(c, &e, reg);
+        return 0;
+    }
+    u8 val[32];
+    elements_load(c, &e, val);
+    memcpy(reg, val, len);
+    memset(reg + len, 0, sizeof(c->vreg[0]) - len);
+    return 0;
+}
+
+/* Elements complete in order; each clears its mask element, so that the instruction goes on after a fault where it was. */
+u64 help_vgather(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    struct vgather g = vgather_unpack(a);
+    u8 *dest = c->vreg[g.dest], *mask = c->vreg[g.mask];
+    const u8 *index = c->vreg[g.index];
+    unsigned esize = g.esize8 ? 8 : 4, isize = g.index8 ? 8 : 4, len = g.l256 ? 32 : 16, count = len / MAX_OF(esize, isize);
+    for (unsigned i = 0; i < count; i++) {
+        memset(mask + i * esize, mask[i * esize + esize - 1] >> 7 ? 0xff : 0, esize);
+    }
+    memset(mask + count * esize, 0, sizeof(c->vreg[0]) - count * esize);
+    for (unsigned i = 0; i < count; i++) {
+        if (mask[i * esize]) {
+            u64 idx = g.index8 ? ld64(index + 8 * i) : (u64)(i64)(i32)ld32(index + 4 * i);
+            u64 off = b + (idx << g.scale) + (u64)(i64)(i32)g.disp;
+            u64 v = cpu_ld(c, seg_linear(c, g.seg, off, esize, g.asize8 ? 8 : 4, ACC_READ), esize);
+            memcpy(dest + i * esize, &v, esize);
+            memset(mask + i * esize, 0, esize);
+        }
+    }
+    memset(dest + count * esize, 0, sizeof(c->vreg[0]) - count * esize);
+    return 0;
+}
