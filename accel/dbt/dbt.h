@@ -9,13 +9,12 @@
 struct dbt_vcpu {
     jmp_buf jb;                 /* c->fault_jmp */
     struct ir_block *block;     /* for interpretation */
-    struct jc_entry *jc;
+    struct jump_entry *jc;
     u64 generation;             /* of virtual-PC caches */
     bool fault_pending;         /* c->fault is to be delivered */
     bool interp_next;           /* emitted code handed its current instruction over */
-    bool chain;                 /* exit `chain_from` (what enter() returned) is to be linked to the next block run */
-    u64 chain_from;
-    u64 chain_key;              /* jc_key when it was taken */
+    u64 chain_from;             /* what dbt_enter returned: an exit to be linked to the next block run; 0: none */
+    u64 chain_key, chain_flushes; /* jc_key and count of cache flushes when it was taken */
 };
 
 /* Finds or makes the block at c->rip. NULL: cannot be translated (code in a device): interpret. May raise a fetch fault. */

@@ -47,16 +47,16 @@ static void dbt_tlb_flushed(struct vcpu *v)
     if (!d)
         return;
     d->generation++;
-    d->chain = false;
+    d->chain_from = 0;
     jc_rekey(v);
 }
 
 static void jc_insert(struct vcpu *v, struct tb *tb)
 {
     struct dbt_vcpu *d = v->engine;
-    struct jc_entry *e = &d->jc[tb->pc & (JC_ENTRIES - 1)];
+    struct jump_entry *e = &d->jc[tb->pc & (JC_ENTRIES - 1)];
     e->key = -(tb->pc + v->c->jc_key);
-    e->code = tb->entry;
+    e->code = tb->code.entry;
 }
 
 /* --- requests --- */
@@ -125,23 +125,24 @@ static void run_block(struct vcpu *v)
     struct dbt *t = v->vm->engine;
     struct tb *tb = dbt_block(v);
     if (!tb) {
-        d->chain = false;
+        d->chain_from = 0;
         interp_one(v);
         return;
     }
-    if (d->chain && d->chain_key == c->jc_key)
-        tb_link(t, dbt_exit_cookie(d->chain_from), dbt_exit_index(d->chain_from), tb);
-    d->chain = false;
+    if (d->chain_from && d->chain_key == c->jc_key)
+        tb_link(t, backend_exit_tb(d->chain_from), backend_exit_index(d->chain_from), tb, d->chain_flushes);
+    d->chain_from = 0;
     if (!tb->crosses && !v->vm->n_bp)
         jc_insert(v, tb);
     LOG(LOG_EXEC, "exec cpu %u pc %llx mode %x", c->index, (unsigned long long)c->rip, c->mode);
     vcpu_code_enter(v);
-    u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : t->be->enter(c, tb->entry);
+    u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : dbt_enter(c, tb->code.entry);
+    u64 flushes = t->st.flushes; /* no flush can come between while this vCPU counts as inside emitted code */
     vcpu_code_leave(v);
-    if (dbt_exit_reason(ret) == DBT_EXIT_CHAIN && !v->vm->n_bp && !log_on(LOG_EXEC | LOG_CPU)) {
-        d->chain = true;
+    if ((ret & DBT_EXIT_MASK) == DBT_EXIT_CHAIN && !v->vm->n_bp && !log_on(LOG_EXEC | LOG_CPU)) {
         d->chain_from = ret;
         d->chain_key = c->jc_key;
+        d->chain_flushes = flushes;
     }
 }
 
@@ -200,7 +201,7 @@ static void dbt_run(struct vcpu *v)
     if (why) {
         _mm_setcsr(HOST_MXCSR);
         vcpu_code_leave(v);
-        d->chain = false;
+        d->chain_from = 0;
         d->fault_pending = why == UNW_FAULT;
         d->interp_next = why == UNW_INTERP_ONE;
     }
@@ -208,12 +209,12 @@ static void dbt_run(struct vcpu *v)
 }
 
 /* --- called by emitted code --- */
-static void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
+void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
 {
-    unsigned acc = dbt_acc_of(size_acc) | cpu_data_acc(c);
+    unsigned size = size_acc & 0xff, acc = size_acc >> 8 | cpu_data_acc(c);
     struct mem_fault f;
     void *host;
-    switch (mem_probe(cpu_mem(c), addr, dbt_size_of(size_acc), acc, &host, &f)) {
+    switch (mem_probe(cpu_mem(c), addr, size, acc, &host, &f)) {
     case PROBE_RAM:
         return host;
     case PROBE_FAULT:
@@ -223,30 +224,6 @@ static void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
     }
     cpu_unwind(c, UNW_INTERP_ONE);
 }
-
-static void dbt_host_fault(struct cpu *c, const void *host_pc, u32 trapno)
-{
-    struct vcpu *v = c->plat_opaque;
-    struct tb *tb = tb_by_host_pc(v->vm->engine, host_pc);
-    if (!tb)
-        g_error("exception %u at %p, outside every block", trapno, host_pc);
-    const struct tb_insn *insn = NULL;
-    u32 off = (u32)((const u8 *)host_pc - tb->entry);
-    for (unsigned i = 0; i < tb->n_insns && tb->insn[i].host.off <= off; i++)
-        insn = &tb->insn[i];
-    if (!insn)
-        g_error("exception %u at %p, before the first instruction of a block", trapno, host_pc);
-    c->rip = tb->pc + insn->pc_off;
-    if (insn->host.x87_insn) {
-        c->x87_fip = tb->pc + tb->insn[insn->host.x87_insn - 1].pc_off;
-        c->x87_fop = insn->host.x87_fop;
-    }
-    if (trapno == EXC_GP)
-        cpu_raise_err(c, EXC_GP, 0);
-    cpu_raise(c, (int)trapno);
-}
-
-static const struct backend_hooks hooks = { dbt_slow_probe, dbt_host_fault };
 
 /* --- engine life cycle --- */
 static int opt_bool(const char *val, bool *out)
@@ -305,8 +282,7 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
     insn_table_init();
     if (tb_init(t, e))
         return -1;
-    t->be = &x64_backend;
-    if (t->be->init(&t->cb, &hooks, e) || dbt_signal_init(t->be, e))
+    if (dbt_signal_init(e))
         return -1;
     codepage_set_listener(tb_code_written, t);
     return 0;

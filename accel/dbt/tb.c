@@ -7,6 +7,8 @@
 #define HASH_BITS 16
 #define HASH_SIZE (1u << HASH_BITS)
 
+static struct dbt *the_dbt; /* for tb_by_host_pc: host exceptions do not say which machine they belong to; set once */
+
 static unsigned hash_of(const struct tb_key *k)
 {
     u64 h = (k->phys ^ k->pc << 7 ^ (u64)k->mode << 40 ^ k->cs_base << 20) * 0x9e3779b97f4a7c15ull;
@@ -18,18 +20,14 @@ int tb_init(struct dbt *d, struct err *e)
     d->hash = calloc(HASH_SIZE, sizeof(*d->hash));
     d->pages = g_hash_table_new(g_direct_hash, g_direct_equal);
     d->all = g_ptr_array_new();
-    if (codebuf_init(&d->cb, d->cache_size, e))
-        return -1;
-    d->cb_ready = true;
-    return 0;
+    the_dbt = d;
+    return backend_init(d->cache_size, e);
 }
 
 static void free_all(struct dbt *d)
 {
     for (unsigned i = 0; i < d->all->len; i++) {
-        struct tb *tb = g_ptr_array_index(d->all, i);
-        free(tb->insn);
-        free(tb);
+        free(g_ptr_array_index(d->all, i));
     }
     g_ptr_array_set_size(d->all, 0);
 }
@@ -42,8 +40,7 @@ void tb_fini(struct dbt *d)
     g_ptr_array_free(d->all, TRUE);
     g_hash_table_destroy(d->pages);
     free(d->hash);
-    if (d->cb_ready)
-        codebuf_fini(&d->cb);
+    backend_fini();
 }
 
 struct tb *tb_find(struct dbt *d, const struct tb_key *k)
@@ -116,7 +113,7 @@ static void tb_kill(struct dbt *d, struct tb *tb)
     hash_remove(d, tb);
     for (unsigned i = 0; i < 2 && tb->page[i].ram; i++)
         page_list_remove(d, tb, i);
-    d->be->kill_block(&d->cb, tb->entry);
+    backend_kill_block(&tb->code);
     d->st.invalidated++;
 }
 
@@ -139,14 +136,15 @@ void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len)
     lock_release(&d->lock);
 }
 
-struct tb *tb_by_host_pc(struct dbt *d, const void *pc)
+struct tb *tb_by_host_pc(const void *pc)
 {
+    struct dbt *d = the_dbt;
     struct tb *best = NULL;
     lock_acquire(&d->lock);
     for (unsigned lo = 0, hi = d->all->len; lo < hi;) {
         unsigned mid = (lo + hi) / 2;
         struct tb *tb = g_ptr_array_index(d->all, mid);
-        if (tb->entry <= (const u8 *)pc) {
+        if (tb->code.entry <= (const u8 *)pc) {
             best = tb;
             lo = mid + 1;
         } else {
@@ -154,20 +152,17 @@ struct tb *tb_by_host_pc(struct dbt *d, const void *pc)
         }
     }
     lock_release(&d->lock);
-    return best && (const u8 *)pc < best->entry + best->size ? best : NULL;
+    return best && (const u8 *)pc < best->code.entry + best->code.size ? best : NULL;
 }
 
-void tb_link(struct dbt *d, u64 cookie, unsigned n, const struct tb *to)
+void tb_link(struct dbt *d, struct tb *from, unsigned n, const struct tb *to, u64 flushes)
 {
     lock_acquire(&d->lock);
-    if (cookie >> 4 < d->all->len) {
-        struct tb *from = g_ptr_array_index(d->all, cookie >> 4);
-        bool same_page = (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK);
-        if (same_page && !from->dead && !to->dead && !from->crosses && !to->crosses && from->mode == to->mode &&
-            from->cs_base == to->cs_base && from->exit[n].pc == to->pc) {
-            d->be->patch_jump(&d->cb, from->exit[n].site, to->entry);
-            d->st.chained++;
-        }
+    if (d->st.flushes == flushes && !from->dead && !to->dead && !from->crosses && !to->crosses && n < from->code.n_exits &&
+        (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK) &&
+        from->mode == to->mode && from->cs_base == to->cs_base) {
+        backend_link(&from->code, n, to->code.entry);
+        d->st.chained++;
     }
     lock_release(&d->lock);
 }
@@ -188,13 +183,13 @@ void tb_flush_all(struct dbt *d)
     memset(d->hash, 0, HASH_SIZE * sizeof(*d->hash));
     g_hash_table_remove_all(d->pages);
     free_all(d);
-    codebuf_reset(&d->cb);
+    backend_flush();
     for (unsigned i = 0; i < d->vm->n_cpus; i++) {
         struct dbt_vcpu *dv = d->vm->cpu[i]->engine;
         if (!dv)
             continue;
         memset(dv->jc, 0, JC_ENTRIES * sizeof(*dv->jc));
-        dv->chain = false;
+        dv->chain_from = 0;
     }
     d->st.flushes++;
     lock_release(&d->lock);

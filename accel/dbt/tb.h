@@ -5,12 +5,6 @@
 #include "accel/dbt/backend.h"
 #include "accel/vm.h"
 
-/* A guest instruction of a block, for host exceptions. */
-struct tb_insn {
-    struct compile_insn host;
-    u16 pc_off;          /* RIP minus the block's */
-};
-
 /* One block. Immutable once published, but for `dead` and what backend_* patches. Freed only by tb_flush_all. */
 struct tb {
     u64 pc, cs_base;
@@ -27,13 +21,14 @@ struct tb {
     } page[2];
     gpa_t phys2;         /* page of the second part */
     struct tb *hash_next;/* [atomic] */
-    u8 *entry;           /* emitted code */
-    u32 size;
-    u8 n_exits;
-    struct compile_exit exit[2];
-    struct tb_insn *insn;
+    struct compiled code;
 };
 
+/* Jump cache entry; layout shared with emitted code. */
+struct jump_entry {
+    u64 key;   /* minus (pc + struct cpu.jc_key) */
+    void *code;
+};
 #define JC_BITS 12
 #define JC_ENTRIES (1u << JC_BITS)
 
@@ -49,9 +44,6 @@ struct dbt {
     struct tb **hash;                /* [atomic] heads */
     GHashTable *pages;               /* host page address -> struct tb * list; code lock */
     GPtrArray *all;                  /* every tb since the last flush, in the order of their code; code lock */
-    const struct backend *be;
-    struct codebuf cb;
-    bool cb_ready;
     struct tb_stats st;
     bool interp, verify, one_insn;   /* -accel options */
     u64 cache_size;
@@ -74,8 +66,8 @@ void tb_flush_all(struct dbt *d);
 /* code_write_fn: drops the blocks that the written bytes belong to. Any thread. */
 void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
 /* The block whose emitted code contains this host address, dead ones included; NULL if none. Takes the code lock. */
-struct tb *tb_by_host_pc(struct dbt *d, const void *pc);
-/* Lets exit n of the block with this cookie (its index in `all`, times 16) jump to `to`, if both still live and the link is legal. */
-void tb_link(struct dbt *d, u64 cookie, unsigned n, const struct tb *to);
+struct tb *tb_by_host_pc(const void *pc);
+/* Lets exit n of `from` jump to `to`, if both still live and the link is legal. flushes: d->st.flushes while `from` surely existed. */
+void tb_link(struct dbt *d, struct tb *from, unsigned n, const struct tb *to, u64 flushes);
 
 #endif

@@ -82,7 +82,7 @@ static void log_block(const struct ir_block *b, const struct tb *tb)
         g_string_free(s, TRUE);
     }
     if (log_on(LOG_OUT_ASM))
-        disas_block(log_file(), 64, (u64)(uintptr_t)tb->entry, tb->entry, tb->size);
+        disas_block(log_file(), 64, (u64)(uintptr_t)tb->code.entry, tb->code.entry, tb->code.size);
 }
 
 /* Fills in which bytes of which pages the block covers. */
@@ -108,25 +108,6 @@ static void tb_pages(struct tb *tb, const struct tlb_exec *x, struct vcpu *v)
     tb->page[1].hi = (u16)(end - PAGE_SIZE);
 }
 
-/* 0, or -1: the code buffer is full. */
-static int tb_compile(struct dbt *d, const struct ir_block *b, struct tb *tb)
-{
-    struct compile_out out = { .cookie = (u64)d->all->len << 4 };
-    if (d->be->compile(&d->cb, b, &out))
-        return -1;
-    tb->entry = out.entry;
-    tb->size = out.size;
-    tb->n_exits = (u8)out.n_exits;
-    memcpy(tb->exit, out.exit, sizeof(tb->exit));
-    tb->insn = calloc(out.n_insns, sizeof(*tb->insn));
-    if (!tb->insn)
-        g_error("out of memory");
-    for (unsigned i = 0; i < out.n_insns; i++)
-        tb->insn[i] = (struct tb_insn){ out.insn[i], (u16)(b->insn[i].pc - b->pc) };
-    tb->n_insns = (u16)out.n_insns;
-    return 0;
-}
-
 /* Lifts and compiles at c->rip with the code lock held. NULL: cache full (retry after a flush) or a fetch fault in f. */
 static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *x,
                                    struct dbt_fetch *f)
@@ -146,15 +127,16 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     tb->mode = k->mode;
     tb->phys = k->phys;
     tb->len = (u16)b->len;
+    tb->n_insns = (u16)n;
     tb_pages(tb, x, v);
-    if (tb_compile(d, b, tb)) {
+    if (backend_compile(b, tb, &tb->code)) {
         free(tb);
         return NULL;
     }
     d->st.translated++;
     d->st.insns += (unsigned)n;
     d->st.guest_bytes += b->len;
-    d->st.host_bytes += tb->size;
+    d->st.host_bytes += tb->code.size;
     log_block(b, tb);
     tb_publish(d, tb);
     return tb;
