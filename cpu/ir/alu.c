@@ -194,13 +194,13 @@ u64 alu_shd(u64 d, u64 a, unsigned count, unsigned size, bool right, u32 *fl)
         cf = !over && (d >> (n - 1) & 1);
         u128 v = over ? (u128)a << bits | a : (u128)a << bits | d;
         r = zext((u64)(v >> (over ? n - bits : n)), size);
-        *fl = flags_szp(r, size) | F_AF | (cf ? F_CF : 0) | (msb(r ^ (over ? r << 1 : d), size) ? F_OF : 0);
+        *fl = flags_szp(r, size) | F_AF | (cf ? F_CF : 0) | (msb(r ^ r << 1, size) ? F_OF : 0);
         return r;
     }
     cf = !over && (d >> (bits - n) & 1);
     u128 v = over ? (u128)a << bits | a : (u128)d << bits | a;
     r = zext((u64)((v << (over ? n - bits : n)) >> bits), size);
-    *fl = flags_szp(r, size) | F_AF | (cf ? F_CF : 0) | (!over && cf != msb(r, size) ? F_OF : 0);
+    *fl = flags_szp(r, size) | F_AF | (cf ? F_CF : 0) | (cf != (n < bits && msb(r, size)) ? F_OF : 0);
     return r;
 }
 
@@ -222,7 +222,7 @@ u64 alu_bit_scan(u64 d, u64 a, unsigned size, bool reverse, u32 *fl)
         return d;
     }
     u64 r = reverse ? 63 - (unsigned)__builtin_clzll(a) : (unsigned)__builtin_ctzll(a);
-    *fl = flags_szp(r, size);
+    *fl = flags_szp(r, size) & ~(u32)F_ZF;
     return r;
 }
 
@@ -277,7 +277,7 @@ static u64 alu_bextr(u64 a, u64 b, unsigned size, u32 *fl)
     unsigned start = b & 0xff, len = b >> 8 & 0xff;
     u64 r = start < 64 ? zext(a, size) >> start : 0;
     r = logic(r & MASK64(len), size, fl);
-    *fl |= F_AF;
+    *fl = (*fl & (F_ZF | F_PF)) | F_AF;
     return r;
 }
 
