@@ -38,15 +38,13 @@ void lapic_timer_arm(struct lapic *s)
     struct machine *m = s->dev.m;
     i64 period = period_ns(s), t = now_ns(s) - s->timer_start;
     if (timer_mode(s) == TIMER_DEADLINE) {
-        i64 ahead = s->tsc_deadline - m->tsc_now(m->tsc_opaque, s->cpu);
-        if (!s->tsc_deadline)
+        u64 now = m->tsc_now(m->tsc_opaque, s->cpu);
+        if (!s->tsc_deadline || (s->tsc_deadline > now && s->tsc_deadline - now >= BIT64(60))) /* or years away */
             timer_cancel(&s->timer);
-        else if (ahead <= 0)
+        else if (s->tsc_deadline <= now)
             timer_set(&s->timer, now_ns(s));
-        else if (ahead < (1ll << 60)) /* farther is years away */
-            timer_set(&s->timer, m->tsc_to_ns(m->tsc_opaque, s->cpu, s->tsc_deadline));
         else
-            timer_cancel(&s->timer);
+            timer_set(&s->timer, m->tsc_to_ns(m->tsc_opaque, s->cpu, s->tsc_deadline));
     } else if (!period || (timer_mode(s) == TIMER_PERIODIC && (s->lvt[LVT_TIMER] & LVT_MASKED))) {
         timer_cancel(&s->timer);
     } else if (timer_mode(s) == TIMER_PERIODIC) {
@@ -65,7 +63,7 @@ void lapic_timer_fire(void *opaque)
     if (timer_mode(s) == TIMER_DEADLINE) {
         if (!s->tsc_deadline)
             return;
-        if ((i64)(s->tsc_deadline - m->tsc_now(m->tsc_opaque, s->cpu)) > 0) { /* rounded down: not quite yet */
+        if (s->tsc_deadline > m->tsc_now(m->tsc_opaque, s->cpu)) { /* rounded down: not quite yet */
             timer_set(&s->timer, now_ns(s) + 1);
             return;
         }
@@ -116,7 +114,7 @@ void lapic_timer_set_deadline(struct lapic *s, u64 tsc)
     if (timer_mode(s) != TIMER_DEADLINE)
         return;
     s->tsc_deadline = tsc;
-    if (tsc && (i64)(tsc - m->tsc_now(m->tsc_opaque, s->cpu)) <= 0) {
+    if (tsc && tsc <= m->tsc_now(m->tsc_opaque, s->cpu)) {
         timer_cancel(&s->timer);
         lapic_timer_fire(s);
     } else {

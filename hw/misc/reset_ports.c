@@ -93,7 +93,15 @@ static void port92_unrealize(struct device *d)
 
 static void port92_reset(struct device *d)
 {
-    container_of(d, struct port92, dev)->val = P92_A20; /* as firmware finds it: A20 is open after reset */
+    struct port92 *s = container_of(d, struct port92, dev);
+    s->val = 0; /* A20 is then the keyboard controller's alone */
+    irq_set(&s->a20, 0);
+}
+
+static void port92_post_load(struct device *d)
+{
+    struct port92 *s = container_of(d, struct port92, dev);
+    irq_set(&s->a20, (s->val & P92_A20) != 0);
 }
 
 struct device *port92_new(struct machine *m, struct irq_line a20, struct err *e)
@@ -128,4 +136,5 @@ const struct dev_class port92_class = {
     .realize = port92_realize,
     .reset = port92_reset,
     .unrealize = port92_unrealize,
+    .post_load = port92_post_load,
 };

@@ -27,7 +27,8 @@ void pm_power_button(struct device *d);
 
 /* Reset control register 0xcf9 (PIIX3/ICH). */
 struct device *reset_ctl_new(struct machine *m, struct err *e);
-/* System control port A, 0x92: fast A20 and fast reset. */
+/* System control port A, 0x92: fast A20 and fast reset. a20 is 0 after reset: the machine ors it with the keyboard
+ * controller's, which is 1. */
 struct device *port92_new(struct machine *m, struct irq_line a20, struct err *e);
 
 #endif
