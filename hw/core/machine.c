@@ -82,9 +82,6 @@ static int make_user_device(struct machine *m, const char *arg, struct err *e)
 
 static int machine_build_locked(struct machine *m, struct err *e)
 {
-    for (unsigned i = 0; i < m->cfg.n_globals; i++)
-        if (check_global(m->cfg.globals[i], e) < 0)
-            return -1;
     if (m->board->build(m, e) < 0)
         return -1;
     for (unsigned i = 0; i < m->cfg.n_devices; i++)
@@ -101,6 +98,9 @@ int machine_build(struct machine *m, const struct machine_config *cfg, struct er
     m->board = board_find(cfg->type, e);
     if (!m->board)
         return -1;
+    for (unsigned i = 0; i < cfg->n_globals; i++)
+        if (check_global(cfg->globals[i], e) < 0)
+            return -1;
     lock_init(&m->lock, "machine", RANK_MACHINE);
     m->clock = clock_new_real(&m->lock);
     region_init_container(&m->mem_root, "memory", PHYS_SPACE);

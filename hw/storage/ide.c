@@ -109,6 +109,7 @@ static void ide_set_signature(struct ide_channel *c)
     c->device = 0;
     c->status = c->drive[0].blk || c->drive[1].blk ? ST_DRDY | ST_DSC : 0;
     c->left = c->pos = c->end = 0;
+    c->block = 1;
     c->dma_pending = 0;
 }
 

@@ -1,0 +1,249 @@
+/* The wired PC: memory map, firmware ROM, interrupt fan-out, A20, CMOS, firmware configuration, options that are refused. */
+#include <glib.h>
+#include <unistd.h>
+#include "hw/core/machine.h"
+#include "mmu/aspace.h"
+#include "mmu/dma.h"
+#include "tests/lib/test_pc.h"
+
+enum { ROM_SIZE = 256 * 1024 };
+
+/* A firmware image whose bytes say where they are. */
+static char *rom_file(void)
+{
+    u8 *rom = g_malloc(ROM_SIZE);
+    for (u32 i = 0; i < ROM_SIZE; i += 4)
+        st32(rom + i, i);
+    char *path = test_file(rom, ROM_SIZE);
+    g_free(rom);
+    return path;
+}
+
+static struct test_pc *firmware_pc(u64 ram, char **rom)
+{
+    struct err e = { "" };
+    *rom = rom_file();
+    struct test_pc *p = test_pc_new(&(struct machine_config){ .bios = *rom, .ram_size = ram }, &e);
+    g_assert_cmpstr(e.msg, ==, "");
+    return p;
+}
+
+static void test_memory(void)
+{
+    char *rom;
+    struct test_pc *p = firmware_pc(3 * GiB + 256 * MiB, &rom);
+    g_assert_cmpint(p->m.boot.mode, ==, 0);
+    g_assert_cmphex(pc_read(p, 0xfffffff0, 4), ==, ROM_SIZE - 16);
+    g_assert_cmphex(pc_read(p, 0xfffc0000, 4), ==, 0);
+    g_assert_cmphex(pc_read(p, 0xffff0, 4), ==, ROM_SIZE - 16);
+    g_assert_cmphex(pc_read(p, 0xe0000, 4), ==, ROM_SIZE - 0x20000);
+    aspace_write_uint(p->m.mem, 0xffff0, 1, 4);
+    g_assert_cmphex(pc_read(p, 0xffff0, 4), ==, ROM_SIZE - 16);
+    g_assert_cmphex(pc_read(p, 0xa0000, 4), ==, 0xffffffff);
+    g_assert_cmphex(pc_read(p, 0xc0000, 4), ==, 0xffffffff);
+    g_assert_cmphex(pc_read(p, 0xbfffffff, 1), ==, 0);
+    g_assert_cmphex(pc_read(p, 0xc0000000, 4), ==, 0xffffffff);
+    aspace_write_uint(p->m.mem, 4 * GiB + 0x1234, 0x77, 1);
+    g_assert_cmphex(pc_read(p, 4 * GiB + 0x1234, 1), ==, 0x77);
+    g_assert_cmphex(pc_read(p, 4 * GiB + 256 * MiB, 1), ==, 0xff);
+    test_pc_free(p);
+    test_file_free(rom);
+}
+
+static u8 cmos(struct test_pc *p, u8 idx)
+{
+    pc_out(p, 0x70, idx, 1);
+    return pc_in(p, 0x71, 1);
+}
+
+static void test_cmos(void)
+{
+    char *rom;
+    struct test_pc *p = firmware_pc(4 * GiB, &rom);
+    g_assert_cmphex(cmos(p, 0x34) | cmos(p, 0x35) << 8, ==, (3 * GiB - 16 * MiB) / 65536);
+    g_assert_cmphex(cmos(p, 0x5b) | cmos(p, 0x5c) << 8, ==, (1 * GiB) / 65536);
+    g_assert_cmphex(cmos(p, 0x15) | cmos(p, 0x16) << 8, ==, 640);
+    g_assert_cmphex(cmos(p, 0x5f), ==, 0);
+    test_pc_free(p);
+    test_file_free(rom);
+}
+
+/* Reads a fw_cfg file; returns its length or -1. */
+static int fw_file(struct test_pc *p, const char *name, void *buf, u32 size)
+{
+    u8 head[4], ent[64];
+    pc_out(p, 0x510, 0x19, 2);
+    for (unsigned i = 0; i < 4; i++)
+        head[i] = pc_in(p, 0x511, 1);
+    for (u32 n = __builtin_bswap32(ld32(head)); n; n--) {
+        for (unsigned i = 0; i < sizeof(ent); i++)
+            ent[i] = pc_in(p, 0x511, 1);
+        if (strcmp((char *)ent + 8, name))
+            continue;
+        u32 len = __builtin_bswap32(ld32(ent));
+        g_assert_cmpuint(len, <=, size);
+        pc_out(p, 0x510, __builtin_bswap16(ld16(ent + 4)), 2);
+        for (u32 i = 0; i < len; i++)
+            ((u8 *)buf)[i] = pc_in(p, 0x511, 1);
+        return len;
+    }
+    return -1;
+}
+
+static void test_fw_cfg(void)
+{
+    static u8 buf[65536];
+    char *rom;
+    struct test_pc *p = firmware_pc(3 * GiB + 256 * MiB, &rom);
+    g_assert_cmpint(fw_file(p, "etc/e820", buf, sizeof(buf)), ==, 40);
+    g_assert_cmphex(ld64(buf + 8), ==, 3 * GiB);
+    g_assert_cmphex(ld64(buf + 20), ==, 4 * GiB);
+    g_assert_cmphex(ld64(buf + 28), ==, 256 * MiB);
+    g_assert_cmpint(fw_file(p, "etc/acpi/tables", buf, sizeof(buf)), >, 1000);
+    g_assert_cmpint(memcmp(buf, "FACS", 4), ==, 0);
+    g_assert_cmpint(fw_file(p, "etc/acpi/rsdp", buf, sizeof(buf)), ==, 36);
+    g_assert_cmpint(fw_file(p, "etc/table-loader", buf, sizeof(buf)) % 128, ==, 0);
+    g_assert_cmpint(fw_file(p, "etc/system-states", buf, sizeof(buf)), ==, 6);
+    g_assert_cmpint(fw_file(p, "etc/none", buf, sizeof(buf)), ==, -1);
+    test_pc_free(p);
+    test_file_free(rom);
+}
+
+static void test_a20(void)
+{
+    char *rom;
+    struct test_pc *p = firmware_pc(0, &rom);
+    g_assert_true(p->m.a20_enabled);
+    unsigned before = p->a20_changes;
+    pc_out(p, 0x64, 0xd1, 1); /* output port: A20 off */
+    pc_out(p, 0x60, 0xdd, 1);
+    g_assert_false(p->m.a20_enabled);
+    pc_out(p, 0x92, 0x02, 1);
+    g_assert_true(p->m.a20_enabled);
+    g_assert_cmpuint(p->a20_changes - before, ==, 2);
+    pc_out(p, 0x92, 0x00, 1);
+    g_assert_false(p->m.a20_enabled);
+    test_pc_reset(p);
+    g_assert_true(p->m.a20_enabled);
+    test_pc_free(p);
+    test_file_free(rom);
+}
+
+static void test_lines(void)
+{
+    char *rom;
+    struct test_pc *p = firmware_pc(0, &rom);
+    lock_acquire(&p->m.lock);
+    irq_set(&p->m.gsi[4], 1);
+    irq_set(&p->m.gsi[2], 1); /* nobody is there */
+    irq_set(&p->m.gsi[20], 1);
+    lock_release(&p->m.lock);
+    pc_out(p, 0x20, 0x0a, 1); /* IRR */
+    g_assert_cmphex(pc_in(p, 0x20, 1), ==, 0x10);
+    pc_out(p, 0xf0, 0, 1);
+    g_assert_cmpuint(p->ignnes, ==, 1);
+    pc_out(p, 0xcf9, 0x06, 1);
+    g_assert_cmpint(p->request, ==, REQ_RESET);
+    test_pc_free(p);
+    test_file_free(rom);
+}
+
+static void test_direct_boot_chipset(void)
+{
+    u8 k[0x800] = { 0 };
+    struct err e = { "" };
+    st32(k, 0x1badb002);
+    st32(k + 4, 0x10000);
+    st32(k + 8, -(0x1badb002u + 0x10000));
+    for (unsigned i = 0; i < 5; i++)
+        st32(k + 12 + 4 * i, i == 2 || i == 3 ? 0 : 0x100000);
+    char *path = test_file(k, sizeof(k));
+    struct test_pc *p = test_pc_new(&(struct machine_config){ .kernel = path }, &e);
+    g_assert_cmpstr(e.msg, ==, "");
+    for (unsigned round = 0; round < 2; round++) {
+        aspace_write_uint(p->m.mem, 0xc8000, 0x11, 1); /* shadow RAM is open */
+        g_assert_cmphex(pc_read(p, 0xc8000, 1), ==, 0x11);
+        g_assert_cmphex(pc_in(p, 0x604, 2), !=, 0xffff); /* PM block */
+        pc_out(p, 0xcf8, 0x80000920, 4);
+        g_assert_cmphex(pc_in(p, 0xcfc, 4), ==, 0xc001); /* IDE bus master */
+        pc_out(p, 0xcf8, 0x80000860, 4);
+        g_assert_cmphex(pc_in(p, 0xcfc, 4), ==, 0x0b0b0a0a); /* PIRQ routes */
+        g_assert_cmphex(pc_read(p, 0x40e, 2), ==, 0x9fc0);
+        test_pc_reset(p);
+    }
+    test_pc_free(p);
+    test_file_free(path);
+}
+
+static void check_refused(const struct machine_config *cfg, const char *a, const char *b)
+{
+    struct err e = { "" };
+    g_assert_null(test_pc_new(cfg, &e));
+    if (!strstr(e.msg, a) || !strstr(e.msg, b))
+        g_error("'%s' does not name '%s' and '%s'", e.msg, a, b);
+}
+
+static void test_refused(void)
+{
+    static const char *const unknown[] = { "floppy-from-mars" }, *const internal[] = { "PIIX3" },
+                             *const bad_prop[] = { "isa-debug-exit,color=red" };
+    static const char *const globals[][1] = { { "nothing.x=1" }, { "isa-debug-exit.color=1" }, { "isa-debug-exit" } };
+    char *rom = rom_file(), *odd = test_file("short", 5), *empty = test_file("", 0), *tiny = test_file("x", 1);
+    struct machine_config cfg = { .bios = rom, .n_devices = 1 };
+
+    check_refused(&(struct machine_config){ .type = "q35" }, "-machine q35", "Q35");
+    check_refused(&(struct machine_config){ .type = "vax" }, "-machine vax", "unknown");
+    check_refused(&(struct machine_config){ .bios = odd }, "-bios", "64 KiB");
+    check_refused(&(struct machine_config){ .bios = empty }, "-bios", "0 bytes");
+    check_refused(&(struct machine_config){ .bios = "/nonexistent" }, "-bios", "No such file");
+    check_refused(&(struct machine_config){ .image = tiny }, tiny, "neither");
+    check_refused(&(struct machine_config){ .image = "/tmp" }, "image", "directory");
+    cfg.devices = unknown;
+    check_refused(&cfg, "-device floppy-from-mars", "no device");
+    cfg.devices = internal;
+    check_refused(&cfg, "-device PIIX3", "cannot be added");
+    cfg.devices = bad_prop;
+    check_refused(&cfg, "-device isa-debug-exit", "color");
+    cfg.n_devices = 0;
+    cfg.n_globals = 1;
+    for (unsigned i = 0; i < ARRAY_LEN(globals); i++) {
+        cfg.globals = globals[i];
+        check_refused(&cfg, "-global", globals[i][0]);
+    }
+    test_file_free(rom);
+    test_file_free(odd);
+    test_file_free(empty);
+    test_file_free(tiny);
+}
+
+static void test_devices(void)
+{
+    static const char *const devices[] = { "isa-debug-exit,iobase=0xf4,iosize=4,id=x" };
+    char *rom = rom_file();
+    struct err e = { "" };
+    struct machine_config cfg = { .type = "pc-i440fx-7.2", .bios = rom, .devices = devices, .n_devices = 1 };
+    struct test_pc *p = test_pc_new(&cfg, &e);
+    g_assert_cmpstr(e.msg, ==, "");
+    struct device *d = p->m.devices;
+    while (d->next)
+        d = d->next;
+    g_assert_cmpstr(d->id, ==, "x");
+    pc_out(p, 0xf4, 1, 4);
+    g_assert_cmpint(p->request, ==, REQ_EXIT);
+    test_pc_free(p);
+    test_file_free(rom);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/pc/memory", test_memory);
+    g_test_add_func("/pc/cmos", test_cmos);
+    g_test_add_func("/pc/fw_cfg", test_fw_cfg);
+    g_test_add_func("/pc/a20", test_a20);
+    g_test_add_func("/pc/lines", test_lines);
+    g_test_add_func("/pc/direct-boot-chipset", test_direct_boot_chipset);
+    g_test_add_func("/pc/refused", test_refused);
+    g_test_add_func("/pc/devices", test_devices);
+    return g_test_run();
+}
