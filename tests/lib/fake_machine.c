@@ -71,9 +71,8 @@ struct fake_machine *fake_machine_new(unsigned cpus)
     region_init_container(&m->io_root, "io", 64 * KiB);
     m->ram = ram_new("ram", FAKE_RAM, &e);
     g_assert_nonnull(m->ram);
-    struct region *low = g_new0(struct region, 1);
-    region_init_ram(low, "ram", m->ram, 0, FAKE_RAM);
-    region_add(&m->mem_root, 0, low, 0);
+    region_init_ram(&f->low_ram, "ram", m->ram, 0, FAKE_RAM);
+    region_add(&m->mem_root, 0, &f->low_ram, 0);
     m->mem = aspace_new("memory", &m->mem_root);
     m->io = aspace_new("io", &m->io_root);
     m->pins = (struct cpu_pins){ f, pin_kick, pin_nmi, pin_smi, pin_init, pin_sipi, pin_ignne };
@@ -91,17 +90,13 @@ struct fake_machine *fake_machine_new(unsigned cpus)
 
 void fake_machine_free(struct fake_machine *f)
 {
-    struct region *low = f->m.mem_root.children;
     lock_acquire(&f->m.lock);
     while (f->m.devices)
         device_free(f->m.devices);
     lock_release(&f->m.lock);
-    while (low && low->ram != f->m.ram)
-        low = low->next;
     aspace_free(f->m.mem);
     aspace_free(f->m.io);
     ram_free(f->m.ram);
-    g_free(low);
     clock_free(f->m.clock);
     lock_fini(&f->m.lock);
     g_free(f);

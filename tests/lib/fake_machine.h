@@ -6,6 +6,7 @@
 
 struct fake_machine {
     struct machine m;
+    struct region low_ram;
     int level[24];          /* of each GSI */
     unsigned rises[24];     /* 0 to 1 transitions of each GSI */
     unsigned falls[24];
