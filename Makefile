@@ -82,8 +82,11 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
 
-# The fakes of libtest.a come first: they may stand in for parts of libgemel.a.
-$(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtest.a $(BUILD)/libgemel.a
+# A test is linked with the other files of its folder, which may stand in for parts of libgemel.a, and with tests/lib.
+TEST_HELP := $(filter-out $(TEST_OBJ),$(patsubst %.c,$(BUILD)/%.o,$(sort $(shell find tests -name '*.c' -path 'tests/*/*'))))
+.SECONDEXPANSION:
+$(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $$(filter $$(@D)/%.o,$$(filter-out $(BUILD)/tests/lib/%,$(TEST_HELP))) \
+    $(BUILD)/libtest.a $(BUILD)/libgemel.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 

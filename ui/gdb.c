@@ -259,7 +259,6 @@ static struct chr *open_chr(const char *spec, struct err *e)
 
 int gdb_start(struct ui *ui, const char *spec, struct err *e)
 {
-    static bool listening; /* the VM keeps its listeners; one for the process is enough */
     struct gdb *g;
     struct chr *c;
 
@@ -276,9 +275,9 @@ int gdb_start(struct ui *ui, const char *spec, struct err *e)
     g->sent = g_string_new(NULL);
     g->hw_breaks = g_array_new(FALSE, FALSE, sizeof(u64));
     ui->gdb = g;
-    if (!listening)
+    if (!ui->gdb_listens)
         vm_add_listener(ui->vm, on_vm_change, ui);
-    listening = true;
+    ui->gdb_listens = true;
     chr_attach(c, on_can_read, on_read, on_event, ui);
     return 0;
 }

@@ -22,8 +22,10 @@ static int parse_format(struct mon *m, char **p, struct format *f)
     if (**p != '/')
         return 0;
     ++*p;
-    if (g_ascii_isdigit(**p))
-        f->count = (unsigned)MIN_OF(strtoul(*p, p, 10), COUNT_MAX);
+    if (g_ascii_isdigit(**p)) {
+        unsigned long n = strtoul(*p, p, 10);
+        f->count = (unsigned)MIN_OF(n, COUNT_MAX);
+    }
     for (; **p && **p != ' '; ++*p) {
         switch (**p) {
         case 'b': f->size = 1; break;
