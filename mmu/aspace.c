@@ -168,7 +168,8 @@ static void aspace_publish(struct aspace *as)
     if (!v)
         g_error("out of memory");
     v->n = a->len;
-    memcpy(v->r, a->data, a->len * sizeof(struct frange));
+    if (a->len) /* an empty array has no data */
+        memcpy(v->r, a->data, a->len * sizeof(struct frange));
     g_array_free(a, TRUE);
     struct view *old = __atomic_exchange_n(&as->view, v, __ATOMIC_SEQ_CST);
     if (old) {
