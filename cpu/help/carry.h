@@ -45,5 +45,7 @@ bool carry_fixup(void *ucontext);
 /* The guest exception for a host CPU trap number (REG_TRAPNO of the signal context: 6, 13, 16, 19) raised by a carried instruction, or -1
  * if it cannot be the guest's doing. #XM turns into #UD without CR4.OSXMMEXCPT. #GP comes with error code 0. */
 int carry_vector(const struct cpu *c, u64 host_trapno);
+/* Raises it; host state has been put back, c holds the guest's. An exception that is not the guest's ends the program. */
+NORETURN void carry_raise(struct cpu *c, u64 host_trapno);
 
 #endif

@@ -152,14 +152,18 @@ int carry_vector(const struct cpu *c, u64 host_trapno)
     }
 }
 
-NORETURN static void carry_raise(struct cpu *c, u32 trapno)
+void carry_raise(struct cpu *c, u64 host_trapno)
 {
-    int vector = carry_vector(c, trapno);
+    int vector = carry_vector(c, host_trapno);
     if (vector < 0) { /* a fault on our own memory: not the guest's doing */
         struct err e;
-        err_set(&e, "host exception %u in a carried instruction at guest rip %#llx", trapno, (unsigned long long)c->rip);
+        err_set(&e, "host exception %u in a carried instruction at guest rip %#llx", (unsigned)host_trapno,
+                (unsigned long long)c->rip);
         err_report(&e);
         abort();
+    }
+    if (vector == EXC_MF) {
+        x87_raise_mf(c);
     }
     if (vector == EXC_GP) {
         cpu_raise_err(c, EXC_GP, 0);

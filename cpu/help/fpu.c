@@ -194,7 +194,7 @@ static void env_load(struct cpu *c, gla_t addr, bool wide, bool regs)
 {
     u8 img[108];
     if (ld16(c->fx + FX_FSW) & 0x80) { /* these two wait */
-        cpu_raise(c, EXC_MF);
+        x87_raise_mf(c);
     }
     unsigned n = wide ? 28 : 14;
     cpu_ld_bytes(c, addr, img, regs ? n + 80 : n);

@@ -64,7 +64,7 @@ static void mmx_enter(struct cpu *c)
 {
     x87_sync(c);
     if (ld16(c->fx + FX_FSW) & 0x80) {
-        cpu_raise(c, EXC_MF);
+        x87_raise_mf(c);
     }
     x87_set_top(c, 0);
     c->fx[FX_FTW] = 0xff;

@@ -1,6 +1,8 @@
 /* The guest's x87/MMX state between struct cpu and the host FPU. vCPU thread; called by helpers, by the interpreter's carry_exec, by the run
  * loop before it enters code that needs x87 and before anyone looks at the state. Source: SDM vol. 1 chapters 8 and 10.5. */
 #include "cpu/help/x87.h"
+#include "cpu/fault.h"
+#include "cpu/platform.h"
 
 struct fx_image {
     u8 b[512];
@@ -57,6 +59,15 @@ void x87_init(struct cpu *c)
     st16(c->fx + FX_FCW, 0x37f);
     c->x87_fip = c->x87_fdp = 0;
     c->x87_fop = c->x87_fcs = c->x87_fds = 0;
+}
+
+void x87_raise_mf(struct cpu *c)
+{
+    if (c->cr0 & CR0_NE) {
+        cpu_raise(c, EXC_MF);
+    }
+    c->plat->ferr(c);
+    cpu_unwind(c, UNW_RESTART);
 }
 
 /* 0 valid, 1 zero, 2 special of an 80-bit value. */

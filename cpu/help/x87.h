@@ -20,6 +20,10 @@ void x87_sync(struct cpu *c);  /* afterwards c->fx is current and x87_live is 0;
 void x87_load(struct cpu *c);  /* makes it live; no-op if it is */
 void x87_init(struct cpu *c);  /* FNINIT state in c->fx (not live), FIP, FDP, FOP = 0; MXCSR 0x1f80 is separate */
 
+/* A pending x87 exception met by a waiting instruction: #MF, or with CR0.NE = 0 IRQ 13 and another try, as the processor stands still until
+ * an interrupt comes. */
+NORETURN void x87_raise_mf(struct cpu *c);
+
 /* Full tag word (2 bits a register, by physical number) of the image in c->fx, and the abridged one of a full one. */
 u16 x87_tag_word(const struct cpu *c);
 static inline u8 x87_abridge(u16 ftw)
