@@ -32,11 +32,24 @@ struct cpu_model *cpu_model_new(const char *spec, unsigned cpus, unsigned cores,
 void cpu_model_free(struct cpu_model *m);
 const char *cpu_model_name_nth(unsigned i, const char **desc); /* for -cpu help */
 const char *cpu_feature_name_nth(unsigned i);
+struct cpu_model_def { /* a row of cpu/models.c */
+    const char *name, *desc, *parent;   /* parent: the model whose features it has too */
+    const char *vendor;
+    u16 family, model, stepping;
+    u32 level, xlevel;
+    const char *brand;
+    const char *features, *without;     /* names, blank-separated; without: of the parent's. "*": all that can be executed */
+};
+const struct cpu_model_def *cpu_model_def_nth(unsigned i); /* NULL past the last */
+const struct cpu_model_def *cpu_model_def_find(const char *name); /* also "NAME-vN" */
+
 /* CPUID.1:EAX; also EDX after reset. */
 u32 cpuid_signature(const struct cpu_model *m);
 /* The bits that XSETBV may set. */
 u64 cpuid_xcr0(const struct cpu_model *m);
 bool cpuid_is_amd(const struct cpu_model *m);
+/* ORs the model's feature bits of one leaf into out (EAX EBX ECX EDX). */
+void cpuid_feature_word(const struct cpu_model *m, u32 leaf, u32 subleaf, u32 out[4]);
 /* The leaves as the guest sees them (APIC id, OSXSAVE, XSAVE sizes filled in from c). */
 void cpuid_query(struct cpu *c, u32 leaf, u32 subleaf, u32 out[4]);
 

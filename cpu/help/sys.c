@@ -1,0 +1,97 @@
+/* Small system instructions: time-stamp counter, HLT, MWAIT, cache control, hypercalls. vCPU thread; helpers of emitted code and the
+ * interpreter. Source: SDM vol. 2; the published KVM hypercall interface. */
+#include "cpu/cpuid.h"
+#include "cpu/desc.h"
+#include "cpu/help/help.h"
+#include "cpu/msr.h"
+#include "cpu/platform.h"
+
+static void require_cpl0(struct cpu *c)
+{
+    if (cpu_cpl(c))
+        raise_gp0(c);
+}
+
+static void put_edx_eax(struct cpu *c, u64 v)
+{
+    c->gpr[R_AX] = (u32)v;
+    c->gpr[R_DX] = v >> 32;
+}
+
+static void tsc_check(struct cpu *c)
+{
+    if (c->cr4 & CR4_TSD && cpu_cpl(c))
+        raise_gp0(c);
+}
+
+u64 help_rdtsc(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    tsc_check(c);
+    put_edx_eax(c, cpu_tsc(c));
+    return 0;
+}
+
+u64 help_rdtscp(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    tsc_check(c);
+    put_edx_eax(c, cpu_tsc(c));
+    c->gpr[R_CX] = (u32)c->tsc_aux;
+    return 0;
+}
+
+u64 help_rdpid(struct cpu *c, u64 a, u64 b, u64 d) { return c->tsc_aux; }
+
+/* CPUID announces no performance counters: every index is invalid. */
+u64 help_rdpmc(struct cpu *c, u64 a, u64 b, u64 d) { raise_gp0(c); }
+
+u64 help_hlt(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    require_cpl0(c);
+    c->rip = a;
+    c->halted = true;
+    c->plat->halt(c);
+    return 0;
+}
+
+u64 help_wbinvd(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    require_cpl0(c);
+    c->plat->wbinvd(c);
+    return 0;
+}
+
+/* MONITOR and MWAIT are #UD outside CPL 0. */
+u64 help_monitor(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    if (cpu_cpl(c))
+        cpu_raise(c, EXC_UD);
+    if ((u32)c->gpr[R_CX])
+        raise_gp0(c);
+    cpu_ld(c, a, 1);
+    return 0;
+}
+
+/* Nobody watches the monitored line, so MWAIT comes back at once, as it may: the guest looks again. */
+u64 help_mwait(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    if (cpu_cpl(c))
+        cpu_raise(c, EXC_UD);
+    if (c->gpr[R_CX] & ~1ull)
+        raise_gp0(c);
+    c->plat->pause(c);
+    c->rip = a;
+    return 0;
+}
+
+/* --- hypercalls --- */
+enum { KVM_HC_VAPIC_POLL_IRQ = 1, KVM_EPERM = 1, KVM_ENOSYS = 1000 };
+
+u64 help_vmcall(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    if (!c->model->kvm_leaves)
+        cpu_raise(c, EXC_UD);
+    u64 nr = cpu_is64(c) ? c->gpr[R_AX] : (u32)c->gpr[R_AX];
+    i64 ret = cpu_cpl(c) ? -KVM_EPERM : nr == KVM_HC_VAPIC_POLL_IRQ ? 0 : -KVM_ENOSYS;
+    c->gpr[R_AX] = cpu_is64(c) ? (u64)ret : (u32)ret;
+    return 0;
+}
