@@ -22,6 +22,7 @@ enum {
 #define C_AF 0x20
 #define C_UF 0x10
 #define D_VRT 0x80
+#define YEAR_MAX 2250 /* in 64 bits of ns since 1970 */
 #define UIP_NS 244000 /* UIP rises this long before the update */
 
 struct rtc {
@@ -118,7 +119,8 @@ static void time_from_regs(struct rtc *s, i64 fraction)
     unsigned mon = from_reg(s, s->cmos[R_MONTH]), day = from_reg(s, s->cmos[R_MDAY]);
     i64 year = from_reg(s, s->cmos[R_CENTURY]) * 100 + from_reg(s, s->cmos[R_YEAR]);
     mon = mon < 1 ? 1 : mon > 12 ? 12 : mon;
-    i64 sec = days_from_date(MAX_OF(year, 1970), mon, day ? day : 1) * 86400;
+    year = year < 1970 ? 1970 : year > YEAR_MAX ? YEAR_MAX : year;
+    i64 sec = days_from_date(year, mon, day ? day : 1) * 86400;
     sec += hour_from_reg(s, s->cmos[R_HOUR]) * 3600 + from_reg(s, s->cmos[R_MIN]) * 60 + from_reg(s, s->cmos[R_SEC]);
     s->offset = sec * NS_PER_SEC + fraction - clock_wall_ns(s->dev.m->clock);
     s->seen = sec;
@@ -161,28 +163,41 @@ static void periodic_timer(void *opaque)
     periodic_arm(s);
 }
 
-/* True if the alarm registers match the guest second sec; 0xc0..0xff match anything. */
-static bool alarm_matches(const struct rtc *s, i64 sec)
+/* True if alarm register r (0xc0..0xff: anything) asks for the value v of its unit. */
+static bool alarm_wants(const struct rtc *s, unsigned r, unsigned v)
 {
-    unsigned tod = sec % 86400;
-    const u8 *r = s->cmos;
-    return (r[R_SEC_ALARM] >= 0xc0 || from_reg(s, r[R_SEC_ALARM]) == tod % 60) &&
-           (r[R_MIN_ALARM] >= 0xc0 || from_reg(s, r[R_MIN_ALARM]) == tod / 60 % 60) &&
-           (r[R_HOUR_ALARM] >= 0xc0 || hour_from_reg(s, r[R_HOUR_ALARM]) == tod / 3600);
+    u8 alarm = s->cmos[r];
+    return alarm >= 0xc0 || (r == R_HOUR_ALARM ? hour_from_reg(s, alarm) : from_reg(s, alarm)) == v;
 }
 
-/* The guest second at which the next update or alarm matters: the next one if update interrupts are on, else the next alarm
- * (at most a day away: there is always one unless the registers hold an impossible time). -1: none. */
+/* The first guest second after sec that matches the alarm registers; -1 if they hold an impossible time. */
+static i64 next_alarm(const struct rtc *s, i64 sec)
+{
+    unsigned first = 0; /* second of the minute */
+    while (first < 60 && !alarm_wants(s, R_SEC_ALARM, first))
+        first++;
+    if (first == 60)
+        return -1;
+    for (i64 t = sec + 1; t <= sec + 2 * 86400;) {
+        unsigned tod = t % 86400;
+        if (!alarm_wants(s, R_HOUR_ALARM, tod / 3600))
+            t += 3600 - tod % 3600;
+        else if (!alarm_wants(s, R_MIN_ALARM, tod / 60 % 60))
+            t += 60 - tod % 60;
+        else if (alarm_wants(s, R_SEC_ALARM, tod % 60))
+            return t;
+        else
+            t += (first + 60 - tod % 60) % 60;
+    }
+    return -1;
+}
+
+/* The guest second at which the next update or alarm interrupt may be due, or -1. */
 static i64 next_event(const struct rtc *s, i64 sec)
 {
     if (s->cmos[R_B] & B_UIE)
         return sec + 1;
-    if (!(s->cmos[R_B] & B_AIE))
-        return -1;
-    for (i64 t = sec + 1; t <= sec + 86400; t++)
-        if (alarm_matches(s, t))
-            return t;
-    return -1;
+    return s->cmos[R_B] & B_AIE ? next_alarm(s, sec) : -1;
 }
 
 static void update_arm(struct rtc *s)
@@ -206,10 +221,8 @@ static void account_updates(struct rtc *s)
         s->seen = sec;
         return;
     }
-    s->cmos[R_C] |= C_UF;
-    for (i64 t = MAX_OF(s->seen, sec - 86400) + 1; t <= sec && !(s->cmos[R_C] & C_AF); t++)
-        if (alarm_matches(s, t))
-            s->cmos[R_C] |= C_AF;
+    i64 alarm = next_alarm(s, s->seen);
+    s->cmos[R_C] |= C_UF | (alarm >= 0 && alarm <= sec ? C_AF : 0);
     s->seen = sec;
 }
 
@@ -361,7 +374,7 @@ static int parse_base(const char *base, i64 wall, i64 *offset, struct err *e)
         return 0;
     }
     int n = sscanf(base, "%4u-%2u-%2u%nT%2u:%2u:%2u%n", &y, &mon, &day, &date_end, &h, &min, &sec, &used);
-    if ((n == 3 && base[date_end]) || (n != 3 && (n != 6 || base[used])) || y < 1970 || mon < 1 || mon > 12 || day < 1 ||
+    if ((n == 3 && base[date_end]) || (n != 3 && (n != 6 || base[used])) || y < 1970 || y > YEAR_MAX || mon < 1 || mon > 12 || day < 1 ||
         day > 31 || h > 23 || min > 59 || sec > 59)
         return err_set(e, "-rtc base=%s: use utc, localtime or a date such as 2006-06-17T16:01:21", base);
     *offset = (days_from_date(y, mon, day) * 86400 + h * 3600 + min * 60 + sec) * NS_PER_SEC - wall;
