@@ -460,6 +460,7 @@ static void reset_registers(struct lapic *s)
     s->icr = 0;
     s->extint = false;
     s->timer_init = 0;
+    s->timer_running = false;
     s->timer_divide = 0;
     s->timer_start = 0;
     s->tsc_deadline = 0;
@@ -590,6 +591,7 @@ static const struct snap_field lapic_fields[] = {
     SNAP_A(struct lapic, lint),
     SNAP_U(struct lapic, extint),
     SNAP_U(struct lapic, timer_init),
+    SNAP_U(struct lapic, timer_running),
     SNAP_U(struct lapic, timer_divide),
     SNAP_U(struct lapic, timer_start),
     SNAP_U(struct lapic, tsc_deadline),

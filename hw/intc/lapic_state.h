@@ -21,7 +21,7 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_CO
 #define LVT_TIMER_MODE(l) ((l) >> 17 & 3)
 #define TIMER_ONESHOT 0
 #define TIMER_PERIODIC 1
-#define TIMER_DEADLINE 2
+#define TIMER_DEADLINE 2 /* 3 is reserved and counts as periodic */
 
 #define SVR_ENABLE BIT(8)
 #define SVR_NO_EOI_BROADCAST BIT(12)
@@ -48,6 +48,7 @@ struct lapic {
     bool lint[2];          /* pin levels */
     bool extint;           /* an ExtINT message waits for its acknowledge cycle */
     u32 timer_init;        /* initial count */
+    bool timer_running;    /* counting down; false once a one-shot has reached zero */
     u8 timer_divide;       /* divide configuration register */
     i64 timer_start;       /* VM ns of the load */
     u64 tsc_deadline;      /* 0: disarmed */

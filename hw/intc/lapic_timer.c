@@ -20,10 +20,20 @@ static i64 period_ns(const struct lapic *s)
     return (i64)s->timer_init * lapic_divisor(s);
 }
 
+/* A one-shot that has run out fires now, under its present LVT entry, if the host timer is late. Before any change of the
+ * timer's registers. */
+static void catch_up(struct lapic *s)
+{
+    if (timer_mode(s) == TIMER_ONESHOT && s->timer_running && now_ns(s) - s->timer_start >= period_ns(s)) {
+        timer_cancel(&s->timer);
+        lapic_timer_fire(s);
+    }
+}
+
 u32 lapic_timer_count(struct lapic *s)
 {
     i64 period = period_ns(s), t = now_ns(s) - s->timer_start;
-    if (!period || timer_mode(s) == TIMER_DEADLINE)
+    if (!s->timer_running)
         return 0;
     if (t >= period) {
         if (timer_mode(s) == TIMER_ONESHOT)
@@ -45,15 +55,14 @@ void lapic_timer_arm(struct lapic *s)
             timer_set(&s->timer, now_ns(s));
         else
             timer_set(&s->timer, m->tsc_to_ns(m->tsc_opaque, s->cpu, s->tsc_deadline));
-    } else if (!period || (timer_mode(s) == TIMER_PERIODIC && (s->lvt[LVT_TIMER] & LVT_MASKED))) {
+    } else if (!s->timer_running || (timer_mode(s) == TIMER_PERIODIC && (s->lvt[LVT_TIMER] & LVT_MASKED))) {
         timer_cancel(&s->timer);
     } else if (timer_mode(s) == TIMER_PERIODIC) {
         i64 next = s->timer_start + (t / period + 1) * period;
         timer_set(&s->timer, MAX_OF(next, now_ns(s) + (period < MIN_PERIOD_NS ? MIN_PERIOD_NS : 0)));
-    } else if (t < period) {
+    } else {
         timer_set(&s->timer, s->timer_start + period);
     }
-    /* A one-shot that has run out but whose callback is still to come keeps its pending timer. */
 }
 
 void lapic_timer_fire(void *opaque)
@@ -68,6 +77,8 @@ void lapic_timer_fire(void *opaque)
             return;
         }
         s->tsc_deadline = 0;
+    } else if (timer_mode(s) == TIMER_ONESHOT) {
+        s->timer_running = false; /* stays at zero, also in periodic mode, until a new count is written */
     }
     lapic_local_event(s, LVT_TIMER);
     if (timer_mode(s) == TIMER_PERIODIC)
@@ -78,30 +89,31 @@ void lapic_timer_set_count(struct lapic *s, u32 val)
 {
     if (timer_mode(s) == TIMER_DEADLINE)
         return; /* ignored in this mode */
-    timer_cancel(&s->timer);
+    catch_up(s);
     s->timer_init = val;
+    s->timer_running = val != 0;
     s->timer_start = now_ns(s);
     lapic_timer_arm(s);
 }
 
 void lapic_timer_set_divide(struct lapic *s, u32 val)
 {
+    catch_up(s);
     u32 gone = s->timer_init - lapic_timer_count(s);
-    bool over = s->timer_init && timer_mode(s) == TIMER_ONESHOT && gone == s->timer_init;
     s->timer_divide = val & 0x0b;
-    if (over) /* keep it in the past */
-        s->timer_start = now_ns(s) - period_ns(s);
-    else
-        s->timer_start = now_ns(s) - (i64)gone * lapic_divisor(s);
+    s->timer_start = now_ns(s) - (i64)gone * lapic_divisor(s);
     lapic_timer_arm(s);
 }
 
 void lapic_timer_set_lvt(struct lapic *s, u32 val)
 {
-    bool was_deadline = timer_mode(s) == TIMER_DEADLINE;
+    unsigned old_mode = timer_mode(s), mode = LVT_TIMER_MODE(val);
+    catch_up(s);
+    if (old_mode == TIMER_PERIODIC && mode == TIMER_ONESHOT && s->timer_running) /* this period is the last */
+        s->timer_start = now_ns(s) - (i64)(s->timer_init - lapic_timer_count(s)) * lapic_divisor(s);
     s->lvt[LVT_TIMER] = val;
-    if (was_deadline != (timer_mode(s) == TIMER_DEADLINE)) { /* entering or leaving deadline mode disarms */
-        timer_cancel(&s->timer);
+    if ((old_mode == TIMER_DEADLINE) != (mode == TIMER_DEADLINE)) { /* entering or leaving deadline mode disarms */
+        s->timer_running = false;
         s->timer_init = 0;
         s->tsc_deadline = 0;
     }

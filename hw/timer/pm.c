@@ -266,7 +266,7 @@ static void pm_post_load(struct device *d)
     pm_map(d, s->base, s->mapped);
 }
 
-struct device *pm_new(struct machine *m, struct irq_line sci, struct err *e)
+struct device *acpi_pm_new(struct machine *m, struct irq_line sci, struct err *e)
 {
     struct device *d = device_alloc(m, "acpi-pm", e);
     if (!d)

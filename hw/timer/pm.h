@@ -16,7 +16,7 @@
 #define PM_SLP_TYP_S5 0 /* for \_S5 in the DSDT */
 
 /* sci is level triggered: m->gsi[9]. The block is mapped by pm_map (a PCI function's PMBASE or the machine). */
-struct device *pm_new(struct machine *m, struct irq_line sci, struct err *e);
+struct device *acpi_pm_new(struct machine *m, struct irq_line sci, struct err *e);
 void pm_map(struct device *d, u16 base, bool enabled);
 /* A write to the SMI command port also raises SMI# on CPU 0 if on (PIIX4 DEVACTB.APMC_EN); off at reset. */
 void pm_set_smi_enabled(struct device *d, bool on);

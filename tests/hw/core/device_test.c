@@ -13,6 +13,7 @@
 #include "hw/timer/rtc.h"
 #include "tests/lib/fake_chr.h"
 #include "tests/lib/fake_machine.h"
+#include "tests/lib/test_pc.h"
 
 static struct device *create(struct fake_machine *f, const char *cls, const char *props, struct err *e)
 {
@@ -107,7 +108,7 @@ static void make_pc(struct fake_machine *f)
     struct device *hpet = hpet_new(m, &e);
     pit_new(m, hpet_legacy_in(hpet, 0), &e);
     rtc_new(m, hpet_legacy_in(hpet, 1), &e);
-    pm_map(pm_new(m, m->gsi[9], &e), 0x600, true);
+    pm_map(acpi_pm_new(m, m->gsi[9], &e), 0x600, true);
     i8042_new(m, m->gsi[1], m->gsi[12], (struct irq_line){ 0 }, &e);
     port92_new(m, (struct irq_line){ 0 }, &e);
     reset_ctl_new(m, &e);
@@ -223,6 +224,56 @@ static void test_transplant(void)
     chr_free_all();
 }
 
+static void same_after_load(struct machine *m, struct device *d)
+{
+    struct err e = { "" };
+    GByteArray *before = g_byte_array_new(), *after = g_byte_array_new();
+    lock_acquire(&m->lock);
+    device_save(d, before);
+    g_assert_cmpint(device_load(d, before->data, before->len, &e), ==, before->len);
+    device_save(d, after);
+    lock_release(&m->lock);
+    g_assert_cmpmem(after->data, after->len, before->data, before->len);
+    g_byte_array_unref(before);
+    g_byte_array_unref(after);
+}
+
+/* Every class of the program: those of a PC, and each that -device can make there without more ado. */
+static void test_every_class(void)
+{
+    const struct machine_config cfg = { .type = "pc", .cpus = 2 };
+    const struct dev_class *c;
+    struct err e;
+    struct test_pc *p = test_pc_new(&cfg, &e);
+    g_assert_nonnull(p);
+    for (unsigned i = 0; (c = dev_class_nth(i)); i++) {
+        if (!c->user_creatable)
+            continue;
+        e.msg[0] = 0;
+        lock_acquire(&p->m.lock);
+        struct device *d = device_create(&p->m, c->name, NULL, NULL, &e);
+        lock_release(&p->m.lock);
+        g_assert_true(d || e.msg[0]);
+        if (!d)
+            g_test_message("%s", e.msg);
+    }
+    for (unsigned i = 0; (c = dev_class_nth(i)); i++) {
+        unsigned n = 0;
+        for (struct device *d = p->m.devices; d; d = d->next) {
+            if (d->cls == c) {
+                same_after_load(&p->m, d);
+                n++;
+            }
+        }
+        if (!n)
+            g_test_message("%s: none here", c->name);
+    }
+    test_pc_reset(p);
+    for (struct device *d = p->m.devices; d; d = d->next)
+        same_after_load(&p->m, d);
+    test_pc_free(p);
+}
+
 static void test_load_errors(void)
 {
     struct fake_machine *f = fake_machine_new(1);
@@ -248,6 +299,7 @@ int main(int argc, char **argv)
     g_test_add_func("/device/class-table", test_class_table);
     g_test_add_func("/device/round-trip", test_round_trip);
     g_test_add_func("/device/transplant", test_transplant);
+    g_test_add_func("/device/every-class", test_every_class);
     g_test_add_func("/device/load-errors", test_load_errors);
     return g_test_run();
 }

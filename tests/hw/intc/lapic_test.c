@@ -244,6 +244,46 @@ static void test_timer_periodic(void)
     teardown();
 }
 
+static void test_timer_change_mode(void)
+{
+    setup();
+    enable();
+    wr(0x3e0, 0x0b);
+    wr(0x320, 0x50);
+    wr(0x380, 100000);
+    fm_step(f, 30000);
+    wr(0x320, 0x20050); /* to periodic on the way: counts on */
+    g_assert_cmpuint(rd(0x390), ==, 70000);
+    g_assert_cmpuint(rd(0x380), ==, 100000);
+    fm_step(f, 70000);
+    g_assert_cmphex(ops->ack(l0), ==, 0x50);
+    wr(0xb0, 0);
+    fm_step(f, 250000);
+    g_assert_cmphex(ops->ack(l0), ==, 0x50);
+    wr(0xb0, 0);
+    wr(0x320, 0x50); /* back: the period under way is the last */
+    g_assert_cmpuint(rd(0x390), ==, 50000);
+    fm_step(f, 49999);
+    g_assert_false(ops->has_intr(l0));
+    fm_step(f, 1);
+    g_assert_cmphex(ops->ack(l0), ==, 0x50);
+    wr(0xb0, 0);
+    wr(0x320, 0x20050); /* a spent one-shot does not come to life again */
+    g_assert_cmpuint(rd(0x390), ==, 0);
+    fm_step(f, 1000000);
+    g_assert_cmpuint(rd(0x390), ==, 0);
+    g_assert_false(ops->has_intr(l0));
+    wr(0x320, 0x50);
+    wr(0x380, 100);
+    clock_set_ns(f->m.clock, clock_ns(f->m.clock) + 200); /* the host timer is late */
+    wr(0x320, 0x60);
+    g_assert_cmphex(ops->ack(l0), ==, 0x50); /* the old entry was in force */
+    wr(0xb0, 0);
+    fm_step(f, 1000);
+    g_assert_false(ops->has_intr(l0));
+    teardown();
+}
+
 static void test_timer_deadline(void)
 {
     setup();
@@ -375,6 +415,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lapic/lint", test_lint);
     g_test_add_func("/lapic/timer/one-shot", test_timer_oneshot);
     g_test_add_func("/lapic/timer/periodic", test_timer_periodic);
+    g_test_add_func("/lapic/timer/change-mode", test_timer_change_mode);
     g_test_add_func("/lapic/timer/deadline", test_timer_deadline);
     g_test_add_func("/lapic/errors", test_errors);
     g_test_add_func("/lapic/base", test_base);

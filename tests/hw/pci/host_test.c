@@ -29,7 +29,7 @@ static void setup(struct fixture *x)
     m->pci = pci_bus_new(m);
     x->host = i440fx_new(m, m->ram, x->rom, &e);
     x->piix3 = piix3_new(m, &e);
-    x->pm_func = piix4_pm_new(m, pm_new(m, piix3_sci_line(x->piix3), &e), &e);
+    x->pm_func = piix4_pm_new(m, acpi_pm_new(m, piix3_sci_line(x->piix3), &e), &e);
     g_assert_true(x->host && x->piix3 && x->pm_func);
     reset_ctl_new(m, &e);
     lock_release(&m->lock);

@@ -17,7 +17,7 @@ static void setup(const char *global)
     f->m.cfg.globals = globals;
     f->m.cfg.n_globals = global != NULL;
     lock_acquire(&f->m.lock);
-    pm = pm_new(&f->m, f->m.gsi[9], &e);
+    pm = acpi_pm_new(&f->m, f->m.gsi[9], &e);
     pm_map(pm, BASE, true);
     lock_release(&f->m.lock);
 }
