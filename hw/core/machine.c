@@ -61,6 +61,14 @@ static char *split_id(const char *props, char **id)
     return g_string_free(rest, FALSE);
 }
 
+static bool id_is_taken(const struct machine *m, const char *id)
+{
+    for (const struct device *d = m->devices; d; d = d->next)
+        if (id && d->id && !strcmp(d->id, id))
+            return true;
+    return false;
+}
+
 static int make_user_device(struct machine *m, const char *arg, struct err *e)
 {
     const char *comma = strchr(arg, ',');
@@ -72,6 +80,8 @@ static int make_user_device(struct machine *m, const char *arg, struct err *e)
         r = err_set(e, "-device %s: there is no device '%s' (-device help lists them)", arg, name);
     else if (!cls->user_creatable)
         r = err_set(e, "-device %s: '%s' is part of the machine and cannot be added", arg, name);
+    else if (id_is_taken(m, id))
+        r = err_set(e, "-device %s: there is a device with id '%s' already", arg, id);
     else if (!device_create(m, name, id, props, e))
         r = err_prefix(e, "-device %s", arg);
     g_free(props);

@@ -185,6 +185,7 @@ static void check_refused(const struct machine_config *cfg, const char *a, const
 
 static void test_refused(void)
 {
+    static const char *const same_id[] = { "isa-debug-exit,id=a", "isa-debug-exit,iobase=0xf5,id=a" };
     static const char *const unknown[] = { "floppy-from-mars" }, *const internal[] = { "PIIX3" },
                              *const bad_prop[] = { "isa-debug-exit,color=red" };
     static const char *const globals[][1] = { { "nothing.x=1" }, { "isa-debug-exit.color=1" }, { "isa-debug-exit" } };
@@ -204,6 +205,9 @@ static void test_refused(void)
     check_refused(&cfg, "-device PIIX3", "cannot be added");
     cfg.devices = bad_prop;
     check_refused(&cfg, "-device isa-debug-exit", "color");
+    cfg.devices = same_id;
+    cfg.n_devices = 2;
+    check_refused(&cfg, "-device isa-debug-exit", "id 'a' already");
     cfg.n_devices = 0;
     cfg.n_globals = 1;
     for (unsigned i = 0; i < ARRAY_LEN(globals); i++) {
@@ -234,6 +238,68 @@ static void test_devices(void)
     test_file_free(rom);
 }
 
+/* Every device's state survives being written, read back and written again. */
+static void test_state(void)
+{
+    char *rom;
+    struct test_pc *p = firmware_pc(0, &rom);
+    unsigned n = 0;
+    pc_out(p, 0xcf8, 0x80000b40, 4);
+    pc_out(p, 0xcfc, 0x601, 4);
+    pc_out(p, 0x510, 0x19, 2);
+    pc_in(p, 0x511, 1);
+    lock_acquire(&p->m.lock);
+    for (struct device *d = p->m.devices; d; d = d->next, n++) {
+        GByteArray *a = g_byte_array_new(), *b = g_byte_array_new();
+        struct err e = { "" };
+        device_save(d, a);
+        g_assert_cmpint(device_load(d, a->data, a->len, &e), ==, a->len);
+        device_save(d, b);
+        if (a->len != b->len || memcmp(a->data, b->data, a->len))
+            g_error("%s: its state changes by saving and loading", d->cls->name);
+        g_byte_array_unref(a);
+        g_byte_array_unref(b);
+    }
+    lock_release(&p->m.lock);
+    g_assert_cmpuint(n, >, 12);
+    test_pc_free(p);
+    test_file_free(rom);
+}
+
+/* A guest that writes anything anywhere: nothing may crash, assert or leave its memory. */
+static void test_random_accesses(void)
+{
+    static const u16 ports[] = { 0x20, 0x40, 0x60, 0x70, 0x92, 0xa0, 0xb2, 0xf0, 0x1f0, 0x3f0, 0x4d0, 0x510, 0x518, 0x600, 0xc000,
+                                 0xcf8, 0xcf8, 0xcfc, 0xcfc };
+    static const u32 pages[] = { 0xa0000, 0xf0000, 0xfec00000, 0xfed00000, 0xfee00000, 0x1000 };
+    GRand *r = g_rand_new_with_seed(42);
+    u8 disk[64 * 512] = { 0 };
+    char *rom = rom_file(), *image = test_file(disk, sizeof(disk));
+    struct err e = { "" };
+    struct test_pc *p = test_pc_new(&(struct machine_config){ .bios = rom, .image = image, .cpus = 2 }, &e);
+    g_assert_cmpstr(e.msg, ==, "");
+    for (unsigned i = 0; i < 400000; i++) {
+        unsigned size = 1u << g_rand_int_range(r, 0, 3);
+        u32 val = g_rand_boolean(r) ? g_rand_int(r) : g_rand_int(r) & 0xff;
+        u16 port = ports[g_rand_int_range(r, 0, ARRAY_LEN(ports))] + g_rand_int_range(r, 0, 16);
+        u64 gpa = pages[g_rand_int_range(r, 0, ARRAY_LEN(pages))] + (g_rand_int(r) & 0x3ff);
+        if (port == 0xcf8)
+            val = 0x80000000 | (val & 0xfffc); /* make the bridge listen */
+        switch (g_rand_int_range(r, 0, 4)) {
+        case 0: pc_in(p, port, size); break;
+        case 1: pc_out(p, port, val, size); break;
+        case 2: pc_read(p, gpa, size); break;
+        case 3: aspace_write_uint(p->m.mem, gpa, val, size); break;
+        }
+        if (i % 20000 == 0)
+            test_pc_reset(p);
+    }
+    test_pc_free(p);
+    test_file_free(rom);
+    test_file_free(image);
+    g_rand_free(r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -245,5 +311,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/direct-boot-chipset", test_direct_boot_chipset);
     g_test_add_func("/pc/refused", test_refused);
     g_test_add_func("/pc/devices", test_devices);
+    g_test_add_func("/pc/state", test_state);
+    g_test_add_func("/pc/random-accesses", test_random_accesses);
     return g_test_run();
 }
