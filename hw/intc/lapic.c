@@ -572,7 +572,9 @@ static void lapic_reset(struct device *d)
 
 static void lapic_post_load(struct device *d)
 {
-    lapic_update(container_of(d, struct lapic, dev));
+    struct lapic *s = container_of(d, struct lapic, dev);
+    s->timer_running = s->timer_running && s->timer_init;
+    lapic_update(s);
 }
 
 static const struct snap_field lapic_fields[] = {

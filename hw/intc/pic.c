@@ -276,7 +276,10 @@ static void pic_reset(struct device *d)
 
 static void pic_post_load(struct device *d)
 {
-    pic_update(container_of(d, struct pic, dev));
+    struct pic *s = container_of(d, struct pic, dev);
+    for (unsigned i = 0; i < 2; i++)
+        s->chip[i].lowest &= 7;
+    pic_update(s);
 }
 
 struct device *pic_new(struct machine *m, struct irq_line out, struct err *e)

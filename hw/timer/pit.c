@@ -368,10 +368,22 @@ static void pit_reset(struct device *d)
     struct pit *s = container_of(d, struct pit, dev);
     for (unsigned i = 0; i < 3; i++)
         s->ch[i] = (struct pit_channel){
-            .count = 65536, .rw = 3, .mode = 3, .gate = i != 2, .null_count = true, .frozen = -1,
+            .count = 65536, .next = 65536, .rw = 3, .mode = 3, .gate = i != 2, .null_count = true, .frozen = -1,
         };
     s->speaker = 0;
     irq_update(s);
+}
+
+/* Keeps a damaged snapshot from dividing by zero. */
+static void pit_post_load(struct device *d)
+{
+    struct pit *s = container_of(d, struct pit, dev);
+    for (unsigned i = 0; i < 3; i++) {
+        struct pit_channel *c = &s->ch[i];
+        c->count = MAX_OF(c->count, 1u);
+        c->next = MAX_OF(c->next, 1u);
+        c->mode %= 6;
+    }
 }
 
 struct device *pit_new(struct machine *m, struct irq_line irq0, struct err *e)
@@ -420,4 +432,5 @@ const struct dev_class isa_pit_class = {
     .realize = pit_realize,
     .reset = pit_reset,
     .unrealize = pit_unrealize,
+    .post_load = pit_post_load,
 };

@@ -405,6 +405,47 @@ static void test_x2apic(void)
     teardown();
 }
 
+struct race {
+    pthread_barrier_t b;
+    unsigned rounds;
+};
+
+static void *sender(void *arg)
+{
+    struct race *r = arg;
+    for (unsigned i = 0; i < r->rounds; i++) {
+        pthread_barrier_wait(&r->b);
+        lock_acquire(&f->m.lock);
+        f->m.msi.send(f->m.msi.opaque, 0xfee00000, 0x61);
+        lock_release(&f->m.lock);
+        pthread_barrier_wait(&r->b);
+    }
+    return NULL;
+}
+
+/* TPR is lowered without the lock while another thread sends: one of the two must notice that the interrupt is due. */
+static void test_tpr_race(void)
+{
+    struct race r = { .rounds = 5000 };
+    pthread_t t;
+    setup();
+    enable();
+    pthread_barrier_init(&r.b, NULL, 2);
+    g_assert_cmpint(thread_start(&t, "sender", sender, &r), ==, 0);
+    for (unsigned i = 0; i < r.rounds; i++) {
+        ops->set_tpr(l0, 0xf0);
+        pthread_barrier_wait(&r.b);
+        ops->set_tpr(l0, 0);
+        pthread_barrier_wait(&r.b);
+        g_assert_true(ops->has_intr(l0));
+        g_assert_cmphex(ops->ack(l0), ==, 0x61);
+        wr(0xb0, 0);
+    }
+    pthread_join(t, NULL);
+    pthread_barrier_destroy(&r.b);
+    teardown();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -417,6 +458,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lapic/timer/periodic", test_timer_periodic);
     g_test_add_func("/lapic/timer/change-mode", test_timer_change_mode);
     g_test_add_func("/lapic/timer/deadline", test_timer_deadline);
+    g_test_add_func("/lapic/tpr-race", test_tpr_race);
     g_test_add_func("/lapic/errors", test_errors);
     g_test_add_func("/lapic/base", test_base);
     g_test_add_func("/lapic/x2apic", test_x2apic);
