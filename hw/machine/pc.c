@@ -87,6 +87,11 @@ static void pc_ferr_write(void *opaque, u64 off, u64 val, unsigned size)
 
 static const struct region_ops pc_ferr_ops = { NULL, pc_ferr_write, 1, 1 };
 
+static void pc_power_button(struct machine *m)
+{
+    pm_power_button(((struct pc *)m->board_state)->pm);
+}
+
 /* -- memory --------------------------------------------------------------------------------------------------------- */
 
 static int pc_add_ram(struct machine *m, struct pc *pc, struct err *e)
@@ -275,6 +280,7 @@ static int pc_build(struct machine *m, struct err *e)
 
     m->board_state = pc;
     m->a20_enabled = true;
+    m->power_button = pc_power_button;
     if (pc_choose_boot(m, pc, e) < 0 || pc_add_ram(m, pc, e) < 0 || pc_add_interrupts(m, pc, e) < 0 ||
         pc_add_chipset(m, pc, e) < 0 || pc_add_legacy(m, pc, e) < 0)
         return -1;

@@ -238,6 +238,31 @@ static void test_devices(void)
     test_file_free(rom);
 }
 
+static void test_power_button(void)
+{
+    char *rom;
+    struct test_pc *p = firmware_pc(0, &rom);
+    pc_out(p, 0xcf8, 0x80000b40, 4);
+    pc_out(p, 0xcfc, 0x601, 4);
+    pc_out(p, 0xcf8, 0x80000b80, 4);
+    pc_out(p, 0xcfc, 1, 1);
+    pc_out(p, 0xb2, 0xf1, 1); /* ACPI mode */
+    pc_out(p, 0x602, 0x0100, 2);
+    lock_acquire(&p->m.lock);
+    p->m.power_button(&p->m);
+    lock_release(&p->m.lock);
+    g_assert_cmphex(pc_in(p, 0x600, 2) & 0x100, ==, 0x100);
+    pc_out(p, 0x20, 0x0a, 1);
+    pc_out(p, 0xa0, 0x0a, 1);
+    g_assert_cmphex(pc_in(p, 0xa0, 1), ==, 0x02); /* SCI: IRQ 9 */
+    pc_out(p, 0x600, 0x0100, 2);
+    g_assert_cmphex(pc_in(p, 0x600, 2) & 0x100, ==, 0);
+    pc_out(p, 0x604, 1 << 13, 2); /* SLP_EN with SLP_TYP of S5 */
+    g_assert_cmpint(p->request, ==, REQ_SHUTDOWN);
+    test_pc_free(p);
+    test_file_free(rom);
+}
+
 /* Every device's state survives being written, read back and written again. */
 static void test_state(void)
 {
@@ -311,6 +336,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/direct-boot-chipset", test_direct_boot_chipset);
     g_test_add_func("/pc/refused", test_refused);
     g_test_add_func("/pc/devices", test_devices);
+    g_test_add_func("/pc/power-button", test_power_button);
     g_test_add_func("/pc/state", test_state);
     g_test_add_func("/pc/random-accesses", test_random_accesses);
     return g_test_run();
