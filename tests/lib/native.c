@@ -1,7 +1,9 @@
 /* Runs one instruction natively on a given register state; see native.h. */
 #include "tests/lib/native.h"
 #include <cpuid.h>
+#include <stdio.h>
 #include "cpu/cpuid.h"
+#include "cpu/help/x87.h"
 #include "util/err.h"
 #include "util/exec_mem.h"
 
@@ -103,6 +105,110 @@ u64 native_random(void)
     x ^= x >> 7;
     x ^= x << 17;
     return x;
+}
+
+/* --- states --- */
+
+static void random_bytes(void *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        ((u8 *)p)[i] = (u8)(native_random() >> 30);
+    }
+}
+
+/* Vector registers hold random bits, small integers or floating-point numbers, so that results are not all NaN. */
+void native_random_vector(u8 *v)
+{
+    random_bytes(v, 32);
+    switch (native_random() >> 40 & 3) {
+    case 0:
+        for (unsigned i = 0; i < 8; i++) {
+            float x = (float)(i32)native_random() / 65536.0f;
+            memcpy(v + 4 * i, &x, 4);
+        }
+        break;
+    case 1:
+        for (unsigned i = 0; i < 4; i++) {
+            double x = (double)(i64)native_random() / (double)(1ull << 40);
+            memcpy(v + 8 * i, &x, 8);
+        }
+        break;
+    case 2:
+        for (unsigned i = 0; i < 32; i++) {
+            v[i] &= 0x8f;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void native_random_state(struct native *s)
+{
+    memset(s, 0, sizeof(*s));
+    for (unsigned i = 0; i < 16; i++) {
+        native_random_vector(s->ymm[i]);
+        s->gpr[i] = native_random() >> (native_random() >> 50 & 63);
+        memcpy(s->fx + FX_XMM + 16 * i, s->ymm[i], 16);
+    }
+    s->flags = 0x202 | (native_random() & F_ARITH);
+    st16(s->fx + FX_FCW, (u16)(0x37f | (native_random() >> 30 & 0xc00)));
+    st16(s->fx + FX_FSW, (u16)(native_random() >> 20 & 0x3800));
+    s->fx[FX_FTW] = (u8)(native_random() >> 15 | native_random() >> 22);
+    for (unsigned i = 0; i < 8; i++) {
+        u8 *st = s->fx + FX_ST + 16 * i;
+        st64(st, native_random() | 1ull << 63);
+        st16(st + 8, (u16)((native_random() >> 11 & 0x8000) | (0x3ff0 + (native_random() >> 33 & 31))));
+    }
+    st32(s->fx + FX_MXCSR, (u32)(MXCSR_INIT | (native_random() >> 22 & 0x6000)));
+}
+
+void native_to_guest(const struct native *s, struct cpu *c)
+{
+    x87_init(c);
+    memcpy(c->fx, s->fx, FX_X87_BYTES);
+    for (unsigned i = 0; i < 16; i++) {
+        memset(c->vreg[i], 0, 64);
+        memcpy(c->vreg[i], s->ymm[i], 32);
+        c->gpr[i] = s->gpr[i];
+    }
+    cpu_set_arith(c, (u32)s->flags);
+    c->mxcsr = ld32(s->fx + FX_MXCSR);
+}
+
+static const char *state_difference(const struct native *s, const struct cpu *c, unsigned *n)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        *n = i;
+        if (memcmp(c->vreg[i], s->ymm[i], 32)) {
+            return "vector register";
+        }
+        if (i != R_SP && c->gpr[i] != s->gpr[i]) {
+            return "general register";
+        }
+        if (i < 8 && memcmp(c->fx + FX_ST + 16 * i, s->fx + FX_ST + 16 * i, 10)) {
+            return "x87 register";
+        }
+    }
+    *n = 0;
+    if (cpu_arith(c) != (s->flags & F_ARITH)) {
+        return "flags";
+    }
+    if (c->mxcsr != ld32(s->fx + FX_MXCSR)) {
+        return "MXCSR";
+    }
+    return memcmp(c->fx, s->fx, FX_FOP) ? "x87 control" : NULL;
+}
+
+bool native_differs(const struct native *s, struct cpu *c, char *why, unsigned size)
+{
+    unsigned n;
+    x87_sync(c);
+    const char *what = state_difference(s, c, &n);
+    if (what) {
+        snprintf(why, size, "%s %u differs", what, n);
+    }
+    return what != NULL;
 }
 
 /* --- bytes of a row --- */

@@ -203,91 +203,11 @@ static void test_encode_memory(void)
 
 /* --- execution --- */
 
-static void random_bytes(void *p, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        ((u8 *)p)[i] = (u8)(native_random() >> 30);
-    }
-}
-
-/* Vector registers hold random bits, small integers or floating-point numbers, so that results are not all NaN. */
-static void random_vector(u8 *v)
-{
-    random_bytes(v, 32);
-    switch (native_random() >> 40 & 3) {
-    case 0:
-        for (unsigned i = 0; i < 8; i++) {
-            float x = (float)(i32)native_random() / 65536.0f;
-            memcpy(v + 4 * i, &x, 4);
-        }
-        break;
-    case 1:
-        for (unsigned i = 0; i < 4; i++) {
-            double x = (double)(i64)native_random() / (double)(1ull << 40);
-            memcpy(v + 8 * i, &x, 8);
-        }
-        break;
-    case 2:
-        for (unsigned i = 0; i < 32; i++) {
-            v[i] &= 0x8f;
-        }
-        break;
-    default:
-        break;
-    }
-}
-
-static void random_state(struct native *s)
-{
-    memset(s, 0, sizeof(*s));
-    for (unsigned i = 0; i < 16; i++) {
-        random_vector(s->ymm[i]);
-        s->gpr[i] = native_random() >> (native_random() >> 50 & 63);
-        memcpy(s->fx + FX_XMM + 16 * i, s->ymm[i], 16);
-    }
-    s->flags = 0x202 | (native_random() & F_ARITH);
-    st16(s->fx + FX_FCW, (u16)(0x37f | (native_random() >> 30 & 0xc00)));
-    st16(s->fx + FX_FSW, (u16)(native_random() >> 20 & 0x3800));
-    s->fx[FX_FTW] = (u8)(native_random() >> 15 | native_random() >> 22);
-    for (unsigned i = 0; i < 8; i++) {
-        u8 *st = s->fx + FX_ST + 16 * i;
-        st64(st, native_random() | 1ull << 63);
-        st16(st + 8, (u16)((native_random() >> 11 & 0x8000) | (0x3ff0 + (native_random() >> 33 & 31))));
-    }
-    st32(s->fx + FX_MXCSR, (u32)(MXCSR_INIT | (native_random() >> 22 & 0x6000)));
-}
-
-static void to_guest(struct cpu *c, const struct native *s)
-{
-    x87_init(c);
-    memcpy(c->fx, s->fx, FX_X87_BYTES);
-    for (unsigned i = 0; i < 16; i++) {
-        memset(c->vreg[i], 0, 64);
-        memcpy(c->vreg[i], s->ymm[i], 32);
-        c->gpr[i] = s->gpr[i];
-    }
-    cpu_set_arith(c, (u32)s->flags);
-    c->mxcsr = ld32(s->fx + FX_MXCSR);
-}
-
 static void compare(struct cpu *c, const struct native *s, const struct insn_row *r)
 {
-    for (unsigned i = 0; i < 16; i++) {
-        if (memcmp(c->vreg[i], s->ymm[i], 32) || (i != R_SP && c->gpr[i] != s->gpr[i])) {
-            complain("%s: register %u differs: %016lx and %016lx", r->mnem, i, (long)c->gpr[i], (long)s->gpr[i]);
-        }
-    }
-    if (cpu_arith(c) != (s->flags & F_ARITH)) {
-        complain("%s: flags %x and %x", r->mnem, cpu_arith(c), (unsigned)s->flags & F_ARITH);
-    }
-    g_assert_cmphex(c->mxcsr, ==, ld32(s->fx + FX_MXCSR));
-    if (memcmp(c->fx, s->fx, FX_FOP)) {
-        complain("%s: x87 control %08x %04x and %08x %04x", r->mnem, ld32(c->fx), ld16(c->fx + 4), ld32(s->fx), ld16(s->fx + 4));
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        if (memcmp(c->fx + FX_ST + 16 * i, s->fx + FX_ST + 16 * i, 10)) {
-            complain("%s: ST%u differs", r->mnem, i);
-        }
+    char why[128];
+    if (native_differs(s, c, why, sizeof(why))) {
+        complain("%s: %s", r->mnem, why);
     }
 }
 
@@ -301,11 +221,11 @@ static void run_row(const struct insn_row *r, bool memory)
     unsigned n = native_bytes(r, memory, guest);
     const struct carry *k = lift_one(fake, guest, n, &b);
     g_assert_nonnull(k);
-    random_state(&s);
-    random_vector(room);
+    native_random_state(&s);
+    native_random_vector(room);
     memcpy(room + 32, room, 32);
     s.gpr[R_BX] = (u64)room;
-    to_guest(c, &s);
+    native_to_guest(&s, c);
     u8 *mem = fake->ram + OPERAND;
     memcpy(mem, room, 64);
     c->gpr[R_BX] = s.gpr[R_BX];
@@ -381,8 +301,8 @@ static void test_exceptions(void)
     sigaction(SIGSEGV, &sa, NULL);
     struct cpu *c = fake->c;
     struct native s;
-    random_state(&s);
-    to_guest(c, &s);
+    native_random_state(&s);
+    native_to_guest(&s, c);
     float one = 1.0f;
     for (unsigned i = 0; i < 4; i++) {
         memcpy(c->vreg[0] + 4 * i, &one, 4);
@@ -444,7 +364,7 @@ static void test_many_stubs(void)
             k.reg = i & 15;
             k.rm = i >> 4 & 15;
             k.imm = (u8)(i >> 8);
-            random_bytes(c->vreg[k.rm], 16);
+            native_random_vector(c->vreg[k.rm]);
             u32 src[4];
             memcpy(src, c->vreg[k.rm], 16);
             carry_exec(c, &k, NULL);
