@@ -55,7 +55,7 @@ static const struct shape {
     [IR_LAHF] = { N, N, N, N, ANY_SIZE, RM }, [IR_SAHF] = { N, N, N, N, ANY_SIZE, 0 },
     [IR_CLC] = { N, N, N, N, ANY_SIZE, 0 }, [IR_STCF] = { N, N, N, N, ANY_SIZE, 0 }, [IR_CMC] = { N, N, N, N, ANY_SIZE, 0 },
     [IR_FENCE] = { N, N, N, N, ANY_SIZE, 0 },
-    [IR_VEC] = { N, N, N, N, ANY_SIZE, RM }, [IR_X87] = { N, N, N, N, ANY_SIZE, RM },
+    [IR_VEC] = { .writes = RM }, [IR_X87] = { .writes = RM },
     [IR_CALL] = { N | G, N | G | I, N | G | I, N | G | I, ANY_SIZE, W_D },
     [IR_JMP] = { N, N, N, N, ANY_SIZE, 0 }, [IR_JCC] = { N, N, N, N, ANY_SIZE, 0 }, [IR_BRZ] = { N, G, N, N, S_WIDE, 0 },
     [IR_JMPR] = { N, G, N, N, S8, 0 }, [IR_EXIT] = { N, N, N, N, ANY_SIZE, 0 },
@@ -156,7 +156,7 @@ static const char *check_special(struct check *k, const struct ir_op *op)
         return op->size2 && op->size2 <= op->size ? NULL : "source size";
     case IR_LDC: case IR_STC:
         return op->imm + op->size <= sizeof(struct cpu) ? NULL : "no such field";
-    case IR_VEC: case IR_X87:
+    case IR_VEC: case IR_X87: /* PTR operands, if named, only say that there is a memory operand */
         if (op->imm >= k->b->n_carry)
             return "no such carried instruction";
         if (k->b->carry[op->imm].rm_class == CC_MEM && (!k->probe || op->ptr_off + k->b->carry[op->imm].mem_size > k->probe->size))
@@ -207,7 +207,7 @@ static const char *check_op(struct check *k, const struct ir_op *op)
     if (may_raise(op) && k->wrote)
         return "something that may fault after a write to guest state";
     e = check_special(k, op);
-    if (!e)
+    if (!e && op->code != IR_VEC && op->code != IR_X87)
         e = check_operands(k, op, s);
     note_effects(k, op, s);
     return e;

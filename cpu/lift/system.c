@@ -231,3 +231,18 @@ void lift_vmcall(struct lift *l, const struct insn *in) { call0(l, HELP_vmcall);
 void lift_wbinvd(struct lift *l, const struct insn *in) { call0(l, HELP_wbinvd); }
 /* The line need only be readable. */
 void lift_clflush(struct lift *l, const struct insn *in) { lift_probe(l, in, 1, ACC_READ); }
+
+/* --- saving and restoring of extended state: the helpers know sizes and layouts --- */
+static void state_op(struct lift *l, const struct insn *in, enum help_id id, unsigned acc, u64 kind)
+{
+    struct ir_val lin = lift_lin(l, in, 512, acc);
+    lift_help(l, id, ir_none(), lift_arg(lin), lift_imm_arg(in->osize), help_table[id].nargs > 2 ? lift_imm_arg(kind) : lift_no_arg());
+}
+void lift_fxsave(struct lift *l, const struct insn *in) { state_op(l, in, HELP_fxsave, ACC_WRITE, 0); }
+void lift_fxrstor(struct lift *l, const struct insn *in) { state_op(l, in, HELP_fxrstor, ACC_READ, 0); }
+void lift_xsave(struct lift *l, const struct insn *in) { state_op(l, in, HELP_xsave, ACC_WRITE, 0); }
+void lift_xsavec(struct lift *l, const struct insn *in) { state_op(l, in, HELP_xsave, ACC_WRITE, 1); }
+void lift_xsaveopt(struct lift *l, const struct insn *in) { state_op(l, in, HELP_xsave, ACC_WRITE, 2); }
+void lift_xsaves(struct lift *l, const struct insn *in) { state_op(l, in, HELP_xsave, ACC_WRITE, 3); }
+void lift_xrstor(struct lift *l, const struct insn *in) { state_op(l, in, HELP_xrstor, ACC_READ, 0); }
+void lift_xrstors(struct lift *l, const struct insn *in) { state_op(l, in, HELP_xrstor, ACC_READ, 3); }

@@ -1,0 +1,295 @@
+/* Tests of cpu/decode/: hand-written encodings of every format, and lengths of random byte strings compared with Capstone's. */
+#include <capstone/capstone.h>
+#include <glib.h>
+#include "cpu/cpuid.h"
+#include "tests/lib/insn_gen.h"
+
+#define PC 0x1000ull
+
+/* --- hand-written --- */
+static struct insn decode(unsigned bits, const char *hex, enum dec_result want)
+{
+    u8 b[32];
+    unsigned n = 0;
+    struct insn in;
+    for (const char *p = hex; *p; p += p[2] ? 3 : 2)
+        b[n++] = (u8)strtoul(p, NULL, 16);
+    enum dec_result r = insn_decode(&in, b, n, bits, true, PC, NULL);
+    if (r != want)
+        g_error("%s in %u-bit mode: result %d instead of %d (%s)", hex, bits, r, want, r == DEC_OK ? in.row->mnem : "");
+    if (r == DEC_OK)
+        g_assert_cmpuint(in.len, ==, n);
+    return in;
+}
+
+static struct insn ok(unsigned bits, const char *hex, const char *mnem)
+{
+    struct insn in = decode(bits, hex, DEC_OK);
+    if (strcmp(in.row->mnem, mnem))
+        g_error("%s in %u-bit mode: %s instead of %s", hex, bits, in.row->mnem, mnem);
+    return in;
+}
+
+static void test_sizes(void)
+{
+    g_assert_cmpuint(ok(64, "01 c8", "ADD").op[0].size, ==, 4);
+    g_assert_cmpuint(ok(64, "66 01 c8", "ADD").op[0].size, ==, 2);
+    g_assert_cmpuint(ok(64, "66 48 01 c8", "ADD").op[0].size, ==, 8);
+    g_assert_cmpuint(ok(64, "48 66 01 c8", "ADD").op[0].size, ==, 2); /* REX is lost before a prefix */
+    g_assert_cmpuint(ok(32, "66 01 c8", "ADD").op[0].size, ==, 2);
+    g_assert_cmpuint(ok(16, "66 01 c8", "ADD").op[0].size, ==, 4);
+    g_assert_cmpuint(ok(64, "50", "PUSH").op[0].size, ==, 8);
+    g_assert_cmpuint(ok(64, "66 50", "PUSH").op[0].size, ==, 2);
+    g_assert_cmpuint(ok(64, "68 ff ff ff ff", "PUSH").imm, ==, ~0ull);
+    g_assert_cmpuint(ok(64, "48 b8 88 77 66 55 44 33 22 11", "MOV").imm, ==, 0x1122334455667788ull);
+    g_assert_cmpuint(ok(64, "b8 ff ff ff ff", "MOV").op[0].size, ==, 4);
+    g_assert_cmpuint(ok(64, "48 a1 88 77 66 55 44 33 22 11", "MOV").mem.disp, ==, 0x1122334455667788ll);
+    g_assert_cmpuint(ok(64, "67 a0 44 33 22 11", "MOV").mem.disp, ==, 0x11223344);
+    g_assert_cmpuint(ok(64, "c8 34 12 02", "ENTER").imm2, ==, 2);
+    struct insn far = ok(32, "9a 78 56 34 12 cd ab", "CALLF");
+    g_assert_cmphex(far.imm, ==, 0x12345678);
+    g_assert_cmphex(far.imm2, ==, 0xabcd);
+    g_assert_cmpuint(ok(64, "ff 2b", "JMPF").op[0].size, ==, 6);
+    g_assert_cmpuint(ok(64, "48 ff 2b", "JMPF").op[0].size, ==, 10);
+}
+
+static void test_registers(void)
+{
+    struct insn in = ok(64, "88 e0", "MOV"); /* mov al, ah */
+    g_assert_cmpint(in.op[1].kind, ==, OK_GPRH);
+    g_assert_cmpint(in.op[1].reg, ==, 0);
+    in = ok(64, "40 88 e0", "MOV"); /* mov al, spl */
+    g_assert_cmpint(in.op[1].kind, ==, OK_GPR);
+    g_assert_cmpint(in.op[1].reg, ==, R_SP);
+    in = ok(64, "45 88 e7", "MOV");
+    g_assert_cmpint(in.op[0].reg, ==, R_15);
+    g_assert_cmpint(in.op[1].reg, ==, R_12);
+    g_assert_cmpint(ok(64, "41 90", "XCHG").op[0].reg, ==, R_8);
+    ok(64, "90", "NOP");
+    ok(64, "f3 90", "PAUSE");
+    ok(64, "f3 41 90", "XCHG");
+    ok(64, "44 0f 20 c0", "MOV"); /* mov rax, cr8 */
+    decode(32, "0f 20 c8", DEC_UD); /* cr1 */
+    decode(64, "8e c8", DEC_UD); /* mov cs */
+    ok(64, "8c c8", "MOV");
+    decode(64, "8e f0", DEC_UD);
+    g_assert_cmpint(ok(64, "0f 20 18", "MOV").op[0].kind, ==, OK_GPR); /* mod is ignored */
+}
+
+static void test_memory(void)
+{
+    struct insn in = ok(64, "8b 05 10 00 00 00", "MOV"); /* RIP-relative */
+    g_assert_cmpint(in.mem.base, ==, -2);
+    g_assert_cmphex(in.mem.disp, ==, PC + 6 + 0x10);
+    in = ok(64, "81 05 f0 ff ff ff 01 02 03 04", "ADD"); /* the immediate counts into the length */
+    g_assert_cmphex(in.mem.disp, ==, PC + 10 - 0x10);
+    in = ok(32, "8b 05 10 00 00 00", "MOV");
+    g_assert_cmpint(in.mem.base, ==, -1);
+    in = ok(64, "8b 04 25 10 00 00 80", "MOV");
+    g_assert_cmpint(in.mem.base, ==, -1);
+    g_assert_cmphex(in.mem.disp, ==, (i64)0xffffffff80000010ull);
+    in = ok(64, "42 8b 44 a4 7f", "MOV"); /* [rsp + r12 * 4 + 7f] */
+    g_assert_cmpint(in.mem.base, ==, R_SP);
+    g_assert_cmpint(in.mem.index, ==, R_12);
+    g_assert_cmpint(in.mem.scale, ==, 2);
+    g_assert_cmpint(in.mem.seg, ==, S_SS);
+    g_assert_cmpint(ok(64, "8b 04 24", "MOV").mem.index, ==, -1);
+    g_assert_cmpint(ok(64, "41 8b 45 00", "MOV").mem.base, ==, R_13);
+    in = ok(16, "8b 42 fe", "MOV"); /* [bp + si - 2] */
+    g_assert_cmpint(in.mem.base, ==, R_BP);
+    g_assert_cmpint(in.mem.index, ==, R_SI);
+    g_assert_cmpint(in.mem.disp, ==, -2);
+    g_assert_cmpint(in.mem.seg, ==, S_SS);
+    g_assert_cmpint(ok(16, "8b 06 34 12", "MOV").mem.base, ==, -1);
+    g_assert_cmpint(ok(64, "64 2e 8b 03", "MOV").mem.seg, ==, S_FS); /* CS is ignored in 64-bit mode and leaves FS alone */
+    g_assert_cmpint(ok(32, "64 2e 8b 03", "MOV").mem.seg, ==, S_CS);
+    g_assert_cmpint(ok(64, "65 a4", "MOVS").mem.seg, ==, S_GS);
+    in = ok(64, "c4 e2 69 90 04 60", "VPGATHERDD");
+    g_assert_cmpint(in.mem.index, ==, 4);
+    decode(64, "c4 e2 69 90 00", DEC_UD); /* no SIB */
+}
+
+static void test_prefixes(void)
+{
+    ok(64, "f0 01 08", "ADD");
+    decode(64, "f0 01 c8", DEC_UD);
+    decode(64, "f0 03 08", DEC_UD);
+    decode(64, "f0 39 08", DEC_UD); /* CMP */
+    decode(64, "f0 90", DEC_UD);
+    ok(64, "f0 0f ba 28 03", "BTS");
+    decode(64, "f0 0f ba 20 03", DEC_UD); /* BT */
+    ok(32, "f0 0f 20 c0", "MOV"); /* CR8 */
+    g_assert_cmpint(ok(64, "f2 f3 a6", "CMPS").rep, ==, true); /* the last one counts */
+    g_assert_cmpint(ok(64, "f3 f2 a6", "CMPS").repne, ==, true);
+    ok(64, "f3 0f bc c1", "TZCNT");
+    ok(64, "66 f3 0f bc c1", "TZCNT");
+    ok(64, "f2 0f bc c1", "BSF");
+    ok(64, "f3 0f 1e fa", "NOP");     /* ENDBR64 */
+    ok(64, "f2 f0 0f c7 09", "CMPXCHG8B"); /* XACQUIRE */
+    ok(64, "48 0f c7 09", "CMPXCHG16B");
+    ok(64, "66 0f 38 f0 01", "MOVBE");
+    ok(64, "f2 0f 38 f0 c1", "CRC32");
+    ok(64, "66 f2 0f 38 f1 c1", "CRC32");
+    ok(64, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", "NOP");
+    decode(64, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", DEC_TOOLONG);
+    decode(64, "66 66", DEC_MORE);
+    decode(64, "0f", DEC_MORE);
+    decode(64, "48 8b 84", DEC_MORE);
+}
+
+static void test_vex(void)
+{
+    struct insn in = ok(64, "c4 e2 f0 f2 c2", "ANDN");
+    g_assert_cmpint(in.op[1].reg, ==, R_CX);
+    g_assert_cmpint(in.op[0].size, ==, 8);
+    in = ok(32, "c4 e2 f0 f2 c2", "ANDN"); /* W is ignored outside 64-bit mode */
+    g_assert_cmpint(in.op[0].size, ==, 4);
+    ok(64, "c5 f8 58 c1", "VADDPS");
+    g_assert_cmpint(ok(64, "c5 fc 58 c1", "VADDPS").op[0].size, ==, 32);
+    decode(64, "66 c5 f8 58 c1", DEC_UD);
+    decode(64, "f3 c5 f8 58 c1", DEC_UD);
+    decode(64, "f0 c5 f8 58 c1", DEC_UD);
+    decode(64, "48 c5 f8 58 c1", DEC_UD);
+    decode(64, "c5 f0 28 c1", DEC_UD); /* VMOVAPS wants vvvv = 1111b */
+    ok(32, "c5 08", "LDS");
+    ok(32, "c4 08", "LES");
+    ok(32, "c5 f8 58 c1", "VADDPS");
+    struct insn real;
+    g_assert_cmpint(insn_decode(&real, (const u8 *)"\xc5\xf8\x58\xc1", 4, 16, false, PC, NULL), ==, DEC_UD);
+    decode(64, "62 f1 7c 48 58 c1", DEC_UD); /* EVEX */
+    ok(32, "62 08", "BOUND");
+}
+
+static void test_modes(void)
+{
+    static const char *const only32[] = { "06", "27", "37", "3f", "60", "61", "9a 78 56 34 12 cd ab", "ce", "d4 0a", "d5 0a", "d6", "ea 78 56 34 12 cd ab",
+                                          "82 c0 01" };
+    for (unsigned i = 0; i < G_N_ELEMENTS(only32); i++) {
+        decode(32, only32[i], DEC_OK);
+        decode(64, only32[i], DEC_UD);
+    }
+    ok(64, "63 c1", "MOVSXD");
+    ok(32, "63 c1", "ARPL");
+    ok(32, "40", "INC");
+    decode(32, "0f 01 f8", DEC_UD); /* SWAPGS */
+    ok(64, "0f 01 f8", "SWAPGS");
+    g_assert_cmphex(ok(64, "66 e9 00 01 00 00", "JMP").imm, ==, PC + 6 + 0x100); /* 66 is ignored */
+    g_assert_cmphex(ok(32, "66 e9 00 01", "JMP").imm, ==, PC + 4 + 0x100);
+    g_assert_cmphex(ok(16, "eb fe", "JMP").imm, ==, PC);
+}
+
+/* A row whose feature is off shows the older instruction, or is undefined. */
+static void test_features(void)
+{
+    static const struct { const char *bytes; unsigned n, feat; const char *mnem; } v[] = {
+        { "\xf3\x0f\xbc\xc1", 4, FEAT_BMI1, "BSF" }, { "\xf3\x0f\xbd\xc1", 4, FEAT_ABM, "BSR" }, { "\xf3\x0f\xb8\xc1", 4, FEAT_POPCNT, NULL },
+        { "\x0f\x05", 2, FEAT_SYSCALL, NULL }, { "\x0f\x44\xc1", 3, FEAT_CMOV, NULL }, { "\xc4\xe2\xf0\xf2\xc2", 5, FEAT_BMI1, NULL },
+        { "\x0f\x01\xca", 3, FEAT_SMAP, NULL }, { "\x9f", 1, FEAT_LAHF_LM, NULL },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(v); i++) {
+        u64 feat[FEAT_WORDS];
+        struct insn in;
+        memset(feat, 0xff, sizeof(feat));
+        g_assert_cmpint(insn_decode(&in, (const u8 *)v[i].bytes, v[i].n, 64, true, PC, feat), ==, DEC_OK);
+        feat[v[i].feat / 64] &= ~BIT64(v[i].feat % 64);
+        enum dec_result r = insn_decode(&in, (const u8 *)v[i].bytes, v[i].n, 64, true, PC, feat);
+        g_assert_cmpint(r, ==, v[i].mnem ? DEC_OK : DEC_UD);
+        if (v[i].mnem)
+            g_assert_cmpstr(in.row->mnem, ==, v[i].mnem);
+    }
+}
+
+/* --- against Capstone --- */
+/* Where Capstone does not know an instruction that we accept. */
+static bool capstone_lacks(const struct insn *in)
+{
+    const char *m = in->row->mnem;
+    static const char *const late[] = { "GF2P8", "VGF2P8", "VAES", "VPCLMULQDQ", "RDPKRU", "WRPKRU", "VBROADCASTI128", "RDPID" };
+    if (in->bits == 16)
+        return true; /* most instructions with 66 as a mandatory prefix */
+    for (unsigned i = 0; i < G_N_ELEMENTS(late); i++)
+        if (!strncmp(m, late[i], strlen(late[i])))
+            return true;
+    if (!strcmp(in->row->rule_name, "nop") || !strcmp(in->row->rule_name, "fence") || !strcmp(in->row->rule_name, "ud"))
+        return true; /* hint no-operations, PREFETCH of a register, fences with a non-zero rm field */
+    if (in->op[0].kind == OK_SEG || in->op[1].kind == OK_SEG)
+        return in->rex; /* REX.R with a segment register, which is ignored */
+    /* A mandatory prefix beside another prefix; LOCK MOV CR0. */
+    return (in->p66 && (in->rep || in->repne)) || (in->asize != in->bits / 8 && (in->p66 || in->rep || in->repne)) || in->lock;
+}
+
+/* Where Capstone's length is not the processor's. */
+static bool capstone_length_wrong(const struct insn *in)
+{
+    if (!strcmp(in->row->rule_name, "ud"))
+        return true; /* UD0 and UD1 have a ModRM byte */
+    if (in->bits == 64 && in->p66 && in->row->attr & A_F64)
+        return true; /* near branches ignore 66 */
+    return (in->p66 && (in->rep || in->repne)) || (in->bits == 64 && in->rex && in->row->attr & A_F64);
+}
+
+/* Half of the strings start with bytes that lead to the larger maps. */
+static void random_bytes(struct insn_gen *g, u8 *buf)
+{
+    static const u8 lead[] = { 0x0f, 0x0f, 0xc4, 0xc5, 0x66, 0xf3, 0xf2, 0x48, 0xf0, 0x67 };
+    unsigned n = 0, kind = (unsigned)insn_gen_random(g) % 8;
+    for (unsigned i = 0; i < 16; i++)
+        buf[i] = (u8)insn_gen_random(g);
+    while (n < kind % 4)
+        buf[n++] = lead[insn_gen_random(g) % sizeof(lead)];
+    if (n && buf[n - 1] == 0xc4)
+        buf[n] = (u8)((buf[n] & 0xe0) | (insn_gen_random(g) % 3 + 1));
+    if (n && buf[n - 1] == 0x0f && kind & 4)
+        buf[n] = kind & 1 ? 0x38 : 0x3a;
+}
+
+static void compare_one(csh h, cs_insn *ci, const u8 *buf, unsigned bits)
+{
+    struct insn in;
+    enum dec_result r = insn_decode(&in, buf, 15, bits, true, PC, NULL);
+    const u8 *p = buf;
+    size_t n = 15;
+    uint64_t addr = PC;
+    bool theirs = cs_disasm_iter(h, &p, &n, &addr, ci);
+    if (r == DEC_OK && theirs ? in.len == ci->size || capstone_length_wrong(&in) : r != DEC_OK || capstone_lacks(&in))
+        return;
+    GString *s = g_string_new(NULL);
+    for (unsigned i = 0; i < 15; i++)
+        g_string_append_printf(s, " %02x", buf[i]);
+    g_test_message("%u-bit%s: %s, length %u; Capstone: %s %s, length %u", bits, s->str, in.row->mnem, in.len, theirs ? ci->mnemonic : "none",
+                   theirs ? ci->op_str : "", theirs ? ci->size : 0u);
+    g_string_free(s, TRUE);
+    g_test_fail();
+}
+
+static void test_capstone(void)
+{
+    for (unsigned bits = 16; bits <= 64; bits *= 2) {
+        csh h;
+        struct insn_gen g = { .seed = 88172645463325252ull + bits, .bits = bits };
+        g_assert_cmpint(cs_open(CS_ARCH_X86, bits == 16 ? CS_MODE_16 : bits == 32 ? CS_MODE_32 : CS_MODE_64, &h), ==, CS_ERR_OK);
+        cs_insn *ci = cs_malloc(h);
+        for (unsigned i = 0; i < 300000; i++) {
+            u8 buf[16];
+            random_bytes(&g, buf);
+            compare_one(h, ci, buf, bits);
+        }
+        cs_free(ci, 1);
+        cs_close(&h);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    insn_table_init();
+    g_test_add_func("/cpu/decode/sizes", test_sizes);
+    g_test_add_func("/cpu/decode/registers", test_registers);
+    g_test_add_func("/cpu/decode/memory", test_memory);
+    g_test_add_func("/cpu/decode/prefixes", test_prefixes);
+    g_test_add_func("/cpu/decode/vex", test_vex);
+    g_test_add_func("/cpu/decode/modes", test_modes);
+    g_test_add_func("/cpu/decode/features", test_features);
+    g_test_add_func("/cpu/decode/capstone", test_capstone);
+    return g_test_run();
+}
