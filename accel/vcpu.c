@@ -281,6 +281,8 @@ static struct vcpu *vcpu_of(struct cpu *c) { return c->plat_opaque; }
 /* The platform TSC counts at 1 GHz: nanoseconds of VM time (accel/vm.c tells the guest so). */
 static u64 plat_tsc(struct cpu *c) { return (u64)clock_ns(vcpu_of(c)->vm->m->clock); }
 
+static u64 plat_wall_ns(struct cpu *c) { return (u64)clock_wall_ns(vcpu_of(c)->vm->m->clock); }
+
 static u64 plat_random(struct cpu *c)
 {
     u64 v;
@@ -336,6 +338,7 @@ const struct cpu_platform vcpu_platform = {
     .port_read = plat_port_read,
     .port_write = plat_port_write,
     .tsc = plat_tsc,
+    .wall_ns = plat_wall_ns,
     .random = plat_random,
     .triple_fault = plat_triple_fault,
     .halt = plat_halt,

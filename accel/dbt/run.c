@@ -129,7 +129,7 @@ static void run_block(struct vcpu *v)
         interp_one(v);
         return;
     }
-    if (d->chain_from && d->chain_key == c->jc_key)
+    if (d->chain_from && d->chain_pc == tb->pc && d->chain_key == c->jc_key)
         tb_link(t, backend_exit_tb(d->chain_from), backend_exit_index(d->chain_from), tb, d->chain_flushes);
     d->chain_from = 0;
     if (!tb->crosses && !v->vm->n_bp)
@@ -141,6 +141,7 @@ static void run_block(struct vcpu *v)
     vcpu_code_leave(v);
     if ((ret & DBT_EXIT_MASK) == DBT_EXIT_CHAIN && !v->vm->n_bp && !log_on(LOG_EXEC | LOG_CPU)) {
         d->chain_from = ret;
+        d->chain_pc = c->rip;
         d->chain_key = c->jc_key;
         d->chain_flushes = flushes;
     }
