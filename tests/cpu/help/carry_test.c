@@ -77,8 +77,10 @@ static struct text disas(const u8 *p, unsigned n)
 /* The manual's name and Capstone's; predicates and sizes may be part of the latter. */
 static bool same_name(const char *row, const char *cs)
 {
-    static const char *const aliases[][2] = { { "fwait", "wait" }, { "fnsetpm", "fsetpm" }, { "fneni", "feni8087_nop" }, { "fndisi", "fdisi8087_nop" },
-                                                { "fstp", "fstpnce" }, { "movq", "movd" } };
+    static const char *const aliases[][2] = {
+        { "fwait", "wait" }, { "fnsetpm", "fsetpm" }, { "fneni", "feni8087_nop" }, { "fndisi", "fdisi8087_nop" },
+        { "fstp", "fstpnce" }, { "movq", "movd" },
+    };
     char low[32];
     unsigned n = 0;
     for (; row[n]; n++) {
