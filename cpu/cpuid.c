@@ -199,7 +199,7 @@ static int parse_bool(const char *key, const char *val, bool *out, struct err *e
     static const char *const yes[] = { "on", "yes", "true", "y" }, *const no[] = { "off", "no", "false", "n" };
     for (unsigned i = 0; i < ARRAY_LEN(yes); i++) {
         if (!strcmp(val, yes[i]) || !strcmp(val, no[i])) {
-            *out = val[0] == yes[i][0];
+            *out = !strcmp(val, yes[i]);
             return 0;
         }
     }
