@@ -202,6 +202,8 @@ void vm_free(struct vm *vm)
     for (unsigned i = 0; i < vm->n_cpus; i++)
         if (vm->cpu[i])
             vcpu_free(vm->cpu[i]);
+    if (vm->m && vm->m->mem) /* the machine is taken apart later, without us */
+        aspace_del_listener(vm->m->mem, mem_listener, vm);
     if (vm->ops && vm->engine)
         vm->ops->fini(vm);
     cpu_model_free(vm->model);

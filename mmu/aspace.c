@@ -219,6 +219,16 @@ void aspace_add_listener(struct aspace *as, void (*fn)(void *), void *opaque)
     as->listener[as->n_listeners++].opaque = opaque;
 }
 
+void aspace_del_listener(struct aspace *as, void (*fn)(void *), void *opaque)
+{
+    for (unsigned i = 0; i < as->n_listeners; i++) {
+        if (as->listener[i].changed == fn && as->listener[i].opaque == opaque) {
+            as->listener[i] = as->listener[--as->n_listeners];
+            return;
+        }
+    }
+}
+
 const struct frange *aspace_find(struct aspace *as, gpa_t gpa)
 {
     const struct view *v = __atomic_load_n(&as->view, __ATOMIC_ACQUIRE);

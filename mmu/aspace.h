@@ -21,6 +21,8 @@ struct aspace *aspace_new(const char *name, struct region *root);
 void aspace_free(struct aspace *as);
 /* Called after each publication, under the region lock: engines flush what they derived from the old view. */
 void aspace_add_listener(struct aspace *as, void (*changed)(void *opaque), void *opaque);
+/* Machine lock, or nobody changes regions meanwhile. Harmless if there is no such listener. */
+void aspace_del_listener(struct aspace *as, void (*changed)(void *opaque), void *opaque);
 /* The piece that covers gpa, or NULL (unassigned). Valid until the caller's thread next passes aspace_quiesce(). */
 const struct frange *aspace_find(struct aspace *as, gpa_t gpa);
 /* Reads/writes any length; unassigned reads give all ones, unassigned writes vanish. Takes region locks: the caller
