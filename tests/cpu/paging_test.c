@@ -107,6 +107,9 @@ static void test_smap_mode(void)
 {
     struct pm_cpu *p = with_gates(64, NULL);
     struct cpu *c = p->c;
+    static const u32 system_pages[] = { PM_GDT, PM_IDT, PM_TSS_A, PM_STACK0 - 0x1000 }; /* implicit accesses to user pages would fault */
+    for (unsigned i = 0; i < ARRAY_LEN(system_pages); i++)
+        fake_cpu_map(p->f, system_pages[i], 3);
     g_assert_cmpint(mov_cr(p, 4, c->cr4 | CR4_SMAP), ==, -1);
     g_assert_true(c->mode & MODE_SMAP_AC);
     pm_help(p, help_stac, 0, 0, 0);
