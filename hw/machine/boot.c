@@ -23,6 +23,8 @@ static int file_read_head(const char *option, const char *path, u64 max, struct 
         err_set(e, "%s: cannot open '%s': %s", option, path, g_strerror(errno));
     } else if (S_ISDIR(st.st_mode)) {
         err_set(e, "%s: '%s' is a directory", option, path);
+    } else if (!S_ISREG(st.st_mode) && !(S_ISBLK(st.st_mode) && max == PROBE_BYTES)) {
+        err_set(e, "%s: '%s' is not a regular file", option, path);
     } else if (S_ISREG(st.st_mode) && st.st_size == 0) {
         err_set(e, "%s: '%s' is empty", option, path);
     } else {

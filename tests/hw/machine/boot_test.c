@@ -162,6 +162,7 @@ static void test_linux_bad(void)
     check_refused(&(struct machine_config){ .kernel = good, .initrd = empty }, "-initrd", "empty");
     check_refused(&(struct machine_config){ .kernel = empty }, "-kernel", "empty");
     check_refused(&(struct machine_config){ .kernel = "/tmp" }, "-kernel", "directory");
+    check_refused(&(struct machine_config){ .kernel = "/dev/zero" }, "-kernel", "not a regular file");
     check_refused(&(struct machine_config){ .kernel = "/nonexistent" }, "-kernel", "No such file");
     check_refused(&(struct machine_config){ .kernel = good, .bios = good }, "-bios", "without firmware");
     u8 *big = g_malloc0(9 * MiB);
