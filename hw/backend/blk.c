@@ -27,7 +27,7 @@ struct blk *blk_open(const char *option, const char *path, struct err *e)
 {
     struct stat st;
     u64 size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0 || fstat(fd, &st) < 0) {
         err_set(e, "%s: cannot open '%s': %s", option, path, g_strerror(errno));

@@ -15,7 +15,7 @@ enum { PROBE_BYTES = 64 * 1024, ISO_MAGIC_AT = 0x8001, SECTOR = 512 };
 static int file_read_head(const char *option, const char *path, u64 max, struct file *f, struct err *e)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     int r = -1;
 
     *f = (struct file){ NULL, 0 };
