@@ -120,13 +120,14 @@ static void reset_power_on(struct cpu *c)
     c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
     c->tsc_offset = c->tsc_adjust = 0; /* the platform's TSC goes on: those of all CPUs stay in step */
     c->pat = 0x0007040600070406ull;
-    c->misc_enable = 1;
+    c->misc_enable = 0x1801; /* fast strings; BTS and PEBS unavailable */
     c->mtrr_def = 0;
     memset(c->mtrr_fix, 0, sizeof(c->mtrr_fix));
     memset(c->mtrr_base, 0, sizeof(c->mtrr_base));
     memset(c->mtrr_mask, 0, sizeof(c->mtrr_mask));
     memset(c->mc_ctl, 0, sizeof(c->mc_ctl));
-    c->mcg_status = c->mcg_ctl = c->hwcr = c->spec_ctrl = c->feature_control = c->xss = 0;
+    c->hwcr = BIT(24); /* the TSC counts at the nominal frequency */
+    c->mcg_status = c->mcg_ctl = c->spec_ctrl = c->feature_control = c->xss = 0;
     c->kvmclock_msr = c->kvmclock_wall = 0;
 }
 

@@ -12,7 +12,8 @@
 #define BASE64 "syscall nx lm"
 
 static const struct cpu_model_def models[] = {
-    { "max", "every feature that this engine and host can execute", NULL, AMD, 0xf, 107, 1, 0xd, 0x80000008, BRAND, "*", "monitor la57" },
+    { "max", "default: all that the engine and this host can execute, but monitor and la57", NULL, AMD, 0xf, 107, 1, 0xd, 0x80000008,
+      BRAND, "*", "monitor la57" },
     { "host", "max with the host's identity", "max", NULL, 0, 0, 0, 0xd, 0x80000008, NULL, "", "" },
     { "x86-64-v1", "x86-64 baseline", NULL, AMD, 0xf, 107, 1, 0xd, 0x80000008, BRAND, BASE32 " " BASE64, "" },
     { "x86-64-v2", "baseline + SSE4.2, POPCNT, CX16", "x86-64-v1", AMD, 0xf, 107, 1, 0xd, 0x80000008, BRAND,

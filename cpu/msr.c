@@ -148,9 +148,10 @@ static bool rd_de_cfg(struct cpu *c, u64 *val)
     return true;
 }
 
+/* TlbCacheDis, IgnneEm, McStatusWrEn, CpbDis and TscFreqSel are kept; none has an effect here. */
 static bool wr_hwcr(struct cpu *c, const struct msr *m, u64 val)
 {
-    c->hwcr = val & 0x01000058; /* what kernels set: TLB cache flush filter, IGNNE, CPB off, McStatusWrEn ... have no effect here */
+    c->hwcr = val & (BIT(3) | BIT(6) | BIT(8) | BIT(18) | BIT(24) | BIT(25));
     return true;
 }
 
