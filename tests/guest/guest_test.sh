@@ -1,0 +1,52 @@
+#!/bin/sh
+# Boots the images of unittests.cfg with the translator and with the interpreter and passes their TAP on, names prefixed. A guest
+# that ends without its plan, or late, is a failed test. GEMEL is the program, BUILD the build folder; GUESTS="a b" picks
+# images, ENGINES="dbt dbt,interp=on" engines.
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=${BUILD:-build}
+GEMEL=${GEMEL:-./gemel}
+ENGINES=${ENGINES:-dbt dbt,interp=on}
+out=$BUILD/tests/guest/log
+mkdir -p "$out" || exit 1
+n=0
+bad=0
+
+# verdict ok|not-ok TEXT
+verdict() {
+    n=$((n + 1))
+    case $1 in ok) echo "ok $n - $2" ;; *) echo "not ok $n - $2"; bad=1 ;; esac
+}
+
+# run IMAGE CPUS SECONDS ENGINE OPTION...
+run() {
+    image=$1 cpus=$2 seconds=$3 engine=$4
+    shift 4
+    log=$out/$image.$engine
+    timeout -k 5 "$seconds" "$GEMEL" -accel "$engine" -smp "$cpus" -display none -serial none -monitor none -debugcon "file:$log" \
+        -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel "$BUILD/tests/guest/$image.elf" "$@" </dev/null 2>"$log.err"
+    status=$?
+    while IFS= read -r line; do
+        case $line in
+        "ok "*) verdict ok "$image $engine: ${line#ok * - }" ;;
+        "not ok "*) verdict not-ok "$image $engine: ${line#not ok * - }" ;;
+        "#"*) echo "$line" ;;
+        esac
+    done <"$log"
+    if ! grep -q '^1\.\.' "$log"; then
+        verdict not-ok "$image $engine: did not finish (status $status)"
+        sed 's/^/# /' "$log.err"
+    elif [ $status -ne 1 ] && [ $status -ne 3 ]; then
+        verdict not-ok "$image $engine: ended with status $status"
+    fi
+}
+
+while read -r image cpus seconds options; do
+    case $image in ''|'#'*) continue ;; esac
+    case " ${GUESTS:-$image} " in *" $image "*) ;; *) continue ;; esac
+    for engine in $ENGINES; do
+        # shellcheck disable=SC2086
+        run "$image" "$cpus" "$seconds" "$engine" $options
+    done
+done <tests/guest/unittests.cfg
+echo "1..$n"
+exit $bad
