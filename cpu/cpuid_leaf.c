@@ -127,6 +127,8 @@ static void leaf_basic(struct cpu *c, u32 leaf, u32 sub, u32 out[4])
         }
         break;
     case 7:
+        if (sub == 0)
+            out[0] = feat_on(m, FEAT_AVX_VNNI) ? 1 : 0; /* highest subleaf */
         if (sub == 0 && c->cr4 & CR4_PKE)
             out[2] |= BIT(4);
         break;

@@ -204,7 +204,7 @@ static void test_features(void)
 static bool capstone_lacks(const struct insn *in)
 {
     const char *m = in->row->mnem;
-    static const char *const late[] = { "GF2P8", "VGF2P8", "VAES", "VPCLMULQDQ", "RDPKRU", "WRPKRU", "VBROADCASTI128", "RDPID" };
+    static const char *const late[] = { "GF2P8", "VGF2P8", "VAES", "VPCLMULQDQ", "RDPKRU", "WRPKRU", "VBROADCASTI128", "RDPID", "VPDP" };
     if (in->bits == 16)
         return true; /* most instructions with 66 as a mandatory prefix */
     for (unsigned i = 0; i < G_N_ELEMENTS(late); i++)
