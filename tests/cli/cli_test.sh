@@ -1,30 +1,11 @@
 #!/bin/sh
 # Tests the program's command line from outside: what it prints where, and its exit status. TAP. GEMEL names the program.
-GEMEL=${GEMEL:-./gemel}
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-n=0 failed=0
+. tests/lib/tap.sh
 
 # run WORD...: sets status; leaves standard output and error in files.
 run() {
     timeout 60 "$GEMEL" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
     status=$?
-}
-
-# check NAME CONDITION...: CONDITION is a command.
-check() {
-    n=$((n + 1))
-    name=$1
-    shift
-    if "$@"; then
-        echo "ok $n /cli/$name"
-    else
-        failed=$((failed + 1))
-        echo "not ok $n /cli/$name"
-        echo "# status $status"
-        sed 's/^/# out: /' "$tmp/out" | head -n 5
-        sed 's/^/# err: /' "$tmp/err" | head -n 5
-    fi
 }
 
 # The program said no: status 1, one line on standard error that names the option, nothing on standard output.
@@ -38,11 +19,12 @@ prints() {
     [ "$status" = 0 ] && [ ! -s "$tmp/err" ] && grep -qF -e "$1" "$tmp/out"
 }
 
-# Arguments (split at spaces), then what the message must contain.
+# Arguments (split at spaces), then what the message must contain. KERNEL is one that could be started.
+kernel=$BUILD/tests/guest/demo.elf
 while IFS='|' read -r args word; do
-    # shellcheck disable=SC2086
-    run $args
-    check "refuses $args" refuses "$word"
+    # shellcheck disable=SC2046
+    run $(echo "$args" | sed "s|KERNEL|$kernel|")
+    check "/cli/refuses $args" refuses "$word"
 done <<'EOF'
 |nothing to boot
 -frobnicate|-frobnicate
@@ -60,9 +42,9 @@ done <<'EOF'
 -kernel /dev/null -machine zx81|zx81
 -kernel /dev/null -cpu z80|z80
 -kernel /dev/null -cpu max,+warp|warp
--kernel /dev/null -device flux-capacitor|flux-capacitor
--kernel /dev/null -device isa-debug-exit,iobase=banana|iobase
--kernel /dev/null -device isa-debug-exit,colour=red|colour
+-kernel KERNEL -device flux-capacitor|flux-capacitor
+-kernel KERNEL -device isa-debug-exit,iobase=banana|iobase
+-kernel KERNEL -device isa-debug-exit,colour=red|colour
 -kernel /dev/null -global flux-capacitor.x=1|flux-capacitor
 -kernel /dev/null -serial telepathy|telepathy
 -kernel /dev/null -serial stdio -serial stdio|stdio
@@ -72,25 +54,25 @@ done <<'EOF'
 -kernel /dev/null -serial chardev:none|chardev:none
 -kernel /dev/null -d everything|everything
 -kernel /dev/null -D /nonexistent/log|/nonexistent/log
--kernel /dev/null -gdb tcp:nowhere|-gdb
+-kernel KERNEL -gdb tcp:nowhere|-gdb
 -kernel /dev/null -vga std|-vga
 -kernel /dev/null -display sdl|-display
 -kernel /dev/null -rtc base=yesterday|yesterday
 -drive file=/dev/null,format=raw,if=ide|readonly
 -drive file=/dev/null,format=qcow2,readonly=on|qcow2
 /dev/null /dev/zero|/dev/zero
--kernel /dev/null -initrd /nonexistent|/nonexistent
+-kernel KERNEL -initrd /nonexistent|/nonexistent
 EOF
 printf 'this is text, and neither kernel nor disk' >"$tmp/text"
 run -nographic -kernel "$tmp/text"
-check "refuses a text file as kernel" refuses "$tmp/text"
+check "/cli/refuses a text file as kernel" refuses "$tmp/text"
 run -nographic "$tmp/text"
-check "refuses a text file as image" refuses "$tmp/text"
+check "/cli/refuses a text file as image" refuses "$tmp/text"
 
 while IFS='|' read -r args word; do
     # shellcheck disable=SC2086
     run $args
-    check "prints $args" prints "$word"
+    check "/cli/prints $args" prints "$word"
 done <<'EOF'
 -version|Gemel emulator version
 --version|Gemel emulator version
@@ -106,6 +88,5 @@ done <<'EOF'
 EOF
 "$GEMEL" -help >/dev/full 2>/dev/null
 status=$?
-check "full disk under -help" [ "$status" = 1 ]
-echo "1..$n"
-[ "$failed" = 0 ]
+check "/cli/full disk under -help" [ "$status" = 1 ]
+tap_end

@@ -1,0 +1,109 @@
+#!/bin/sh
+# Tests the running program from outside, with the bare-metal demonstration guest: console, monitor keys, stopped starts,
+# signals, exit statuses. TAP.
+. tests/lib/tap.sh
+kernel=$BUILD/tests/guest/demo.elf
+
+# guest INPUT OPTION...: runs the guest with INPUT (a printf format) on standard input; sets status, fills out and err.
+guest() {
+    # shellcheck disable=SC2059
+    printf "$1" >"$tmp/in"
+    shift
+    timeout -k 5 60 "$GEMEL" -m 16 -kernel "$kernel" "$@" <"$tmp/in" >"$tmp/out" 2>"$tmp/err"
+    status=$?
+}
+
+said() {
+    [ "$status" = 0 ] && grep -qF -e "$1" "$tmp/out"
+}
+
+silent_err() {
+    [ "$status" = 0 ] && [ ! -s "$tmp/err" ]
+}
+
+guest 'hello\rexit\r' -nographic
+check /run/echo said 'you said: hello'
+check /run/stderr-is-empty silent_err
+guest 'typed\b\b\b\b\bback\rexit\r'
+check /run/console-without-options said 'you said: back'
+guest '\001cinfo status\nstop\ninfo status\ncont\n\001cexit\r' -nographic
+check /run/monitor said 'VM status: running'
+check /run/monitor-stop said 'VM status: paused'
+guest '\001cinfo registers\nx/2i $pc\ninfo mtree\ninfo qtree\ninfo pic\nquit\n' -nographic -S
+check /run/monitor-quit said 'EIP=001000'
+check /run/monitor-devices said 'isa-serial'
+guest '\001cc\n\001cexit\r' -nographic -S
+check /run/start-stopped said 'power off'
+guest '\001x' -nographic
+check /run/exit-key grep -q '^gemel: terminated' "$tmp/err"
+guest '\001h\001x' -nographic
+check /run/help-key said 'switch between console and monitor'
+
+# Bytes that come at once are all taken: a line longer than any FIFO, and many lines.
+long=$(seq 1 400 | sed 's/.*/line & of many\\r/' | tr -d '\n')
+guest "${long}exit\\r" -nographic
+check /run/much-input said 'you said: line 400 of many'
+check /run/no-byte-lost [ "$(grep -c 'you said: line [0-9]* of many' "$tmp/out")" = 400 ]
+
+guest 'c\nquit\n' -display none -serial "file:$tmp/serial" -monitor stdio
+check /run/monitor-on-stdio said 'monitor - type'
+timeout 60 "$GEMEL" -m 16 -kernel "$kernel" -nographic >"$tmp/out" 2>"$tmp/err" </dev/null &
+pid=$!
+check /run/dev-null-as-input wait_for "$tmp/out" 'demo>'
+kill -TERM $pid
+wait $pid
+status=$?
+check /run/sigterm-status [ "$status" = 0 ]
+
+# By process id of the program itself, not of `timeout`.
+"$GEMEL" -m 16 -kernel "$kernel" -nographic >"$tmp/out" 2>"$tmp/err" </dev/null &
+pid=$!
+wait_for "$tmp/out" 'demo>'
+kill -TERM $pid
+wait $pid
+status=$?
+check /run/sigterm-message grep -q '^gemel: terminating on signal 15' "$tmp/err"
+
+"$GEMEL" -m 16 -kernel "$kernel" -display none -serial "unix:$tmp/sock,server,nowait" -monitor none \
+    >"$tmp/out" 2>"$tmp/err" </dev/null &
+pid=$!
+if command -v socat >/dev/null; then
+    for _ in $(seq 100); do [ -S "$tmp/sock" ] && break; sleep 0.1; done
+    printf 'over a socket\rexit\r' | timeout 60 socat -t 60 - "UNIX-CONNECT:$tmp/sock" >"$tmp/sock.out"
+    wait $pid
+    status=$?
+    check /run/socket grep -q 'you said: over a socket' "$tmp/sock.out"
+    check /run/socket-status [ "$status" = 0 ]
+else
+    skip /run/socket "no socat"
+    kill $pid
+    wait $pid
+fi
+# -no-shutdown: the program stays, and the monitor still answers.
+"$GEMEL" -m 16 -kernel "$kernel" -no-shutdown -serial "pipe:$tmp/serial" -monitor "pipe:$tmp/monitor" \
+    >"$tmp/out" 2>"$tmp/err" </dev/null
+status=$?
+check /run/pipes-that-are-missing [ "$status" = 1 ]
+mkfifo "$tmp/serial.in" "$tmp/serial.out" "$tmp/monitor.in" "$tmp/monitor.out"
+cat "$tmp/serial.out" >"$tmp/serial.log" &
+cat "$tmp/monitor.out" >"$tmp/monitor.log" &
+"$GEMEL" -m 16 -kernel "$kernel" -no-shutdown -serial "pipe:$tmp/serial" -monitor "pipe:$tmp/monitor" \
+    >"$tmp/out" 2>"$tmp/err" </dev/null &
+pid=$!
+printf 'exit\r' >"$tmp/serial.in"
+wait_for "$tmp/serial.log" 'power off'
+# The guest's last act is a moment behind its last word.
+for _ in $(seq 100); do
+    printf 'info status\n' >"$tmp/monitor.in"
+    grep -q '(shutdown)' "$tmp/monitor.log" && break
+    sleep 0.1
+done
+check /run/no-shutdown grep -q 'VM status: paused (shutdown)' "$tmp/monitor.log"
+printf 'system_reset\ncont\n' >"$tmp/monitor.in"
+check /run/no-shutdown-then-reset wait_for "$tmp/monitor.log" 'cont'
+printf 'quit\n' >"$tmp/monitor.in"
+wait $pid
+status=$?
+check /run/quit-status [ "$status" = 0 ]
+wait
+tap_end
