@@ -119,9 +119,10 @@ void interp_carry(struct interp *it, const struct ir_op *op)
     u8 room[64 + 256] __attribute__((aligned(64)));
     u8 *bounce = room + (lin & 63);
     struct mem_fault f;
-    if ((it->acc & ACC_READ) && mem_read(cpu_mem(c), lin, bounce, k->mem_size, it->acc, &f))
+    /* An x87 store that raises an unmasked exception writes nothing: the bounce buffer must hold what is there. */
+    if ((it->acc & ACC_READ || op->code == IR_X87) && mem_read(cpu_mem(c), lin, bounce, k->mem_size, it->acc, &f))
         cpu_raise_pf(c, &f, it->acc);
-    carry_exec(c, k, bounce);
-    if (it->acc & ACC_WRITE)
+    bool stored = carry_exec(c, k, bounce);
+    if (stored && it->acc & ACC_WRITE)
         ptr_write_slow(it, op->ptr_off, bounce, k->mem_size);
 }

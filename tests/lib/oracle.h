@@ -1,0 +1,31 @@
+/* Parts of the instruction oracle: making cases, comparing results. Used by oracle_test.c, one thread. */
+#ifndef TESTS_LIB_ORACLE_H
+#define TESTS_LIB_ORACLE_H
+#include "cpu/ir/interp.h"
+#include "cpu/lift/lift.h"
+#include "tests/lib/fake_cpu.h"
+#include "tests/lib/host_insn.h"
+#include "tests/lib/insn_gen.h"
+
+struct oracle {
+    struct host_insn *host;
+    struct fake_cpu *f;
+    struct ir_block *block;
+    struct insn_gen gen;
+    u8 image[HI_DATA_SIZE];
+    bool rep;
+    unsigned printed;      /* differences printed so far */
+};
+struct oracle_count {
+    unsigned ok, fault, bad, skip, lost;
+};
+
+void oracle_init(struct oracle *o, u64 seed);
+void oracle_fini(struct oracle *o);
+/* Fills in up to n cases of a row with random instances and states; returns how many. */
+unsigned oracle_cases(struct oracle *o, const struct insn_row *r, struct hi_case *cases, struct insn *insns, unsigned n);
+/* Compares what the row defines and counts; prints the first differences. */
+void oracle_compare(struct oracle *o, const struct insn_row *r, const struct insn *in, const struct hi_case *host, const struct hi_case *ours,
+                    struct oracle_count *count);
+
+#endif

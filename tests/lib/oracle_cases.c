@@ -1,0 +1,231 @@
+/* Cases of the instruction oracle: a random encoding of a row and a state in which its memory operands fall into, or on purpose next to, the
+ * data pages. Test thread. */
+#include <stdlib.h>
+#include "tests/lib/oracle.h"
+
+static u64 rnd(struct oracle *o) { return insn_gen_random(&o->gen) ^ insn_gen_random(&o->gen) << 32; }
+static bool one_in(struct oracle *o, unsigned n) { return insn_gen_random(&o->gen) % n == 0; }
+
+/* Integers and bit patterns of floating-point numbers at which things change. */
+static u64 special(struct oracle *o)
+{
+    static const u64 v[] = {
+        0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffffffff,
+        0x8000000000000000, ~0ull, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0x7ff8000000000000, 0x7ff0000000000001,
+        0x0010000000000000, 0x000fffffffffffff, 0x3f8000003f800000, 0x7f8000007fc00000, 0x0080000000000001, 0x7f800001ff800000,
+        0x4330000000000000, 0x41dfffffffc00000, 0x4b00000080000001, 0x0101010101010101, 0x8080808080808080, 0x7f7f7f7f80808080,
+    };
+    return v[insn_gen_random(&o->gen) % ARRAY_LEN(v)];
+}
+
+static u64 value(struct oracle *o)
+{
+    switch (insn_gen_random(&o->gen) % 6) {
+    case 0: case 1: return special(o);
+    case 2: return rnd(o) & 0xff;
+    case 3: return rnd(o) >> (insn_gen_random(&o->gen) % 64);
+    default: return rnd(o);
+    }
+}
+
+void oracle_init(struct oracle *o, u64 seed)
+{
+    o->gen = (struct insn_gen){ .seed = seed * 0x9e3779b97f4a7c15ull | 1, .bits = 64, .no_rip = true, .no_seg = true };
+    for (unsigned i = 0; i < HI_DATA_SIZE; i += 8)
+        st64(o->image + i, value(o));
+    o->host = host_insn_new(o->image);
+    o->f = fake_cpu_new(64, NULL);
+    o->block = calloc(1, sizeof(*o->block));
+    struct cpu *c = o->f->c;
+    c->mode = (c->mode & ~(u32)MODE_IOPL_OK) | 3;
+    c->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE;
+    c->cr0 |= CR0_NE | CR0_MP;
+    c->xcr0 = 7;
+    for (u64 a = 0x10000; a < FAKE_RAM_SIZE; a += PAGE_SIZE)
+        fake_cpu_map(o->f, a, a == HI_CODE ? 7 : a >= HI_DATA && a < HI_RO ? 7 : a == HI_RO ? 5 : 0);
+    memset(o->f->ram + HI_CODE, 0xcc, PAGE_SIZE);
+    memcpy(o->f->ram + HI_DATA, o->image, HI_DATA_SIZE);
+}
+
+void oracle_fini(struct oracle *o)
+{
+    host_insn_free(o->host);
+    fake_cpu_free(o->f);
+    free(o->block);
+}
+
+/* --- state --- */
+static void random_x87(struct oracle *o, u8 *fx)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        u8 *st = fx + 32 + 16 * i;
+        static const u16 exps[] = { 0, 1, 0x3ffe, 0x3fff, 0x4000, 0x403e, 0x403f, 0x7ffe, 0x7fff };
+        u64 mant = value(o);
+        u16 exp = one_in(o, 2) ? exps[rnd(o) % ARRAY_LEN(exps)] : (u16)(0x3fff + rnd(o) % 64 - 32);
+        if (exp && !one_in(o, 8))
+            mant |= 1ull << 63;
+        st64(st, mant);
+        st16(st + 8, (u16)(exp | (rnd(o) & 0x8000)));
+    }
+    if (one_in(o, 4))
+        st16(fx, (u16)(0x340 | (rnd(o) & 0xf3f))); /* control: masks, precision and rounding at random */
+    st16(fx + 2, (u16)(rnd(o) & 0x7f00 & (one_in(o, 2) ? 0x4700 : 0x7f00)));
+    fx[4] = one_in(o, 3) ? 0xff : (u8)rnd(o);      /* abridged tags */
+}
+
+static void random_state(struct oracle *o, struct hi_state *s, const struct insn_row *r)
+{
+    hi_state_init(s);
+    for (unsigned i = 0; i < 16; i++)
+        s->gpr[i] = value(o);
+    s->flags = 2 | (rnd(o) & (F_ARITH | F_DF));
+    for (unsigned i = 0; i < 16; i++) {
+        for (unsigned k = 0; k < 2; k++) {
+            st64(s->fx + 160 + 16 * i + 8 * k, value(o));
+            st64(s->ymmh[i] + 8 * k, value(o));
+        }
+    }
+    if (one_in(o, 4)) /* rounding, DAZ, FTZ, masks; flags may be set already */
+        st32(s->fx + 24, (u32)(rnd(o) & 0xffff));
+    if (r->attr & (A_X87 | A_MMX))
+        random_x87(o, s->fx);
+}
+
+/* --- where memory operands lie --- */
+/* Mostly aligned in the middle; sometimes anywhere, across a page end, on the read-only page, or just off the mapped pages. */
+static u64 pick_address(struct oracle *o, unsigned size)
+{
+    u64 mid = HI_DATA + 0x1000 + (rnd(o) & 0x1fff);
+    switch (insn_gen_random(&o->gen) % 16) {
+    case 0: return mid;
+    case 1: return HI_DATA + 0x1000 * (1 + rnd(o) % 3) - 1 - rnd(o) % MAX_OF(size, 2u);
+    case 2: return HI_RO + (rnd(o) & 0xf80);
+    case 3: return one_in(o, 2) ? HI_RO + 0x1000 - rnd(o) % MAX_OF(size, 2u) : HI_DATA - 1 - rnd(o) % MAX_OF(size, 2u);
+    case 4: return HI_RO - 1 - rnd(o) % MAX_OF(size, 2u);
+    case 5: return one_in(o, 4) ? rnd(o) : mid & ~15ull;
+    default: return mid & ~63ull;
+    }
+}
+
+/* Sets the address registers so that the operand lies at `to`. False: this encoding cannot. */
+static bool aim(const struct insn *in, struct hi_state *s, u64 to)
+{
+    const struct insn_mem *m = &in->mem;
+    u64 mask = MASK64(m->asize * 8), rest = to - (u64)m->disp;
+    if (m->base < 0)
+        return false;
+    if (m->index >= 0 && m->index != m->base)
+        rest -= s->gpr[m->index] << m->scale;
+    else if (m->index >= 0) { /* base * (1 + 2^scale): an odd factor has an inverse, 2 has not */
+        u64 f = 1 + (1ull << m->scale), inv = f;
+        if (!m->scale) {
+            if (rest & 1)
+                return false;
+            rest = rest >> 1;
+        } else {
+            for (unsigned i = 0; i < 6; i++)
+                inv *= 2 - f * inv;
+            rest *= inv;
+        }
+    }
+    s->gpr[m->base] = m->asize == 4 ? (s->gpr[m->base] & ~mask) | (rest & mask) : rest;
+    return true;
+}
+
+static bool uses(const struct insn *in, unsigned reg)
+{
+    return in->mem.base == (int)reg || in->mem.index == (int)reg;
+}
+
+static void aim_vsib(struct oracle *o, const struct insn *in, struct hi_state *s)
+{
+    for (unsigned i = 0; i < 8; i++) { /* small indices, so that all elements are near */
+        u8 *p = i < 4 ? s->fx + 160 + 16 * in->mem.index + 4 * i : s->ymmh[(int)in->mem.index] + 4 * (i - 4);
+        st32(p, in->opcode & 1 && i & 1 ? 0 : (u32)(rnd(o) & 63));
+    }
+    if (in->mem.base >= 0)
+        s->gpr[in->mem.base] = HI_DATA + 0x1000 + (rnd(o) & 0x3f8) - (u64)in->mem.disp;
+}
+
+/* Registers that the instruction uses as pointers or counts without saying so in ModRM. */
+static void aim_implied(struct oracle *o, const struct insn_row *r, const struct insn *in, struct hi_state *s)
+{
+    unsigned size = MAX_OF(in->op[0].size, in->op[1].size);
+    s->gpr[R_SP] = one_in(o, 16) ? pick_address(o, 8) : HI_DATA + 0x2000 + (rnd(o) & 0x3f8);
+    if (!strcmp(r->rule_name, "leave") || !strcmp(r->rule_name, "enter"))
+        s->gpr[R_BP] = one_in(o, 16) ? pick_address(o, 8) : HI_DATA + 0x2400 + (rnd(o) & 0x3f8);
+    if (!strcmp(r->rule_name, "xlat"))
+        s->gpr[R_BX] = pick_address(o, 256);
+    if (!strncmp(r->rule_name, "maskmov", 7))
+        s->gpr[R_DI] = pick_address(o, 16);
+    if (r->attr & A_REP) {
+        s->gpr[R_SI] = pick_address(o, size);
+        s->gpr[R_DI] = one_in(o, 4) ? s->gpr[R_SI] + (rnd(o) & 15) : pick_address(o, size);
+        if (in->rep || in->repne)
+            s->gpr[R_CX] = (rnd(o) & 31) | (in->asize == 4 ? s->gpr[R_CX] & ~0xffffffffull : 0);
+    }
+}
+
+static bool is_bit_string(const struct insn_row *r, const struct insn *in)
+{
+    return !strncmp(r->rule_name, "bt", 2) && in->op[1].kind == OK_GPR && in->op[0].kind == OK_MEM;
+}
+
+static bool aim_all(struct oracle *o, const struct insn_row *r, const struct insn *in, struct hi_state *s)
+{
+    aim_implied(o, r, in, s);
+    if (r->attr & A_VSIB) {
+        aim_vsib(o, in, s);
+        return true;
+    }
+    bool mem = in->has_modrm && in->mod != 3 && !(r->attr & A_NOFAULTMEM);
+    if (!mem)
+        return true;
+    unsigned size = MAX_OF(in->op[0].size, in->op[1].size);
+    if (is_bit_string(r, in)) {
+        unsigned reg = in->op[1].reg;
+        if (uses(in, reg))
+            return false;
+        s->gpr[reg] = (s->gpr[reg] & ~MASK64(in->osize * 8)) | zext((u64)((i64)(rnd(o) & 0x3fff) - 0x2000), in->osize);
+    }
+    u64 to = pick_address(o, size);
+    if (!strcmp(r->mnem, "CMPXCHG16B") && to & 15) /* which of #GP and #PF comes first is not architectural */
+        to = HI_DATA + 0x1000 + (rnd(o) & 0xfff);
+    return aim(in, s, to);
+}
+
+/* Instances whose result is undefined, or on which AMD's and Intel's processors differ by design. */
+static bool excluded(const struct insn_row *r, const struct insn *in, const struct hi_state *s)
+{
+    if (in->p66 && r->attr & A_F64)
+        return true; /* AMD: a 16-bit branch; Intel: ignored */
+    if (in->p66 && !strcmp(r->mnem, "MOVSXD"))
+        return true;
+    if ((!strcmp(r->mnem, "SHLD") || !strcmp(r->mnem, "SHRD")) && in->osize == 2)
+        return ((in->op[2].kind == OK_IMM ? in->imm : s->gpr[R_CX]) & 31) > 16;
+    return !strcmp(r->mnem, "BSWAP") && in->osize == 2;
+}
+
+unsigned oracle_cases(struct oracle *o, const struct insn_row *r, struct hi_case *cases, struct insn *insns, unsigned n)
+{
+    unsigned made = 0;
+    for (unsigned try = 0; made < n && try < n * 20; try++) {
+        u8 buf[32];
+        struct hi_case *k = &cases[made];
+        struct insn *in = &insns[made];
+        o->gen.no_rip = !(r->attr & A_NOFAULTMEM);
+        if (!insn_gen(&o->gen, r, HI_PC, buf, in))
+            return made;
+        random_state(o, &k->in, r);
+        if (!aim_all(o, r, in, &k->in) || excluded(r, in, &k->in))
+            continue;
+        memcpy(k->code, buf, in->len);
+        memset(k->code + in->len, 0xcc, sizeof(k->code) - in->len);
+        k->len = in->len;
+        k->rep = in->rep || in->repne;
+        k->rep = k->rep && r->attr & A_REP;
+        k->in.rip = HI_PC;
+        made++;
+    }
+    return made;
+}

@@ -1,0 +1,129 @@
+/* Comparison of two results of one case of the instruction oracle: registers, defined flags, memory, vector and x87 state, exceptions.
+ * Test thread. */
+#include <glib.h>
+#include "tests/lib/oracle.h"
+
+#define PRINT_MAX 40
+
+static const char *const gpr_name[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+
+static void diff(GString *s, const char *what, unsigned i, u64 in, u64 host, u64 ours)
+{
+    g_string_append_printf(s, "  %s%u: before %#llx, host %#llx, ours %#llx\n", what, i, (unsigned long long)in, (unsigned long long)host,
+                           (unsigned long long)ours);
+}
+
+static void compare_gprs(GString *s, const struct hi_case *h, const struct hi_case *g)
+{
+    for (unsigned i = 0; i < 16; i++)
+        if (h->out.gpr[i] != g->out.gpr[i])
+            diff(s, gpr_name[i], 0, h->in.gpr[i], h->out.gpr[i], g->out.gpr[i]);
+    if (h->out.rip != g->out.rip)
+        diff(s, "rip", 0, h->in.rip, h->out.rip, g->out.rip);
+}
+
+/* A string instruction that faults halfway leaves the flags it started with; the host, stepped through its iterations, does not. */
+static void compare_flags(GString *s, const struct insn_row *r, const struct hi_case *h, const struct hi_case *g)
+{
+    if (h->vector >= 0 && h->rep)
+        return;
+    u32 mask = (F_ARITH | F_DF) & ~(h->vector < 0 ? r->fl_undef : 0);
+    if ((h->out.flags ^ g->out.flags) & mask)
+        diff(s, "flags", 0, h->in.flags & 0xcd5, h->out.flags & mask, g->out.flags & mask);
+}
+
+static void compare_vectors(GString *s, const struct hi_case *h, const struct hi_case *g)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        for (unsigned k = 0; k < 4; k++) {
+            unsigned at = 160 + 16 * i + 8 * (k & 1);
+            const u8 *a = k < 2 ? h->out.fx + at : h->out.ymmh[i] + 8 * (k & 1), *b = k < 2 ? g->out.fx + at : g->out.ymmh[i] + 8 * (k & 1);
+            const u8 *in = k < 2 ? h->in.fx + at : h->in.ymmh[i] + 8 * (k & 1);
+            if (ld64(a) != ld64(b))
+                diff(s, "ymm", i * 10 + k, ld64(in), ld64(a), ld64(b));
+        }
+    }
+    if (ld32(h->out.fx + 24) != ld32(g->out.fx + 24))
+        diff(s, "mxcsr", 0, ld32(h->in.fx + 24), ld32(h->out.fx + 24), ld32(g->out.fx + 24));
+}
+
+static void compare_x87(GString *s, const struct hi_case *h, const struct hi_case *g)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned at = 32 + 16 * i;
+        if (ld64(h->out.fx + at) != ld64(g->out.fx + at) || ld16(h->out.fx + at + 8) != ld16(g->out.fx + at + 8)) {
+            diff(s, "st-mantissa", i, ld64(h->in.fx + at), ld64(h->out.fx + at), ld64(g->out.fx + at));
+            diff(s, "st-exponent", i, ld16(h->in.fx + at + 8), ld16(h->out.fx + at + 8), ld16(g->out.fx + at + 8));
+        }
+    }
+    if (ld32(h->out.fx) != ld32(g->out.fx))
+        diff(s, "fcw-fsw", 0, ld32(h->in.fx), ld32(h->out.fx), ld32(g->out.fx));
+    if (h->out.fx[4] != g->out.fx[4])
+        diff(s, "ftw", 0, h->in.fx[4], h->out.fx[4], g->out.fx[4]);
+}
+
+static void compare_memory(GString *s, const struct hi_case *h, const struct hi_case *g)
+{
+    const struct hi_change *a = &h->mem, *b = &g->mem;
+    if (a->lo == b->lo && a->len == b->len && !memcmp(a->bytes, b->bytes, MIN_OF(a->len, sizeof(a->bytes))))
+        return;
+    g_string_append_printf(s, "  memory: host changes %u bytes at %#x, ours %u at %#x\n", a->len, a->lo, b->len, b->lo);
+    diff(s, "first qword", 0, 0, a->len ? ld64(a->bytes) : 0, b->len ? ld64(b->bytes) : 0);
+}
+
+static void compare_fault(GString *s, const struct insn_row *r, const struct hi_case *h, const struct hi_case *g)
+{
+    bool masked = !strcmp(r->rule_name, "maskmov"); /* the processor may report the operand's first byte or the first selected one */
+    if (h->vector != g->vector) {
+        g_string_append_printf(s, "  exception: host %d (error %#llx cr2 %#llx), ours %d\n", h->vector, (unsigned long long)h->error,
+                               (unsigned long long)h->cr2, g->vector);
+        return;
+    }
+    if (h->vector == EXC_PF && (h->error != g->error || (h->cr2 != g->cr2 && !(masked && (h->cr2 ^ g->cr2) < 16)))) {
+        diff(s, "#PF error ", 0, 0, h->error, g->error);
+        diff(s, "#PF cr2 ", 0, 0, h->cr2, g->cr2);
+    }
+}
+
+static void print_difference(struct oracle *o, const struct insn_row *r, const struct insn *in, const struct hi_case *h, GString *s)
+{
+    if (o->printed++ >= PRINT_MAX)
+        return;
+    GString *head = g_string_new(NULL);
+    for (unsigned i = 0; i < in->len; i++)
+        g_string_append_printf(head, " %02x", h->code[i]);
+    g_test_message("%s (%s):%s\n%s", r->mnem, r->rule_name, head->str, s->str);
+    g_string_free(head, TRUE);
+}
+
+static bool canonical(u64 a) { return (u64)((i64)(a << 16) >> 16) == a; }
+
+void oracle_compare(struct oracle *o, const struct insn_row *r, const struct insn *in, const struct hi_case *h, const struct hi_case *g,
+                    struct oracle_count *count)
+{
+    GString *s = g_string_new(NULL);
+    compare_fault(s, r, h, g);
+    /* A jump to a place that no code can be: ours is found at the next fetch. */
+    if (g->vector < 0 && !canonical(g->out.rip)) {
+        count->skip++;
+        g_string_free(s, TRUE);
+        return;
+    }
+    if (h->vector == g->vector) {
+        compare_gprs(s, h, g);
+        compare_flags(s, r, h, g);
+        compare_memory(s, h, g);
+        compare_vectors(s, h, g);
+        compare_x87(s, h, g);
+    }
+    if (s->len) {
+        count->bad++;
+        print_difference(o, r, in, h, s);
+    } else if (h->vector < 0) {
+        count->ok++;
+    } else {
+        count->fault++;
+    }
+    g_string_free(s, TRUE);
+}
