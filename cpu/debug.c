@@ -32,7 +32,7 @@ void debug_begin(struct cpu *c)
 {
     c->step_trap = c->sysflags & F_TF;
     c->rf_keep = false;
-    if (!debug_armed(c) || c->sysflags & F_RF)
+    if (!debug_armed(c) || c->sysflags & F_RF || c->int_shadow == 2)
         return;
     u32 hit = bp_match(c, linear(c, c->seg[S_CS].base + c->rip), 1, BIT(BP_EXEC));
     if (hit)

@@ -188,7 +188,8 @@ void stack_write(struct cpu *c, struct stack *s)
     for (unsigned i = 0; i < s->n; i++)
         memcpy(buf + bytes - (i + 1) * s->size, &s->v[i], s->size);
     if (bytes <= 64) {
-        enum probe_result r = mem_probe(cpu_mem(c), addr, bytes, ACC_WRITE | s->acc, &host, &f);
+        host = cpu_host_hit(c, addr, bytes, ACC_WRITE | s->acc);
+        enum probe_result r = host ? PROBE_RAM : mem_probe(cpu_mem(c), addr, bytes, ACC_WRITE | s->acc, &host, &f);
         if (r == PROBE_FAULT)
             cpu_raise_pf(c, &f, s->acc);
         if (r == PROBE_RAM) {

@@ -41,15 +41,61 @@ void cpu_raise_pf(struct cpu *c, const struct mem_fault *f, unsigned acc)
 
 unsigned cpu_data_acc(const struct cpu *c) { return cpu_cpl(c) == 3 ? ACC_USER : 0; }
 
+/* The table that holds what accesses of this kind may use. */
+static const struct tlb_table *tlb_table_of(const struct cpu *c, unsigned acc)
+{
+    const struct walk_regs *r = &c->tlb.regs;
+    if (acc & ACC_USER)
+        return &c->tlb.t[TLB_USER];
+    return &c->tlb.t[r->smap && (!r->ac || acc & ACC_IMPLICIT) ? TLB_KERNEL_SMAP : TLB_KERNEL];
+}
+
+u8 *cpu_host_hit(struct cpu *c, gla_t addr, unsigned size, unsigned acc)
+{
+    return tlb_hit(tlb_table_of(c, acc), addr, size, acc & ACC_WRITE);
+}
+
+static u64 host_ld(const void *p, unsigned size)
+{
+    switch (size) {
+    case 1:
+        return *(const u8 *)p;
+    case 2:
+        return ld16(p);
+    case 4:
+        return ld32(p);
+    default:
+        return ld64(p);
+    }
+}
+
+static void host_st(void *p, u64 v, unsigned size)
+{
+    switch (size) {
+    case 1:
+        *(u8 *)p = (u8)v;
+        break;
+    case 2:
+        st16(p, (u16)v);
+        break;
+    case 4:
+        st32(p, (u32)v);
+        break;
+    default:
+        st64(p, v);
+    }
+}
+
 u64 cpu_ld_acc(struct cpu *c, gla_t addr, unsigned size, unsigned acc)
 {
     struct mem_fault f;
-    void *host;
+    void *host = cpu_host_hit(c, addr, size, acc);
     u64 v = 0;
+    if (LIKELY(host))
+        return host_ld(host, size);
     switch (mem_probe(&c->memctx, addr, size, acc, &host, &f)) {
     case PROBE_RAM:
-        memcpy(&v, host, size);
-        return v;
+        return host_ld(host, size);
     case PROBE_SLOW:
         if (!mem_read(&c->memctx, addr, &v, size, acc, &f))
             return v;
@@ -63,10 +109,14 @@ u64 cpu_ld_acc(struct cpu *c, gla_t addr, unsigned size, unsigned acc)
 void cpu_st_acc(struct cpu *c, gla_t addr, u64 val, unsigned size, unsigned acc)
 {
     struct mem_fault f;
-    void *host;
+    void *host = cpu_host_hit(c, addr, size, acc);
+    if (LIKELY(host)) {
+        host_st(host, val, size);
+        return;
+    }
     switch (mem_probe(&c->memctx, addr, size, acc, &host, &f)) {
     case PROBE_RAM:
-        memcpy(host, &val, size);
+        host_st(host, val, size);
         return;
     case PROBE_SLOW:
         if (!mem_write(&c->memctx, addr, &val, size, acc, &f))

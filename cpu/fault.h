@@ -24,6 +24,8 @@ void cpu_st_bytes(struct cpu *c, gla_t addr, const void *buf, unsigned n);
 /* The same with explicit rights: enum access bits (ACC_USER, ACC_IMPLICIT, ACC_STACK, ACC_RMW). */
 u64 cpu_ld_acc(struct cpu *c, gla_t addr, unsigned size, unsigned acc);
 void cpu_st_acc(struct cpu *c, gla_t addr, u64 val, unsigned size, unsigned acc);
+/* Host address of [addr, addr + size) if the TLB has it for this access, else NULL: use mem_probe(). */
+u8 *cpu_host_hit(struct cpu *c, gla_t addr, unsigned size, unsigned acc);
 /* The access bits of ordinary data accesses in the current mode (ACC_USER at CPL 3). */
 unsigned cpu_data_acc(const struct cpu *c);
 /* The TLB table of ordinary data accesses in the current mode. */

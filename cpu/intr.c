@@ -319,7 +319,7 @@ void cpu_deliver_fault(struct cpu *c)
     c->ext = 1;
     c->db_pending = 0;
     if (c->fault.vector == EXC_DB) {
-        c->dr[6] |= c->fault.dr6;
+        c->dr[6] = (c->dr[6] & ~(u64)DR6_BITS) | c->fault.dr6;
         c->dr[7] &= ~(u64)DR7_GD;
     }
     struct event e = {
