@@ -30,8 +30,9 @@ unsigned carry_encode(u8 *buf, const struct carry *k, const struct carry_place *
 
 /* Executes k on c's vector / x87 state; mem: host address of the operand (k->mem_size bytes, aligned as the guest address was), or NULL. Guest
  * flags are loaded before and stored after if k's masks say so. GPR operands are read from / written to c->gpr, FIP and FOP to c->x87_*.
- * A host #XM, #MF or alignment #GP during it becomes the guest's exception. c->rip is the instruction's. */
-void carry_exec(struct cpu *c, const struct carry *k, void *mem);
+ * A host #XM, #MF or alignment #GP during it becomes the guest's exception. c->rip is the instruction's. Returns false if a memory operand
+ * that is written was left alone: an x87 store that met an unmasked exception. */
+bool carry_exec(struct cpu *c, const struct carry *k, void *mem);
 
 /* Checks once, at start-up, that this host lets us execute generated code. 0, or -1 with e set. */
 int carry_probe(struct err *e);

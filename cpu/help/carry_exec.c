@@ -200,7 +200,16 @@ static void carry_write_back(struct cpu *c, const struct carry *k, const struct 
     }
 }
 
-void carry_exec(struct cpu *c, const struct carry *k, void *mem)
+/* Unmasked invalid-operation, overflow and underflow exceptions, now pending, keep an x87 store from storing (SDM vol. 1 section 8.5).
+ * None was pending before, for the instruction would have raised #MF. */
+static bool x87_store_done(void)
+{
+    u16 fsw, fcw;
+    __asm__ volatile("fnstsw %0\n\tfnstcw %1" : "=m"(fsw), "=m"(fcw));
+    return !(fsw & ~fcw & 0x19);
+}
+
+bool carry_exec(struct cpu *c, const struct carry *k, void *mem)
 {
     u8 code[STUB_SIZE] = { 0 };
     unsigned n = carry_encode(code, k, &stub_place);
@@ -221,4 +230,5 @@ void carry_exec(struct cpu *c, const struct carry *k, void *mem)
         carry_raise(c, f.trapno - 1);
     }
     carry_write_back(c, k, &f);
+    return !mem || k->enc != 2 || k->x87_is_ctl || x87_store_done();
 }

@@ -16,19 +16,31 @@ static gla_t element_linear(struct cpu *c, const struct elements *e, unsigned i,
     return seg_linear(c, e->seg, e->off + i * e->size, e->size, e->asize, acc);
 }
 
+/* Rights of an ordinary access through the segment. */
+static unsigned element_acc(const struct cpu *c, const struct elements *e)
+{
+    return cpu_data_acc(c) | (e->seg == S_SS ? ACC_STACK : 0);
+}
+
+/* Raises what a write of size bytes there would raise. */
+static void write_check(struct cpu *c, const struct elements *e, gla_t lin, unsigned size)
+{
+    struct mem_fault f;
+    void *host;
+    unsigned acc = ACC_WRITE | element_acc(c, e);
+    if (mem_probe(cpu_mem(c), lin, size, acc, &host, &f) == PROBE_FAULT) {
+        cpu_raise_pf(c, &f, acc);
+    }
+}
+
 /* All faults of a store come before its first byte. */
 static void elements_store(struct cpu *c, const struct elements *e, const u8 *from)
 {
     gla_t lin[32];
-    unsigned acc = ACC_WRITE | cpu_data_acc(c);
     for (unsigned i = 0; i < e->count; i++) {
         if (e->selected >> i & 1) {
-            struct mem_fault f;
-            void *host;
             lin[i] = element_linear(c, e, i, ACC_WRITE);
-            if (mem_probe(cpu_mem(c), lin[i], e->size, acc, &host, &f) == PROBE_FAULT) {
-                cpu_raise_pf(c, &f, acc);
-            }
+            write_check(c, e, lin[i], e->size);
         }
     }
     for (unsigned i = 0; i < e->count; i++) {
@@ -44,7 +56,7 @@ static void elements_store(struct cpu *c, const struct elements *e, const u8 *fr
 static void elements_load(struct cpu *c, const struct elements *e, u8 *to)
 {
     for (unsigned i = 0; i < e->count; i++) {
-        u64 v = e->selected >> i & 1 ? cpu_ld(c, element_linear(c, e, i, ACC_READ), e->size) : 0;
+        u64 v = e->selected >> i & 1 ? cpu_ld_acc(c, element_linear(c, e, i, ACC_READ), e->size, ACC_READ | element_acc(c, e)) : 0;
         memcpy(to + i * e->size, &v, e->size);
     }
 }
@@ -80,6 +92,8 @@ u64 help_maskmov(struct cpu *c, u64 a, u64 b, u64 d)
     }
     struct elements e = { .seg = d >> 16 & 0xff, .asize = d >> 8 & 0xff, .size = 1, .count = xmm ? 16 : 8, .off = c->gpr[R_DI] };
     e.selected = sign_bits(mask, 1, e.count);
+    /* Bytes that are not selected may fault too (SDM: implementation-dependent); processors check the operand as a whole. */
+    write_check(c, &e, seg_linear(c, e.seg, e.off, e.count, e.asize, ACC_WRITE), e.count);
     elements_store(c, &e, src);
     return 0;
 }
