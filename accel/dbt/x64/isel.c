@@ -11,16 +11,20 @@ bool val_overlap(struct ir_val x, struct ir_val y)
     return xg ? yg && x.n == y.n : x.kind == K_TMP && ir_same(x, y);
 }
 
-/* The low byte of a fresh register = AH, CH, DH or BH. */
-static unsigned load_high(struct jit *j, unsigned n)
+void jit_load_high(struct jit *j, unsigned n, unsigned r)
 {
-    unsigned r = ra_take(&j->ra, RA_ALL);
     if (x64_host.bmi2) {
         enc_rorx(&j->e, 4, r, rm_reg(x64_pin[n]), 8);
     } else {
         enc_mov_rr(&j->e, 4, r, (unsigned)x64_pin[n]);
         enc_movzx_high(&j->e, r, r);
     }
+}
+
+static unsigned load_high(struct jit *j, unsigned n)
+{
+    unsigned r = ra_take(&j->ra, RA_ALL);
+    jit_load_high(j, n, r);
     return r;
 }
 
@@ -28,6 +32,14 @@ static void store_high(struct jit *j, unsigned n, unsigned reg)
 {
     unsigned p = (unsigned)x64_pin[n];
     if (x64_host.bmi2) {
+        if (reg == p) { /* AH = AL */
+            reg = ra_take(&j->ra, RA_ALL);
+            enc_mov_rr(&j->e, 4, reg, p);
+        }
+        if (reg == p) { /* AH = AL: the rotation moves the source away */
+            reg = ra_take(&j->ra, RA_ALL);
+            enc_mov_rr(&j->e, 4, reg, p);
+        }
         enc_rorx(&j->e, 8, p, rm_reg((int)p), 8);
         enc_mov_rr(&j->e, 1, p, reg);
         enc_rorx(&j->e, 8, p, rm_reg((int)p), 56);
@@ -81,6 +93,12 @@ void jit_load(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned si
         enc_mov_ri(&j->e, reg, zext(o->imm, size));
         return;
     }
+    if (v.kind == K_GPRH) {
+        jit_load_high(j, v.n & 3, reg);
+        if (x64_host.bmi2)
+            enc_movzx(&j->e, reg, 1, rm_reg((int)reg));
+        return;
+    }
     struct rm m = jit_src(j, o, v, size);
     if (size == 8 && rm_is_reg(m) && (unsigned)m.reg == reg)
         return;
@@ -100,7 +118,9 @@ void jit_put(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned siz
         store_high(j, v.n & 3, reg);
         break;
     case K_TMP:
-        if (ra_tmp_at(&j->ra, v.n) != (int)reg)
+        if (ra_is_op(&j->ra, reg))
+            ra_tmp_adopt(&j->ra, v.n, reg);
+        else if (ra_tmp_at(&j->ra, v.n) != (int)reg)
             enc_mov_rr(&j->e, MAX_OF(size, 4u), ra_tmp_def(&j->ra, v.n, false), reg);
         break;
     case K_PTR:
@@ -127,11 +147,13 @@ struct dst dst_open(struct jit *j, const struct ir_op *o, struct ir_val v, unsig
     case K_GPRH:
         d.reg = read ? load_high(j, v.n & 3) : ra_take(&j->ra, RA_ALL);
         break;
-    case K_TMP:
+    case K_TMP: {
+        bool fresh = !ra_tmp_defined(&j->ra, v.n);
         d.reg = ra_tmp_def(&j->ra, v.n, read);
-        if (!read && size < 4)
+        if (fresh && size < 4) /* so that its upper bytes are zero rather than anything */
             enc_mov_ri(&j->e, d.reg, 0);
         break;
+    }
     case K_PTR:
         d.reg = ra_take(&j->ra, RA_ALL);
         if (read)
@@ -252,9 +274,9 @@ static void isel_movzx(struct jit *j, const struct ir_op *o)
 {
     struct rm m = jit_src(j, o, o->a, o->size2);
     struct dst d = dst_open(j, o, o->d, o->size, false);
-    if (o->code == IR_MOVSX && o->size2 == 4)
+    if (o->code == IR_MOVSX && o->size2 == 4 && o->size == 8)
         enc_op(&j->e, o->size, OP1(0x63), d.reg, m, 0);
-    else if (o->code == IR_MOVSX)
+    else if (o->code == IR_MOVSX && o->size2 < 4)
         enc_op(&j->e, o->size, o->size2 == 1 ? OP0F(0xbe) : OP0F(0xbf), d.reg, m, o->size2 == 1 ? E_RMB : 0);
     else if (o->size2 >= 4)
         enc_load(&j->e, o->size2, d.reg, m);
@@ -444,18 +466,23 @@ static void isel_unary(struct jit *j, const struct ir_op *o)
 }
 
 /* --- arithmetic that must leave the flags alone --- */
-/* d = a + x * scale + disp by LEA. */
+/* d = the address. */
 static void lea_put(struct jit *j, const struct ir_op *o, struct rm m)
 {
-    if (o->size >= 4 && o->d.kind != K_PTR) {
-        struct dst d = dst_open(j, o, o->d, o->size, false);
-        enc_lea(&j->e, o->size, d.reg, m);
-        dst_close(j, o, &d);
-    } else {
-        unsigned r = ra_take(&j->ra, RA_ALL);
-        enc_lea(&j->e, o->size == 8 ? 8 : 4, r, m);
-        jit_put(j, o, o->d, o->size, r);
+    unsigned size = o->size == 8 ? 8 : 4;
+    int pin = gpr_pin(o->d);
+    if (pin >= 0 && o->size >= 4) {
+        enc_lea(&j->e, size, (unsigned)pin, m);
+        return;
     }
+    if (o->d.kind == K_TMP && ra_tmp_at(&j->ra, o->d.n) >= 0) {
+        enc_lea(&j->e, size, ra_tmp_def(&j->ra, o->d.n, false), m);
+        return;
+    }
+    unsigned r = ra_is_op(&j->ra, (unsigned)m.base) ? (unsigned)m.base : m.index >= 0 && ra_is_op(&j->ra, (unsigned)m.index)
+                                                                       ? (unsigned)m.index : ra_take(&j->ra, RA_ALL);
+    enc_lea(&j->e, size, r, m);
+    jit_put(j, o, o->d, o->size, r);
 }
 
 /* ADD SUB INC DEC NEG without flags. */
@@ -546,9 +573,9 @@ static isel_fn *const isel_table[IR_COUNT] = {
     [IR_BLSI] = isel_bls, [IR_BLSR] = isel_bls, [IR_BLSMSK] = isel_bls, [IR_PDEP] = isel_vex3, [IR_PEXT] = isel_vex3,
     [IR_RORX] = isel_rorx, [IR_SARX] = isel_vex3, [IR_SHLX] = isel_vex3, [IR_SHRX] = isel_vex3, [IR_MULX] = isel_mulx,
     [IR_ADCX] = isel_adx, [IR_ADOX] = isel_adx, [IR_CRC32] = isel_crc32, [IR_LAHF] = isel_lahf, [IR_SAHF] = isel_sahf,
-    [IR_CLC] = isel_carry, [IR_STCF] = isel_carry, [IR_CMC] = isel_carry, [IR_VEC] = isel_vec, [IR_X87] = isel_vec,
+    [IR_CLC] = isel_carry, [IR_STCF] = isel_carry, [IR_CMC] = isel_carry, [IR_FENCE] = isel_fence,
+    [IR_VEC] = isel_vec, [IR_X87] = isel_vec,
     [IR_CALL] = isel_call, [IR_JMP] = isel_jmp, [IR_JCC] = isel_jcc, [IR_BRZ] = isel_brz, [IR_JMPR] = isel_jmpr, [IR_EXIT] = isel_exit,
-    [IR_FENCE] = isel_fence,
 };
 
 /* Ops whose flags field is optional: without it the flags must survive. */

@@ -1,0 +1,81 @@
+/* What a backend offers the translator and the run loop: blocks of IR become host code in the code cache, jumps are linked, code is entered
+ * and left. Compiling, linking and killing need the code lock (RANK_CODE); entering needs none; flushing needs that no vCPU is inside
+ * emitted code. One backend is built in: accel/dbt/x64. */
+#ifndef ACCEL_DBT_BACKEND_H
+#define ACCEL_DBT_BACKEND_H
+#include "cpu/ir/ir.h"
+#include "util/err.h"
+
+/* Why control came back from emitted code: dbt_enter's result & DBT_EXIT_MASK. struct cpu is complete and rip is set in every case. */
+enum dbt_exit {
+    DBT_EXIT_CHAIN,   /* a jump without a target yet: find the block at rip and give the whole result to backend_link */
+    DBT_EXIT_LOOKUP,  /* the block at rip is not in the jump cache, or it was killed, or exit_request is set */
+    DBT_EXIT_REQUEST, /* exit_request is set */
+    DBT_EXIT_EXIT,    /* an EXIT op: look at everything */
+};
+#define DBT_EXIT_MASK 7ull
+/* DBT_EXIT_CHAIN: the block that was left and which of its exits. */
+static inline void *backend_exit_tb(u64 ret) { return (void *)(ret & ~15ull); }
+static inline unsigned backend_exit_index(u64 ret) { return ret >> 3 & 1; }
+
+/* The jump cache that emitted code looks up: entries of struct jump_entry (tb.h) at c->jump_cache, index = pext(pc, c->jc_mask). A hit
+ * means pc + c->jc_key + entry.key + c->exit_request == 0, so jc_mask must contain the PC bits that XREQ_* occupy (0-3), and the keys of
+ * empty entries must be as good as random against jc_key. */
+
+/* Where a guest instruction's code begins, for host exceptions. */
+struct compiled_insn {
+    u32 off;       /* from entry */
+    u16 pc_off;    /* from the block's pc */
+    u16 x87_fop;   /* with x87_insn: its opcode */
+    u8 x87_insn;   /* 1 + index of the x87 instruction whose FIP and FOP are not in struct cpu yet when this one begins; 0: none */
+};
+struct compiled {
+    u64 pc;
+    u8 *entry;     /* executable address */
+    u32 size;      /* bytes of host code from entry on */
+    u16 n_exits, n_insns;
+    struct {
+        u8 *site;  /* executable address of the jump's rel32 */
+        u8 *stub;  /* where it leads while it is not linked */
+    } exit[2];     /* what can be linked */
+    const struct compiled_insn *insn; /* in the code cache */
+};
+
+/* Sets up the code cache and the common code; once, main thread. 0, or -1 with e set. */
+int backend_init(u64 cache_size, struct err *e);
+void backend_fini(void);
+/* Compiles b for tb (a struct tb, 16-byte aligned: what backend_exit_tb will say). 0, or -1: the cache is full. */
+int backend_compile(const struct ir_block *b, void *tb, struct compiled *out);
+/* Drops all blocks. */
+void backend_flush(void);
+/* Points exit `index` of a block at another block's entry, or (NULL) back at its stub. Atomic for running vCPUs. */
+void backend_link(struct compiled *from, unsigned index, const void *entry);
+/* Whoever enters the block from now on leaves with DBT_EXIT_LOOKUP and rip = its pc. Atomic for running vCPUs, irrevocable. */
+void backend_kill_block(struct compiled *k);
+/* True if pc is in the code of blocks. Async-signal-safe. */
+bool backend_owns_pc(const void *pc);
+/* The record of the instruction that a host address in the block belongs to; never NULL for an address in the block's code. */
+const struct compiled_insn *backend_insn_at(const struct compiled *k, const void *pc);
+
+/* Runs emitted code from entry to an exit; vCPU thread. */
+u64 dbt_enter(struct cpu *c, const void *entry);
+
+/* --- what emitted code calls --- */
+/* Slow path of a PROBE (run.c): size_acc is size | acc << 8. Returns a host pointer for exactly this access, or leaves by cpu_raise or
+ * cpu_unwind. struct cpu is complete on entry (rip is the instruction's); guest registers stay as they are if it returns. */
+void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc);
+/* A host exception in emitted code (signal.c): struct cpu is complete but for rip and the x87 pointers. trapno: 0 #DE, 13 #GP, 16 #MF, 19 #XM.
+ * Raises the guest's exception. */
+NORETURN void dbt_host_fault(struct cpu *c, const void *host_pc, u32 trapno);
+
+/* Installs the handlers of SIGFPE, SIGSEGV, SIGBUS and SIGILL that turn host exceptions in emitted code and in carried instructions
+ * (cpu/help/carry.h) into the guest's; anything else gets the default action. Once, main thread. */
+int dbt_signal_init(struct err *e);
+
+/* Stress switches; written before the first block is compiled. */
+extern struct backend_stress {
+    bool random_ra;   /* choose scratch registers at random */
+    bool force_miss;  /* every PROBE takes the slow path */
+} backend_stress;
+
+#endif

@@ -1,0 +1,245 @@
+/* The x64 backend's common code at the start of the code cache: entering emitted code, leaving it, and the paths between it and C (slow probes,
+ * helpers, host exceptions). Emitted once at start-up by backend_init; runs on vCPU threads. Register conventions: jit.h. */
+#include "accel/dbt/tb.h"
+#include "accel/dbt/x64/jit.h"
+#include "cpu/help/help.h"
+#include "cpu/help/x87.h"
+
+_Static_assert(HELP_COUNT <= ARRAY_LEN(x64_common.helper), "helper table");
+
+/* Loads or stores guest vector register n: ymm with AVX, else xmm. */
+static void vec_move(struct enc *e, unsigned n, bool store)
+{
+    unsigned op = store ? 0x29 : 0x28; /* MOVAPS */
+    if (x64_host.avx) {
+        enc_b(e, 0xc5);
+        enc_b(e, n < 8 ? 0xfc : 0x7c);
+        enc_b(e, op);
+    } else {
+        if (n >= 8)
+            enc_b(e, 0x44);
+        enc_b(e, 0x0f);
+        enc_b(e, op);
+    }
+    enc_b(e, 0x80 | (n & 7) << 3 | RBP);
+    enc_d(e, (u32)(offsetof(struct cpu, vreg) + n * sizeof(((struct cpu *)0)->vreg[0]) - CPU_BIAS));
+}
+
+static void mxcsr_load(struct enc *e, struct rm m) { enc_op(e, 4, OP0F(0xae), 2, m, E_DIGIT); }
+static void mxcsr_store(struct enc *e, struct rm m) { enc_op(e, 4, OP0F(0xae), 3, m, E_DIGIT); }
+static void emit_ret(struct enc *e) { enc_b(e, 0xc3); }
+
+static void emit_c_call(struct enc *e, const void *fn)
+{
+    enc_mov_ri(e, RAX, (u64)fn);
+    enc_op(e, 4, OP1(0xff), 2, rm_reg(RAX), E_DIGIT);
+}
+
+/* Subroutine: guest state into struct cpu, host MXCSR. Destroys rax and flags. */
+static u8 *emit_save_all(struct enc *e)
+{
+    u8 *at = e->p;
+    enc_flags_save(e);
+    enc_store(e, 2, CPU_RM(aflags), RAX);
+    for (unsigned i = 0; i < 16; i++)
+        if (x64_pin[i] >= 0)
+            enc_store(e, 8, gpr_rm(i), (unsigned)x64_pin[i]);
+    mxcsr_store(e, CPU_RM(mxcsr));
+    mxcsr_load(e, CPU_RM(host_mxcsr));
+    for (unsigned i = 0; i < 16; i++)
+        vec_move(e, i, true);
+    if (x64_host.avx) { /* VZEROUPPER */
+        enc_b(e, 0xc5);
+        enc_b(e, 0xf8);
+        enc_b(e, 0x77);
+    }
+    emit_ret(e);
+    return at;
+}
+
+/* Subroutine: the reverse. Destroys rax. */
+static u8 *emit_load_all(struct enc *e)
+{
+    u8 *at = e->p;
+    mxcsr_load(e, CPU_RM(mxcsr));
+    for (unsigned i = 0; i < 16; i++)
+        vec_move(e, i, false);
+    for (unsigned i = 0; i < 16; i++)
+        if (x64_pin[i] >= 0)
+            enc_load(e, 8, (unsigned)x64_pin[i], gpr_rm(i));
+    enc_movzx(e, RAX, 2, CPU_RM(aflags));
+    enc_flags_restore(e);
+    emit_ret(e);
+    return at;
+}
+
+static const u8 saved_regs[] = { RBX, RBP, R12, R13, R14, R15 };
+
+static void emit_push(struct enc *e, unsigned r)
+{
+    if (r >= 8)
+        enc_b(e, 0x41);
+    enc_b(e, 0x50 | (r & 7));
+}
+
+static void emit_pop(struct enc *e, unsigned r)
+{
+    if (r >= 8)
+        enc_b(e, 0x41);
+    enc_b(e, 0x58 | (r & 7));
+}
+
+static void emit_rsp_add(struct enc *e, i32 n) { enc_lea(e, 8, RSP, rm_mem(RSP, n)); }
+
+/* u64 enter(struct cpu *c, const void *code) */
+static void emit_enter(struct enc *e, const u8 *load_all)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(saved_regs); i++)
+        emit_push(e, saved_regs[i]);
+    emit_rsp_add(e, -8);
+    enc_lea(e, 8, RBP, rm_mem(RDI, CPU_BIAS));
+    enc_store(e, 8, CPU_RM(host_sp), RSP);
+    mxcsr_store(e, CPU_RM(host_mxcsr));
+    enc_mov_rr(e, 8, RDX, RSI);
+    enc_call_to(e, load_all);
+    enc_op(e, 4, OP1(0xff), 4, rm_reg(RDX), E_DIGIT);
+}
+
+static void emit_exits(struct enc *e, struct common_code *k, const u8 *save_all)
+{
+    k->lookup_miss = e->p;
+    enc_store(e, 8, CPU_RM(rip), RDX);
+    enc_mov_ri(e, RDX, DBT_EXIT_LOOKUP);
+    k->exit = e->p;
+    enc_call_to(e, save_all);
+    k->exit_done = e->p;
+    enc_mov_rr(e, 8, RAX, RDX);
+    emit_rsp_add(e, 8);
+    for (unsigned i = ARRAY_LEN(saved_regs); i-- > 0;)
+        emit_pop(e, saved_regs[i]);
+    emit_ret(e);
+}
+
+/* Calls fn(c, ...) with the other arguments in place and the stack as it is in a subroutine. */
+static void emit_sub_call(struct enc *e, const void *fn)
+{
+    enc_lea(e, 8, RDI, rm_mem(RBP, -CPU_BIAS));
+    emit_rsp_add(e, -8);
+    emit_c_call(e, fn);
+    emit_rsp_add(e, 8);
+}
+
+static void emit_slow_probe(struct enc *e, const u8 *save_all, const u8 *load_all)
+{
+    enc_call_to(e, save_all);
+    enc_mov_rr(e, 8, RSI, RDX);
+    enc_mov_rr(e, 4, RDX, RCX);
+    emit_sub_call(e, dbt_slow_probe);
+    enc_mov_rr(e, 8, RDX, RAX);
+    enc_call_to(e, load_all);
+    enc_mov_ri(e, RAX, 0);
+    emit_ret(e);
+}
+
+static void emit_helpers(struct enc *e, struct common_code *k, const u8 *save_all, const u8 *load_all)
+{
+    for (unsigned i = 0; i < HELP_COUNT; i++) {
+        for (unsigned end = 0; end < 2; end++) {
+            *(end ? &k->helper_end[i] : &k->helper[i]) = e->p;
+            enc_call_to(e, save_all);
+            enc_mov_rr(e, 8, RSI, RBX);
+            emit_sub_call(e, help_table[i].fn);
+            if (end) {
+                emit_ret(e);
+            } else {
+                enc_mov_rr(e, 8, RDX, RAX);
+                enc_jmp_to(e, load_all);
+            }
+        }
+    }
+}
+
+/* --- hosts without BMI2: the same look-ups with flags saved around them --- */
+static void emit_shift_right(struct enc *e, unsigned r, unsigned n)
+{
+    enc_op(e, 8, OP1(0xc1), 5, rm_reg((int)r), E_DIGIT);
+    enc_b(e, n);
+}
+
+/* Keeps rax over the restoring of flags. */
+static void emit_plain_return(struct enc *e)
+{
+    enc_store(e, 8, ra_slot(SLOT_REGS), RAX);
+    enc_load(e, 2, RAX, ra_slot(SLOT_FLAGS));
+    enc_flags_restore(e);
+    enc_load(e, 8, RAX, ra_slot(SLOT_REGS));
+    emit_ret(e);
+}
+
+static void emit_plain_start(struct enc *e)
+{
+    enc_flags_save(e);
+    enc_store(e, 2, ra_slot(SLOT_FLAGS), RAX);
+    enc_mov_rr(e, 8, RAX, RDX);
+}
+
+static void emit_plain_probe(struct enc *e, unsigned mode, bool write)
+{
+    size_t t = offsetof(struct cpu, tlb.t) + mode * sizeof(struct tlb_table);
+    size_t tag = t + (write ? offsetof(struct tlb_table, wtag) : offsetof(struct tlb_table, rtag));
+    emit_plain_start(e);
+    emit_shift_right(e, RAX, PAGE_BITS);
+    enc_alu_mi(e, 4, 4, rm_reg(RAX), TLB_ENTRIES - 1, false);
+    enc_alu_rm(e, 8, 0, RCX, rm_reg(RDX));
+    enc_alu_rm(e, 8, 0, RCX, rm_sib(RBP, RAX, 3, (i32)tag - CPU_BIAS));
+    emit_shift_right(e, RCX, PAGE_BITS);
+    enc_load(e, 8, RAX, rm_sib(RBP, RAX, 3, (i32)(t + offsetof(struct tlb_table, addend)) - CPU_BIAS));
+    emit_plain_return(e);
+}
+
+/* jc_mask is a run of ones: JC_ENTRIES - 1. */
+static void emit_plain_lookup(struct enc *e)
+{
+    emit_plain_start(e);
+    enc_alu_rm(e, 8, 4, RAX, CPU_RM(jc_mask));
+    enc_alu_rm(e, 8, 0, RAX, rm_reg(RAX));
+    enc_load(e, 8, RCX, CPU_RM(jump_cache));
+    enc_lea(e, 8, RAX, rm_sib(RCX, RAX, 3, 0));
+    enc_load(e, 4, RCX, CPU_RM(exit_request));
+    enc_alu_rm(e, 8, 0, RCX, rm_reg(RDX));
+    enc_alu_rm(e, 8, 0, RCX, CPU_RM(jc_key));
+    enc_alu_rm(e, 8, 0, RCX, rm_mem(RAX, offsetof(struct jump_entry, key)));
+    emit_plain_return(e);
+}
+
+void entry_emit(struct enc *e, struct common_code *k)
+{
+    u8 *save_all = emit_save_all(e), *load_all = emit_load_all(e);
+    k->enter = e->p;
+    emit_enter(e, load_all);
+    emit_exits(e, k, save_all);
+    k->slow_probe = e->p;
+    emit_slow_probe(e, save_all, load_all);
+    k->x87_load = e->p;
+    enc_call_to(e, save_all);
+    emit_sub_call(e, x87_load);
+    enc_jmp_to(e, load_all);
+    k->fault = e->p; /* not a subroutine */
+    enc_call_to(e, save_all);
+    enc_lea(e, 8, RDI, rm_mem(RBP, -CPU_BIAS));
+    enc_mov_rr(e, 8, RSI, RDX);
+    enc_mov_rr(e, 4, RDX, RCX);
+    emit_c_call(e, dbt_host_fault);
+    enc_b(e, 0x0f); /* UD2: it does not return */
+    enc_b(e, 0x0b);
+    emit_helpers(e, k, save_all, load_all);
+    for (unsigned m = 0; m < TLB_MODES; m++) {
+        for (unsigned w = 0; w < 2; w++) {
+            k->probe[m][w] = e->p;
+            emit_plain_probe(e, m, w);
+        }
+    }
+    k->lookup = e->p;
+    emit_plain_lookup(e);
+    k->blocks = e->p;
+}

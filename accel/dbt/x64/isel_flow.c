@@ -1,0 +1,232 @@
+/* Instruction selection of the x64 backend: helper calls, block ends, jump-cache look-ups, polling of exit_request. Translating thread; called by
+ * isel.c's walk. Everything here leaves EFLAGS alone: they are the guest's when the next block begins. */
+#include "accel/dbt/tb.h"
+#include "accel/dbt/x64/jit.h"
+#include "cpu/help/help.h"
+
+/* --- helpers --- */
+static void call_arg(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned reg)
+{
+    if (v.kind == K_NONE)
+        return;
+    if (v.kind == K_TMP && ra_tmp_at(&j->ra, v.n) == (int)reg) {
+        ra_tmp_use(&j->ra, v.n);
+        return;
+    }
+    ra_claim(&j->ra, reg);
+    if (v.kind == K_IMM) /* imm names the helper */
+        enc_mov_ri(&j->e, reg, o->imm2);
+    else
+        jit_load(j, o, v, v.kind == K_GPRH ? 1 : 8, reg);
+}
+
+void isel_call(struct jit *j, const struct ir_op *o)
+{
+    const struct help_info *h = &help_table[o->imm];
+    x87_flush(j);
+    ra_save_live(&j->ra);
+    call_arg(j, o, o->a, RBX);
+    call_arg(j, o, o->b, RDX);
+    call_arg(j, o, o->c, RCX);
+    jit_set_rip(j, j->b->insn[j->insn].pc);
+    ra_clobbered(&j->ra);
+    if (h->effects & HE_VEC)
+        j->x87_known_live = false;
+    const struct ir_op *next = o + 1;
+    if (o->ends && o->d.kind == K_NONE && j->op + 1 < (int)j->b->n_ops && next->code == IR_EXIT) {
+        enc_call_to(&j->e, x64_common.helper_end[o->imm]);
+        if (!next->aux)
+            jit_set_rip(j, next->imm);
+        enc_mov_ri(&j->e, RDX, DBT_EXIT_EXIT);
+        enc_jmp_to(&j->e, x64_common.exit_done);
+        j->op++;
+        return;
+    }
+    enc_call_to(&j->e, x64_common.helper[o->imm]);
+    if (o->d.kind != K_NONE) {
+        unsigned size = o->size ? o->size : 8;
+        ra_claim(&j->ra, RDX);
+        if (size == 4)
+            enc_mov_rr(&j->e, 4, RDX, RDX);
+        jit_put(j, o, o->d, size, RDX);
+    }
+}
+
+/* --- where a jump goes --- */
+static u64 linear_page(const struct jit *j, u64 pc)
+{
+    u64 l = pc + j->b->cs_base;
+    return ((j->b->mode & MODE_SIZE) == MODE_64 ? l : (u32)l) >> PAGE_BITS;
+}
+
+static bool same_page(const struct jit *j, u64 pc)
+{
+    return linear_page(j, pc) == linear_page(j, j->b->pc);
+}
+
+static bool wants_poll(const struct jit *j, u64 pc)
+{
+    return same_page(j, pc) && pc <= j->b->pc;
+}
+
+/* Continues at the guest pc in rdx by the jump cache. */
+static void emit_lookup(struct jit *j)
+{
+    struct enc *e = &j->e;
+    if (x64_host.bmi2) {
+        enc_pext(e, RAX, RDX, CPU_RM(jc_mask));
+        enc_load(e, 8, RCX, CPU_RM(jump_cache));
+        enc_lea(e, 4, RAX, rm_sib(RAX, RAX, 0, 0));
+        enc_lea(e, 8, RAX, rm_sib(RCX, RAX, 3, 0));
+        _Static_assert(sizeof(struct jump_entry) == 16, "scaled by 2 * 8");
+        enc_load(e, 8, RCX, CPU_RM(jc_key));
+        enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
+        enc_load(e, 4, RBX, CPU_RM(exit_request));
+        enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
+        enc_load(e, 8, RBX, rm_mem(RAX, offsetof(struct jump_entry, key)));
+        enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
+    } else {
+        enc_call_to(e, x64_common.lookup);
+    }
+    u8 *hit = enc_jrcxz(e);
+    enc_jmp_to(e, x64_common.lookup_miss);
+    enc_bind8(e, hit);
+    enc_op(e, 4, OP1(0xff), 4, rm_mem(RAX, offsetof(struct jump_entry, code)), E_DIGIT);
+}
+
+/* A rel32 that is patched later must not straddle cache lines: stores to it are atomic then. n: opcode bytes before it. */
+static void align_site(struct jit *j, unsigned n)
+{
+    u64 at = (u64)j->e.p + (u64)j->e.rx + n;
+    if ((at & 63) > 60)
+        enc_nop(&j->e, 64 - (unsigned)(at & 63));
+}
+
+static void exit_record(struct jit *j, unsigned exit, u8 *site, u64 pc)
+{
+    struct ool *s = ool_new(j, OOL_CHAIN, site);
+    s->exit = (u8)exit;
+    s->pc = pc;
+    j->out->exit[exit].site = site + j->e.rx;
+    j->out->n_exits = (u16)MAX_OF(j->out->n_exits, exit + 1);
+}
+
+/* Continues at pc. */
+static void emit_goto(struct jit *j, u64 pc, unsigned exit)
+{
+    if (same_page(j, pc)) {
+        align_site(j, 1);
+        exit_record(j, exit, enc_jmp(&j->e), pc);
+    } else {
+        enc_mov_ri(&j->e, RDX, pc);
+        emit_lookup(j);
+    }
+}
+
+/* Falls through while nothing is asked for. */
+static void emit_poll(struct jit *j, enum ool_kind kind, u64 pc, u64 pc2, unsigned cc)
+{
+    enc_load(&j->e, 4, RCX, CPU_RM(exit_request));
+    u8 *go = enc_jrcxz(&j->e);
+    struct ool *s = ool_new(j, kind, enc_jmp(&j->e));
+    s->pc = pc;
+    s->pc2 = pc2;
+    s->cc = (u8)cc;
+    enc_bind8(&j->e, go);
+}
+
+void isel_jmp(struct jit *j, const struct ir_op *o)
+{
+    x87_flush(j);
+    if (wants_poll(j, o->imm))
+        emit_poll(j, OOL_POLL, o->imm, 0, 0);
+    emit_goto(j, o->imm, 0);
+}
+
+void isel_jcc(struct jit *j, const struct ir_op *o)
+{
+    x87_flush(j);
+    if (wants_poll(j, o->imm) || wants_poll(j, o->imm2))
+        emit_poll(j, OOL_POLL_JCC, o->imm, o->imm2, o->cc);
+    if (same_page(j, o->imm)) {
+        align_site(j, 2);
+        exit_record(j, 0, enc_jcc(&j->e, o->cc), o->imm);
+    } else {
+        ool_new(j, OOL_LOOKUP, enc_jcc(&j->e, o->cc))->pc = o->imm;
+    }
+    emit_goto(j, o->imm2, 1);
+}
+
+void isel_brz(struct jit *j, const struct ir_op *o)
+{
+    x87_flush(j);
+    ra_claim(&j->ra, RCX);
+    jit_load(j, o, o->a, o->size, RCX);
+    u8 *zero = enc_jrcxz(&j->e);
+    if (wants_poll(j, o->imm2))
+        emit_poll(j, OOL_POLL, o->imm2, 0, 0);
+    emit_goto(j, o->imm2, 1);
+    enc_bind8(&j->e, zero);
+    if (wants_poll(j, o->imm))
+        emit_poll(j, OOL_POLL, o->imm, 0, 0);
+    emit_goto(j, o->imm, 0);
+}
+
+void isel_jmpr(struct jit *j, const struct ir_op *o)
+{
+    x87_flush(j);
+    if (!(o->a.kind == K_TMP && ra_tmp_at(&j->ra, o->a.n) == RDX)) {
+        ra_claim(&j->ra, RDX);
+        jit_load(j, o, o->a, 8, RDX);
+    }
+    emit_lookup(j);
+}
+
+void isel_exit(struct jit *j, const struct ir_op *o)
+{
+    x87_flush(j);
+    if (!o->aux)
+        jit_set_rip(j, o->imm);
+    enc_mov_ri(&j->e, RDX, DBT_EXIT_EXIT);
+    enc_jmp_to(&j->e, x64_common.exit);
+}
+
+/* The block just ends: goes on behind it. */
+void flow_end(struct jit *j)
+{
+    u64 pc = j->b->pc + j->b->len;
+    x87_flush(j);
+    emit_goto(j, (j->b->mode & MODE_SIZE) == MODE_64 ? pc : (u32)pc, 0);
+}
+
+/* --- out of line --- */
+static void leave(struct jit *j, u64 pc, u64 result)
+{
+    jit_set_rip(j, pc);
+    enc_mov_ri(&j->e, RDX, result);
+    enc_jmp_to(&j->e, x64_common.exit);
+}
+
+void ool_flow(struct jit *j, struct ool *s)
+{
+    switch (s->kind) {
+    case OOL_CHAIN:
+        j->out->exit[s->exit].stub = j->e.p + j->e.rx;
+        leave(j, s->pc, (u64)j->tb | (u64)s->exit << 3 | DBT_EXIT_CHAIN);
+        break;
+    case OOL_LOOKUP:
+        enc_mov_ri(&j->e, RDX, s->pc);
+        emit_lookup(j);
+        break;
+    case OOL_POLL_JCC: {
+        u8 *taken = enc_jcc(&j->e, s->cc);
+        leave(j, s->pc2, DBT_EXIT_REQUEST);
+        enc_bind32(&j->e, taken);
+        leave(j, s->pc, DBT_EXIT_REQUEST);
+        break;
+    }
+    default:
+        leave(j, s->pc, DBT_EXIT_REQUEST);
+        break;
+    }
+}

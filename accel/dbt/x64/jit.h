@@ -1,0 +1,131 @@
+/* What the files of the x64 backend share: where guest state lives while emitted code runs, the state of one compilation, operands.
+ * Private to accel/dbt/x64; translating thread.
+ *
+ * While emitted code runs:
+ *   rbp          struct cpu + CPU_BIAS. The bias puts the hot fields within disp8 and makes rbp & 63 == 12, so that rbp is also the count
+ *                with which SHRX divides by the page size
+ *   rsp          C stack of dbt_enter, 16-byte aligned
+ *   r8-r13, rsi, rdi, r14, r15   guest rax rcx rdx rbx rsp rbp, rsi, rdi, r8, r9 (pin[]); guest r10-r15 stay in struct cpu
+ *   rax rcx rdx rbx  scratch (ra.h)
+ *   EFLAGS       the guest's arithmetic flags, always; DF clear
+ *   ymm0-15, MXCSR   the guest's; x87/MMX too where c->x87_live */
+#ifndef ACCEL_DBT_X64_JIT_H
+#define ACCEL_DBT_X64_JIT_H
+#include "accel/dbt/backend.h"
+#include "accel/dbt/x64/enc.h"
+#include "accel/dbt/x64/ra.h"
+
+#define CPU_BIAS 204
+_Static_assert(CPU_BIAS % 64 == PAGE_BITS && _Alignof(struct cpu) >= 64, "rbp serves as a shift count");
+static inline struct rm cpu_rm(size_t off) { return rm_mem(RBP, (i32)off - CPU_BIAS); }
+#define CPU_RM(field) cpu_rm(offsetof(struct cpu, field))
+
+/* Host register of a guest GPR, R_NONE: in memory. */
+extern const i8 x64_pin[16];
+
+struct host_features {
+    bool avx, bmi2;
+};
+extern struct host_features x64_host;
+
+/* Common code at the start of the cache; addresses in the writable view. */
+struct common_code {
+    u8 *enter;       /* u64 enter(struct cpu *, const void *code) */
+    u8 *exit;        /* rdx: dbt_enter's result; rip is stored; does not return */
+    u8 *exit_done;   /* the same behind a helper: struct cpu is complete already */
+    u8 *lookup_miss; /* rdx: pc, stores it as rip, leaves with DBT_EXIT_LOOKUP */
+    u8 *slow_probe;  /* rdx: linear address, ecx: size_acc; returns rdx: pointer, rax: 0; keeps rbx */
+    u8 *x87_load;    /* keeps rbx */
+    u8 *fault;       /* rdx: host pc, ecx: trap number; from the signal handler, does not return */
+    u8 *probe[TLB_MODES][2]; /* hosts without BMI2, [write]: rdx address, rcx size - 1; returns rcx 0: hit, rax addend */
+    u8 *lookup;      /* hosts without BMI2: rdx pc; returns rcx 0: hit, rax jump-cache entry */
+    u8 *helper[256]; /* rbx, rdx, rcx: arguments; returns rdx: result */
+    u8 *helper_end[256]; /* the same without reloading guest state: goes on with exit_done only */
+    u8 *blocks;      /* behind all that */
+};
+extern struct common_code x64_common;
+void entry_emit(struct enc *e, struct common_code *k);
+const u8 *x64_fault_entry(void); /* executable address of .fault */
+
+enum ool_kind { OOL_PROBE, OOL_X87, OOL_LOOKUP, OOL_CHAIN, OOL_POLL_JCC, OOL_POLL };
+struct ool { /* code behind the main line */
+    u8 kind;
+    i8 base, index;       /* PROBE: where the pointer is wanted; base may be pinned */
+    u8 live;              /* PROBE, X87: scratch registers to keep */
+    u8 cc, exit;
+    u8 insn, x87_insn;
+    u16 x87_fop;
+    u32 size_acc;
+    u8 *from;             /* rel32 that leads here */
+    u8 *back;             /* PROBE, X87 */
+    u64 pc, pc2;
+};
+#define OOL_MAX (IR_OPS_MAX + 8)
+
+struct jit {
+    struct enc e;
+    struct ra ra;
+    const struct ir_block *b;
+    struct compiled *out;
+    void *tb;
+    u8 *entry;            /* writable address */
+    unsigned insn;        /* current guest instruction */
+    int op;               /* index of the current op */
+    unsigned x87_insn;    /* 1 + index of the instruction whose FIP/FOP are not stored; 0 none */
+    u16 x87_fop;
+    bool x87_known_live;
+    unsigned n_ool;
+    struct compiled_insn map[IR_INSNS_MAX];
+    struct ool ool[OOL_MAX];
+};
+
+/* --- operands (isel.c) --- */
+/* A register or memory operand for reading `size` bytes; the low bytes only are valid. Immediates and AH.. go through a scratch register. */
+struct rm jit_src(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned size);
+unsigned jit_src_reg(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned size);
+/* reg = v, zero-extended to 64 bits. */
+void jit_load(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned size, unsigned reg);
+/* The low byte of r = AH, CH, DH or BH (n 0-3). */
+void jit_load_high(struct jit *j, unsigned n, unsigned r);
+/* Stores the low bytes of reg; for size 4 its upper half must be zero. A register of the op may become the TMP's: do not change it then. */
+void jit_put(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned size, unsigned reg);
+/* A register that stands for the destination d: read: it holds d's value (else undefined where that does no harm). */
+struct dst {
+    struct ir_val v;
+    unsigned size, reg;
+};
+struct dst dst_open(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned size, bool read);
+void dst_close(struct jit *j, const struct ir_op *o, const struct dst *d);
+/* d is a whole register in place, or memory that a host instruction of this size may update in place. */
+bool dst_is_mem(struct ir_val v, unsigned size);
+struct rm jit_mem(struct jit *j, const struct ir_op *o, struct ir_val v);
+static inline int gpr_pin(struct ir_val v) { return v.kind == K_GPR ? x64_pin[v.n] : R_NONE; }
+static inline struct rm gpr_rm(unsigned n) { return cpu_rm(offsetof(struct cpu, gpr) + 8 * n); }
+/* True if writing x changes what y reads. */
+bool val_overlap(struct ir_val x, struct ir_val y);
+/* Emits a whole block. */
+void jit_block(struct jit *j);
+void jit_set_rip(struct jit *j, u64 pc);
+struct ool *ool_new(struct jit *j, enum ool_kind kind, u8 *from);
+
+/* --- op emitters --- */
+typedef void isel_fn(struct jit *j, const struct ir_op *o);
+/* isel_int.c */
+isel_fn isel_shift, isel_shd, isel_bit, isel_scan, isel_count, isel_imul, isel_mulw, isel_divw, isel_cmpxchg, isel_cmpxchg2, isel_xadd,
+    isel_xchg, isel_vex3, isel_bls, isel_mulx, isel_adx, isel_crc32, isel_rorx, isel_lahf, isel_sahf, isel_carry;
+/* mem.c */
+isel_fn isel_probe, isel_lin, isel_lea;
+void ool_probe(struct jit *j, const struct ool *s);
+/* Saves the registers of a mask before a call of common code, or restores them. */
+void ool_keep(struct jit *j, unsigned regs, bool save);
+/* isel_vec.c */
+isel_fn isel_vec;
+void ool_x87(struct jit *j, const struct ool *s);
+void x87_store_pointers(struct jit *j, unsigned x87_insn, u16 fop);
+void x87_flush(struct jit *j);
+/* isel_flow.c */
+isel_fn isel_call, isel_jmp, isel_jcc, isel_brz, isel_jmpr, isel_exit;
+void flow_end(struct jit *j);
+void ool_flow(struct jit *j, struct ool *s);
+
+#endif

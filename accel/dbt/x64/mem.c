@@ -1,0 +1,325 @@
+/* Guest addresses and PROBEs of the x64 backend: the inline look-up in the software TLB, its slow path, LEA and LIN. Translating thread.
+ *
+ * The probe leaves EFLAGS alone (PEXT, SHRX, JRCXZ) and takes three scratch registers:
+ *     lea   ea, [address]
+ *     pext  idx, ea, [index_mask]
+ *     mov   rcx, [tag + idx * 8]          tag = minus the page's address
+ *     lea   rcx, [rcx + ea + size - 1]
+ *     shrx  rcx, rcx, rbp                 rbp & 63 == 12
+ *     jrcxz hit
+ *     jmp   slow                          out of line
+ * hit: mov   idx, [addend + idx * 8]      pointer = ea + idx */
+#include "accel/dbt/x64/jit.h"
+
+/* Whether the segment's base has to be added. */
+static bool seg_has_base(const struct jit *j, unsigned seg)
+{
+    if (seg == S_NONE)
+        return false;
+    if (seg >= S_FS)
+        return true;
+    return !(j->b->mode & MODE_FLAT) && (j->b->mode & MODE_SIZE) != MODE_64;
+}
+
+struct form { /* an address while it is put together */
+    int a, b;          /* host registers or R_NONE */
+    unsigned scale;
+    u64 disp;
+    unsigned asize;
+    unsigned ea, idx;  /* where it goes; a register that may be destroyed on the way */
+};
+
+/* A register operand of an address: pinned, a temporary's, or loaded into `room` (R_NONE: into one of its own). */
+static int form_reg(struct jit *j, const struct ir_op *o, struct ir_val v, int *room, int other)
+{
+    if (v.kind == K_NONE)
+        return R_NONE;
+    struct rm m = jit_src(j, o, v, 8);
+    if (rm_is_reg(m))
+        return m.reg;
+    int r = *room >= 0 ? *room : (int)ra_take(&j->ra, RA_ALL);
+    *room = other;
+    enc_load(&j->e, 8, (unsigned)r, m);
+    return r;
+}
+
+static struct form form_open(struct jit *j, const struct ir_op *o, unsigned asize, int ea, int idx)
+{
+    struct form f = { .scale = o->scale, .disp = o->imm, .asize = asize, .ea = (unsigned)ea, .idx = (unsigned)idx };
+    int room = ea;
+    f.b = form_reg(j, o, o->b, &room, idx);
+    f.a = form_reg(j, o, o->a, &room, idx);
+    if (f.a < 0 && f.b >= 0 && !f.scale) {
+        f.a = f.b;
+        f.b = R_NONE;
+    }
+    if (asize < 8)
+        f.disp = sext(f.disp, asize);
+    return f;
+}
+
+/* ea = the constant. */
+static void form_const(struct jit *j, const struct form *f)
+{
+    enc_mov_ri(&j->e, f->ea, zext(f->disp, f->asize));
+}
+
+/* ea = a + (b << scale) + disp truncated to asize, no segment. Needs a register. */
+static void form_sum(struct jit *j, const struct form *f)
+{
+    unsigned size = f->asize == 8 ? 8 : 4;
+    if (!fits32((i64)f->disp)) {
+        enc_lea(&j->e, 8, f->ea, rm_sib(f->a, f->b, f->scale, 0));
+        enc_mov_ri(&j->e, f->idx, f->disp);
+        enc_lea(&j->e, size, f->ea, rm_sib((int)f->ea, (int)f->idx, 0, 0));
+    } else if (f->b < 0 && f->disp == 0) {
+        if (f->asize > 2 && (size < 8 || f->ea != (unsigned)f->a))
+            enc_mov_rr(&j->e, size, f->ea, (unsigned)f->a);
+    } else {
+        enc_lea(&j->e, size, f->ea, rm_sib(f->a, f->b, f->scale, (i32)f->disp));
+    }
+    if (f->asize <= 2) {
+        int low = f->b < 0 && f->disp == 0 ? f->a : (int)f->ea;
+        enc_movzx(&j->e, f->ea, f->asize, rm_reg(low));
+    }
+}
+
+/* ea = the linear address, with the segment's base. */
+static void form_linear(struct jit *j, const struct form *f, unsigned seg)
+{
+    bool mode64 = (j->b->mode & MODE_SIZE) == MODE_64;
+    unsigned size = mode64 ? 8 : 4;
+    struct rm base = cpu_rm(offsetof(struct cpu, seg) + seg * sizeof(struct seg_reg) + offsetof(struct seg_reg, base));
+    if (f->a < 0 && f->b < 0) {
+        u64 disp = zext(f->disp, f->asize);
+        enc_load(&j->e, 8, f->ea, base);
+        if (fits32((i64)disp) || !mode64) {
+            enc_lea(&j->e, size, f->ea, rm_mem((int)f->ea, (i32)disp));
+        } else {
+            enc_mov_ri(&j->e, f->idx, disp);
+            enc_lea(&j->e, size, f->ea, rm_sib((int)f->ea, (int)f->idx, 0, 0));
+        }
+    } else if (f->a >= 0 && f->b < 0 && f->asize == size && fits32((i64)f->disp)) {
+        unsigned r = (unsigned)f->a == f->ea ? f->idx : f->ea;
+        enc_load(&j->e, 8, r, base);
+        enc_lea(&j->e, size, f->ea, rm_sib((int)r, f->a, 0, (i32)f->disp));
+    } else {
+        form_sum(j, f);
+        enc_load(&j->e, 8, f->idx, base);
+        enc_lea(&j->e, size, f->ea, rm_sib((int)f->ea, (int)f->idx, 0, 0));
+    }
+}
+
+/* --- LEA, LIN --- */
+static unsigned address_size(const struct ir_op *o)
+{
+    return o->asize && (o->code == IR_LEA || o->seg != S_NONE) ? o->asize : 8;
+}
+
+void isel_lin(struct jit *j, const struct ir_op *o)
+{
+    unsigned ea = ra_take(&j->ra, RA_ALL), idx = ra_take(&j->ra, RA_ALL);
+    struct form f = form_open(j, o, address_size(o), (int)ea, (int)idx);
+    if (seg_has_base(j, o->seg))
+        form_linear(j, &f, o->seg);
+    else if (f.a < 0 && f.b < 0)
+        form_const(j, &f);
+    else
+        form_sum(j, &f);
+    jit_put(j, o, o->d, 8, ea);
+}
+
+void isel_lea(struct jit *j, const struct ir_op *o)
+{
+    unsigned asize = address_size(o);
+    bool any = o->a.kind != K_NONE || o->b.kind != K_NONE;
+    unsigned size = MIN_OF((unsigned)o->size, asize);
+    if (any && size >= 4 && fits32((i64)(asize == 8 ? o->imm : sext(o->imm, asize)))) { /* one LEA into the destination */
+        struct form f = form_open(j, o, asize, R_NONE, R_NONE);
+        struct dst d = dst_open(j, o, o->d, o->size, false);
+        f.ea = d.reg;
+        f.asize = size;
+        form_sum(j, &f);
+        dst_close(j, o, &d);
+        return;
+    }
+    unsigned ea = ra_take(&j->ra, RA_ALL), idx = ra_take(&j->ra, RA_ALL);
+    struct form f = form_open(j, o, asize, (int)ea, (int)idx);
+    if (any)
+        form_sum(j, &f);
+    else
+        form_const(j, &f);
+    if (o->size == 4 && asize > 4)
+        enc_mov_rr(&j->e, 4, ea, ea);
+    jit_put(j, o, o->d, o->size, ea);
+}
+
+/* --- PROBE --- */
+static unsigned tlb_mode_of(u32 mode)
+{
+    return mode_cpl(mode) == 3 ? TLB_USER : mode & MODE_SMAP_AC ? TLB_KERNEL_SMAP : TLB_KERNEL;
+}
+
+static size_t tag_offset(const struct jit *j, const struct ir_op *o)
+{
+    size_t t = offsetof(struct cpu, tlb.t) + tlb_mode_of(j->b->mode) * sizeof(struct tlb_table);
+    return t + (o->acc & ACC_WRITE ? offsetof(struct tlb_table, wtag) : offsetof(struct tlb_table, rtag));
+}
+
+static size_t addend_offset(const struct jit *j)
+{
+    return offsetof(struct cpu, tlb.t) + tlb_mode_of(j->b->mode) * sizeof(struct tlb_table) + offsetof(struct tlb_table, addend);
+}
+
+/* Whether the pinned register of guest GPR n keeps its value until the pointer's last use, so that it can serve as the pointer's base. */
+static bool gpr_lasts(const struct jit *j, unsigned n)
+{
+    struct ir_val g = ir_gpr(n);
+    for (int i = j->op + 1; i <= j->ra.ptr.last; i++) {
+        const struct ir_op *o = &j->b->op[i];
+        switch ((enum ir_code)o->code) {
+        case IR_MULW: case IR_DIVW: case IR_CMPXCHG: case IR_CMPXCHG2: case IR_MULX: case IR_CALL: case IR_XADD: case IR_XCHG: case IR_LAHF:
+            return false;
+        case IR_VEC: case IR_X87: /* write registers after the access */
+            if (i < j->ra.ptr.last)
+                return false;
+            break;
+        default:
+            break;
+        }
+        bool load = o->code == IR_MOV || o->code == IR_MOVZX || o->code == IR_MOVSX;
+        if (val_overlap(o->d, g) && !(load && i == j->ra.ptr.last))
+            return false;
+    }
+    return true;
+}
+
+/* The register with the linear address; *constant: it is known now. */
+static unsigned probe_address(struct jit *j, const struct ir_op *o, unsigned ea, unsigned idx, bool *constant, u64 *value)
+{
+    bool seg = seg_has_base(j, o->seg);
+    unsigned asize = address_size(o);
+    struct form f = form_open(j, o, asize, (int)ea, (int)idx);
+    *constant = false;
+    if (seg) {
+        form_linear(j, &f, o->seg);
+    } else if (f.a < 0 && f.b < 0) {
+        *constant = true;
+        *value = zext(f.disp, asize);
+        form_const(j, &f);
+    } else if (f.b < 0 && f.disp == 0 && asize == 8 && f.a >= RA_SCRATCH && o->a.kind == K_GPR && gpr_lasts(j, o->a.n)) {
+        return (unsigned)f.a;
+    } else {
+        form_sum(j, &f);
+    }
+    return ea;
+}
+
+/* rcx = 0 if the entry matches. */
+static void probe_check(struct jit *j, const struct ir_op *o, unsigned ea, struct rm tag)
+{
+    enc_load(&j->e, 8, RCX, tag);
+    enc_lea(&j->e, 8, RCX, rm_sib(RCX, (int)ea, 0, o->size - 1));
+    enc_shrx(&j->e, RCX, rm_reg(RCX), RBP);
+}
+
+/* The same on hosts without BMI2, by a common routine: address in rdx, addend in rax. */
+static void probe_check_call(struct jit *j, const struct ir_op *o)
+{
+    enc_mov_ri(&j->e, RCX, o->size - 1u);
+    enc_call_to(&j->e, x64_common.probe[tlb_mode_of(j->b->mode)][o->acc & ACC_WRITE ? 1 : 0]);
+}
+
+static void probe_miss(struct jit *j, const struct ir_op *o, unsigned ea, unsigned idx)
+{
+    u8 *hit = NULL;
+    if (!backend_stress.force_miss)
+        hit = enc_jrcxz(&j->e);
+    struct ool *s = ool_new(j, OOL_PROBE, enc_jmp(&j->e));
+    s->base = (i8)ea;
+    s->index = (i8)idx;
+    s->size_acc = o->size | (u32)o->acc << 8;
+    s->live = (u8)(ra_live_regs(&j->ra) & ~BIT(ea) & ~BIT(idx) & ~BIT(RBX));
+    s->x87_fop = j->x87_fop;
+    if (hit)
+        enc_bind8(&j->e, hit);
+}
+
+static unsigned take_preferred(struct jit *j, unsigned r)
+{
+    if (x64_host.bmi2)
+        return ra_take_first(&j->ra, r, RA_ALL & ~BIT(RCX));
+    ra_claim(&j->ra, r);
+    return r;
+}
+
+void isel_probe(struct jit *j, const struct ir_op *o)
+{
+    ra_ptr_forget(&j->ra);
+    ra_claim(&j->ra, RCX);
+    unsigned ea = take_preferred(j, RDX), idx = take_preferred(j, RAX);
+    bool constant;
+    u64 value;
+    unsigned at = probe_address(j, o, ea, idx, &constant, &value);
+    if (!x64_host.bmi2) {
+        if (at != ea)
+            enc_mov_rr(&j->e, 8, ea, at);
+        probe_check_call(j, o);
+        probe_miss(j, o, ea, idx);
+        j->ool[j->n_ool - 1].back = j->e.p;
+        ra_ptr_set(&j->ra, (int)ea, (int)idx);
+        return;
+    }
+    struct rm addend;
+    if (constant) { /* TLB.index_mask is the constant that tlb_index() knows */
+        unsigned i = tlb_index(value);
+        probe_check(j, o, at, cpu_rm(tag_offset(j, o) + 8 * i));
+        addend = cpu_rm(addend_offset(j) + 8 * i);
+    } else {
+        enc_pext(&j->e, idx, at, CPU_RM(tlb.index_mask));
+        probe_check(j, o, at, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, o) - CPU_BIAS));
+        addend = rm_sib(RBP, (int)idx, 3, (i32)addend_offset(j) - CPU_BIAS);
+    }
+    probe_miss(j, o, at, idx);
+    enc_load(&j->e, 8, idx, addend);
+    j->ool[j->n_ool - 1].back = j->e.p;
+    if (at != ea)
+        ra_drop(&j->ra, ea);
+    ra_ptr_set(&j->ra, (int)at, (int)idx);
+}
+
+/* --- the slow path, out of line --- */
+/* Moves registers that must live over a call to their slots, or back. rbx is kept by the called code. */
+void ool_keep(struct jit *j, unsigned regs, bool save)
+{
+    for (unsigned r = 0; r < RA_SCRATCH; r++) {
+        if (!(regs >> r & 1) || r == RBX)
+            continue;
+        if (save)
+            enc_store(&j->e, 8, ra_slot(SLOT_REGS + r), r);
+        else
+            enc_load(&j->e, 8, r, ra_slot(SLOT_REGS + r));
+    }
+}
+
+void ool_probe(struct jit *j, const struct ool *s)
+{
+    ool_keep(j, s->live, true);
+    if (s->base != RDX)
+        enc_mov_rr(&j->e, 8, RDX, (unsigned)s->base);
+    if (s->x87_insn)
+        x87_store_pointers(j, s->x87_insn, s->x87_fop);
+    jit_set_rip(j, j->b->insn[s->insn].pc);
+    enc_mov_ri(&j->e, RCX, s->size_acc);
+    enc_call_to(&j->e, x64_common.slow_probe);
+    if (s->base >= RA_SCRATCH) { /* the base stays what it is: index = pointer - base */
+        enc_mov_rr(&j->e, 8, RCX, (unsigned)s->base);
+        enc_grp(&j->e, 8, OP1(0xf6), 2, rm_reg(RCX), false);
+        enc_lea(&j->e, 8, (unsigned)s->index, rm_sib(RDX, RCX, 0, 1));
+    } else if (s->base != RDX || s->index != RAX) {
+        enc_mov_rr(&j->e, 8, (unsigned)s->base, RDX);
+        enc_mov_ri(&j->e, (unsigned)s->index, 0);
+    }
+    ool_keep(j, s->live, false);
+    enc_jmp_to(&j->e, s->back);
+}
