@@ -72,7 +72,7 @@ fetch_busybox() {
     rm -rf "$2/tmp-busybox-$1"
 }
 
-# fetch_kernel FLAVOUR FOLDER: FOLDER/vmlinuz-FLAVOUR, and its modules below FOLDER/modules-FLAVOUR
+# fetch_kernel FLAVOUR FOLDER: FOLDER/vmlinuz-FLAVOUR. Its modules are not kept: what the guests need is built in.
 fetch_kernel() {
     [ -e "$2/vmlinuz-$1" ] && return 0
     arch=$(flavour_arch "$1")
@@ -87,8 +87,6 @@ fetch_kernel() {
     pkg=$(real_kernel $meta)
     [ -n "$pkg" ] || { say "$meta names no kernel package"; return 77; }
     unpack_package "$pkg" "$2/tmp-$1" || return
-    rm -rf "$2/modules-$1"
-    mv "$2/tmp-$1/lib/modules" "$2/modules-$1"
     cp "$2/tmp-$1"/boot/vmlinuz-* "$2/vmlinuz-$1.new" && mv "$2/vmlinuz-$1.new" "$2/vmlinuz-$1"
     rm -rf "$2/tmp-$1"
 }

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Boots Debian's kernels (amd64 cloud, amd64 stock, i386 with PAE) to a busybox userland that tests itself and powers off. TAP.
+# Skipped without network; FLAVOURS="cloud" and CPUS="1 2" choose what is run.
+. tests/lib/tap.sh
+guests=build/guests
+FETCH_LIB=1
+. tests/guest/fetch.sh
+mkdir -p "$guests" || exit 1
+sum=$(seq 1 20000 | sha256sum | cut -c 1-64)
+
+# boot FLAVOUR CPUS
+boot() {
+    name=/linux/$1/cpus-$2
+    arch=$(flavour_arch "$1")
+    { fetch_kernel "$1" "$guests" && fetch_busybox "$arch" "$guests"; } 2>"$tmp/fetch"
+    case $? in
+    0) ;;
+    77) skip "$name" "$(tail -n 1 "$tmp/fetch")"; return ;;
+    *) cp "$tmp/fetch" "$tmp/err"; check "$name/fetch" false; return ;;
+    esac
+    pack_initramfs "$guests/busybox-$arch" tests/guest/init-test "$tmp/initrd.gz"
+    timeout -k 5 "${GUEST_TIMEOUT:-240}" "$GEMEL" -nographic -no-reboot -m 512 -smp "$2" -kernel "$guests/vmlinuz-$1" \
+        -initrd "$tmp/initrd.gz" -append "console=ttyS0 panic=-1 gemel.sum=$sum gemel.cpus=$2" \
+        </dev/null >"$tmp/out" 2>"$tmp/err"
+    status=$?
+    check "$name/boot" grep -q GUEST-START "$tmp/out" || return
+    check "$name/userland" grep -q GUEST-OK "$tmp/out" || grep GUEST-FAIL "$tmp/out" | sed 's/^/# /'
+    check "$name/power-off" [ "$status" = 0 ]
+}
+
+for flavour in ${FLAVOURS:-cloud stock 686}; do
+    for cpus in ${CPUS:-1 2}; do
+        boot "$flavour" "$cpus"
+    done
+done
+tap_end
