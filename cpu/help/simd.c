@@ -1,6 +1,7 @@
 /* Helpers of SIMD instructions whose memory accesses are decided element by element: masked moves and gathers. vCPU thread, called by emitted
  * code and the interpreter. Source: SDM vol. 2 MASKMOVDQU, VMASKMOV, VPMASKMOV, VGATHER, VPGATHER. */
 #include "cpu/help/simd.h"
+#include "cpu/debug.h"
 #include "cpu/help/operand.h"
 #include "cpu/help/x87.h"
 
@@ -17,9 +18,15 @@ static gla_t element_linear(struct cpu *c, const struct elements *e, unsigned i,
 }
 
 /* Rights of an ordinary access through the segment. */
-static unsigned element_acc(const struct cpu *c, const struct elements *e)
+static unsigned seg_acc(const struct cpu *c, unsigned seg)
 {
-    return cpu_data_acc(c) | (e->seg == S_SS ? ACC_STACK : 0);
+    return cpu_data_acc(c) | (seg == S_SS ? ACC_STACK : 0);
+}
+
+static u64 seg_load(struct cpu *c, unsigned seg, gla_t lin, unsigned size)
+{
+    debug_check_data(c, lin, size, ACC_READ);
+    return cpu_ld_acc(c, lin, size, ACC_READ | seg_acc(c, seg));
 }
 
 /* Raises what a write of size bytes there would raise. */
@@ -27,7 +34,7 @@ static void write_check(struct cpu *c, const struct elements *e, gla_t lin, unsi
 {
     struct mem_fault f;
     void *host;
-    unsigned acc = ACC_WRITE | element_acc(c, e);
+    unsigned acc = ACC_WRITE | seg_acc(c, e->seg);
     if (mem_probe(cpu_mem(c), lin, size, acc, &host, &f) == PROBE_FAULT) {
         cpu_raise_pf(c, &f, acc);
     }
@@ -56,7 +63,7 @@ static void elements_store(struct cpu *c, const struct elements *e, const u8 *fr
 static void elements_load(struct cpu *c, const struct elements *e, u8 *to)
 {
     for (unsigned i = 0; i < e->count; i++) {
-        u64 v = e->selected >> i & 1 ? cpu_ld_acc(c, element_linear(c, e, i, ACC_READ), e->size, ACC_READ | element_acc(c, e)) : 0;
+        u64 v = e->selected >> i & 1 ? seg_load(c, e->seg, element_linear(c, e, i, ACC_READ), e->size) : 0;
         memcpy(to + i * e->size, &v, e->size);
     }
 }
@@ -131,7 +138,7 @@ u64 help_vgather(struct cpu *c, u64 a, u64 b, u64 d)
         if (mask[i * esize]) {
             u64 idx = g.index8 ? ld64(index + 8 * i) : (u64)(i64)(i32)ld32(index + 4 * i);
             u64 off = b + (idx << g.scale) + (u64)(i64)(i32)g.disp;
-            u64 v = cpu_ld(c, seg_linear(c, g.seg, off, esize, g.asize8 ? 8 : 4, ACC_READ), esize);
+            u64 v = seg_load(c, g.seg, seg_linear(c, g.seg, off, esize, g.asize8 ? 8 : 4, ACC_READ), esize);
             memcpy(dest + i * esize, &v, esize);
             memset(mask + i * esize, 0, esize);
         }
