@@ -5,17 +5,31 @@
 #include "cpu/help/help.h"
 
 /* --- helpers --- */
+static bool arg_in_place(const struct jit *j, struct ir_val v, unsigned reg)
+{
+    return v.kind == K_TMP && ra_tmp_at(&j->ra, v.n) == (int)reg;
+}
+
+/* A temporary that is not where its argument belongs goes through its slot: the argument registers may hold each other's values. */
+static void call_arg_park(struct jit *j, struct ir_val v, unsigned reg)
+{
+    if (v.kind == K_TMP && ra_tmp_at(&j->ra, v.n) >= 0 && !arg_in_place(j, v, reg))
+        enc_store(&j->e, 8, ra_slot(v.n), (unsigned)ra_tmp_at(&j->ra, v.n));
+}
+
 static void call_arg(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned reg)
 {
     if (v.kind == K_NONE)
         return;
-    if (v.kind == K_TMP && ra_tmp_at(&j->ra, v.n) == (int)reg) {
+    if (arg_in_place(j, v, reg)) {
         ra_tmp_use(&j->ra, v.n);
         return;
     }
     ra_claim(&j->ra, reg);
     if (v.kind == K_IMM) /* imm names the helper */
         enc_mov_ri(&j->e, reg, o->imm2);
+    else if (v.kind == K_TMP)
+        enc_load(&j->e, 8, reg, ra_slot(v.n));
     else
         jit_load(j, o, v, v.kind == K_GPRH ? 1 : 8, reg);
 }
@@ -25,6 +39,9 @@ void isel_call(struct jit *j, const struct ir_op *o)
     const struct help_info *h = &help_table[o->imm];
     x87_flush(j);
     ra_save_live(&j->ra);
+    call_arg_park(j, o->a, RBX);
+    call_arg_park(j, o->b, RDX);
+    call_arg_park(j, o->c, RCX);
     call_arg(j, o, o->a, RBX);
     call_arg(j, o, o->b, RDX);
     call_arg(j, o, o->c, RCX);
