@@ -83,16 +83,16 @@ $(BUILD)/flags: FORCE
 	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
 
 # A test is linked with the other files of its folder, which may stand in for parts of libgemel.a, and with tests/lib.
-TEST_HELP := $(filter-out $(TEST_OBJ),$(patsubst %.c,$(BUILD)/%.o,$(sort $(shell find tests -name '*.c' -path 'tests/*/*'))))
+TEST_HELP := $(filter-out $(TEST_OBJ) $(TESTLIB_OBJ),$(patsubst %.c,$(BUILD)/%.o,$(sort $(shell find tests -name '*.c'))))
+in_folder = $(foreach o,$(TEST_HELP),$(if $(filter $1/,$(dir $o)),$o))
 .SECONDEXPANSION:
-$(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $$(filter $$(@D)/%.o,$$(filter-out $(BUILD)/tests/lib/%,$(TEST_HELP))) \
-    $(BUILD)/libtest.a $(BUILD)/libgemel.a
+$(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $$(call in_folder,$$(@D)) $(BUILD)/libtest.a $(BUILD)/libgemel.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 -include $(wildcard tests/guest/rules.mk)
--include $(wildcard $(LIB_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(BUILD)/main.d)
-.SECONDARY: $(TEST_OBJ)
+-include $(wildcard $(LIB_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(TEST_HELP:.o=.d) $(BUILD)/main.d)
+.SECONDARY: $(TEST_OBJ) $(TEST_HELP)
 
 # --- checks ---
 tests: $(TEST_BIN) $(GUEST_IMAGES)
