@@ -357,23 +357,47 @@ static void test_x87_exceptions(void)
 }
 
 /* More encodings than the stub cache holds. */
-static void test_many_stubs(void)
+static void many_stubs(struct cpu *c)
 {
-    struct cpu *c = fake->c;
     struct carry k = { .enc = 0, .pp = 0x66, .map = 1, .op = 0x70, .has_imm = true, .reg_class = CC_VEC, .rm_class = CC_VEC };
     for (unsigned round = 0; round < 2; round++) {
         for (unsigned i = 0; i < 16 * 16 * 256; i += 5) { /* pshufd */
             k.reg = i & 15;
             k.rm = i >> 4 & 15;
             k.imm = (u8)(i >> 8);
-            native_random_vector(c->vreg[k.rm]);
-            u32 src[4];
-            memcpy(src, c->vreg[k.rm], 16);
+            for (unsigned j = 0; j < 4; j++) {
+                st32(c->vreg[k.rm] + 4 * j, i * 0x9e3779b9u + j);
+            }
             carry_exec(c, &k, NULL);
             for (unsigned j = 0; j < 4; j++) {
-                g_assert_cmphex(ld32(c->vreg[k.reg] + 4 * j), ==, src[k.imm >> (2 * j) & 3]);
+                g_assert_cmphex(ld32(c->vreg[k.reg] + 4 * j), ==, i * 0x9e3779b9u + (k.imm >> (2 * j) & 3));
             }
         }
+    }
+}
+
+static void test_many_stubs(void)
+{
+    many_stubs(fake->c);
+}
+
+static void *thread_main(void *arg)
+{
+    struct fake_cpu *f = fake_cpu_new(64, NULL);
+    many_stubs(f->c);
+    fake_cpu_free(f);
+    return NULL;
+}
+
+/* Each thread has a cache of its own, which goes with it. */
+static void test_threads(void)
+{
+    GThread *t[3];
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        t[i] = g_thread_new("carry", thread_main, NULL);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        g_thread_join(t[i]);
     }
 }
 
@@ -394,5 +418,6 @@ int main(int argc, char **argv)
     g_test_add_func("/carry/exceptions", test_exceptions);
     g_test_add_func("/carry/x87-exceptions", test_x87_exceptions);
     g_test_add_func("/carry/many-stubs", test_many_stubs);
+    g_test_add_func("/carry/threads", test_threads);
     return g_test_run();
 }

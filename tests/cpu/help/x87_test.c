@@ -106,6 +106,30 @@ static void test_pointers(void)
     g_assert_cmphex(c->x87_fip | c->x87_fdp | c->x87_fop, ==, 0);
 }
 
+/* A store that an unmasked exception prevents leaves memory alone, also where the interpreter has to go through a buffer. */
+static void test_no_store(void)
+{
+    struct cpu *c = fake->c;
+    static const u16 where[] = { 0x8100, 0x8ffc };
+    c->cr0 |= CR0_NE;
+    for (unsigned i = 0; i < ARRAY_LEN(where); i++) {
+        u8 *mem = fake->ram + where[i];
+        c->gpr[R_BX] = where[i];
+        memset(mem, 0x5a, 8);
+        x87_init(c);
+        g_assert_cmpint(TRY("\xd9\xe8\xdd\x1b"), ==, -1); /* fld1; fstp qword [rbx] */
+        g_assert_cmphex(ld64(mem), ==, 0x3ff0000000000000);
+        memset(mem, 0x5a, 8);
+        x87_init(c);
+        st16(c->fx + FX_FCW, 0x37e); /* invalid operation unmasked; the stack is empty */
+        g_assert_cmpint(TRY("\xdd\x1b"), ==, -1);
+        g_assert_cmphex(ld64(mem), ==, 0x5a5a5a5a5a5a5a5a);
+        g_assert_cmpint(TRY("\xdd\x3b"), ==, -1); /* fnstsw [rbx] stores in any case */
+        g_assert_cmphex(ld16(mem) & 0x80c1, ==, 0x80c1);
+    }
+    x87_init(c);
+}
+
 static void test_mode(void)
 {
     static const struct {
@@ -183,6 +207,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x87/init", test_init);
     g_test_add_func("/x87/tag-word", test_tag_word);
     g_test_add_func("/x87/pointers", test_pointers);
+    g_test_add_func("/x87/no-store", test_no_store);
     g_test_add_func("/x87/mode", test_mode);
     g_test_add_func("/x87/ferr", test_ferr);
     return g_test_run();
