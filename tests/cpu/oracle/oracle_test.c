@@ -141,6 +141,60 @@ static void test_rows(void)
     g_test_message("%u rows, %u of them with differences", rows, bad);
 }
 
+/* --- which byte strings are instructions at all --- */
+static void random_string(u8 *buf)
+{
+    static const u8 lead[] = { 0x0f, 0x0f, 0x0f, 0xc4, 0xc5, 0x66, 0xf3, 0xf2, 0x48, 0xf0 };
+    unsigned n = 0, kind = (unsigned)insn_gen_random(&o.gen) % 8;
+    for (unsigned i = 0; i < 16; i++)
+        buf[i] = (u8)insn_gen_random(&o.gen);
+    while (n < kind % 4)
+        buf[n++] = lead[insn_gen_random(&o.gen) % sizeof(lead)];
+    if (n && buf[n - 1] == 0xc4)
+        buf[n] = (u8)((buf[n] & 0xe0) | (insn_gen_random(&o.gen) % 3 + 1));
+}
+
+/* Instructions of the host that we do not offer: AVX-512 with its mask registers, SSE4A, SVM. */
+static bool host_only(const struct insn *in)
+{
+    u8 op = in->opcode;
+    if (in->vex)
+        return (op >= 0x30 && op <= 0x33) || (op >= 0x41 && op <= 0x4b) || (op >= 0x90 && op <= 0x99);
+    return op == 0x62 || op == 0x78 || op == 0x79 || op == 0x2b || (op == 0x01 && in->mod == 3);
+}
+
+/* What decodes raises no #UD on the host, and the other way round. */
+static void test_undefined(void)
+{
+    struct hi_case *k = host_insn_cases(o.host);
+    unsigned n = 3000 * MAX_OF(cases_per_row() / 8, 1u), compared = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct insn in;
+        random_string(k->code);
+        enum dec_result res = insn_decode(&in, k->code, 15, 64, true, HI_PC, NULL);
+        if ((res != DEC_OK && res != DEC_UD) || (res == DEC_UD && host_only(&in)))
+            continue;
+        if (res == DEC_OK && (in.row->attr & A_NOTEST || !native_has(in.row->feat)))
+            continue;
+        hi_state_init(&k->in);
+        k->len = 16;
+        k->rep = false;
+        if (host_insn_run(o.host, 1) != 1)
+            continue;
+        compared++;
+        bool ud = res == DEC_UD || !strcmp(in.row->rule_name, "ud");
+        if ((k->vector == EXC_UD) == ud)
+            continue;
+        GString *s = g_string_new(NULL);
+        for (unsigned j = 0; j < 15; j++)
+            g_string_append_printf(s, " %02x", k->code[j]);
+        g_test_message("%s:%s: host exception %d", res == DEC_OK ? in.row->mnem : "undefined", s->str, k->vector);
+        g_string_free(s, TRUE);
+        g_test_fail();
+    }
+    g_test_message("%u strings compared", compared);
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
@@ -157,6 +211,7 @@ int main(int argc, char **argv)
     sigaction(SIGILL, &sa, NULL);
     sigaction(SIGBUS, &sa, NULL);
     g_test_add_func("/cpu/oracle/rows", test_rows);
+    g_test_add_func("/cpu/oracle/undefined", test_undefined);
     int r = g_test_run();
     oracle_fini(&o);
     return r;
