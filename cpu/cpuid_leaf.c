@@ -94,7 +94,7 @@ static void leaf_d(struct cpu *c, u32 sub, u32 out[4])
         out[2] = xsave_size(all);
         out[3] = all >> 32;
     } else if (sub == 1) {
-        out[1] = feat_on(m, FEAT_XSAVES) ? xsave_compact_size(c->xcr0 | c->xss) : 0;
+        out[1] = feat_on(m, FEAT_XSAVEC) ? xsave_compact_size(c->xcr0 | c->xss) : 0;
     } else if (sub < XSAVE_COMPONENTS && all >> sub & 1) {
         struct xsave_component x = xsave_component(sub);
         out[0] = x.size;

@@ -88,6 +88,10 @@ static void test_leaves(void)
     query(p, 0x99, 0, r);
     g_assert_cmphex(r[0] | r[1] | r[2] | r[3], ==, 0);
     pm_free(p);
+    p = pm_new(64, "EPYC"); /* XSAVEC without XSAVES */
+    query(p, 0xd, 1, r);
+    g_assert_cmpuint(r[1], ==, feat_on(p->model, FEAT_XSAVEC) ? 576 : 0);
+    pm_free(p);
     p = pm_new(64, "max,kvm=off");
     query(p, 0x40000000, 0, r);
     g_assert_cmphex(r[0] | r[1], ==, 0);

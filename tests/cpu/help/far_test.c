@@ -152,6 +152,40 @@ static void test_syscall(void)
     pm_free(p);
 }
 
+/* From and to compatibility mode: AMD processors take SYSCALL there, and go to CSTAR; Intel's do not. */
+static void test_syscall_compat(void)
+{
+    static const char *const models[] = { "max", "Haswell" };
+    for (unsigned i = 0; i < ARRAY_LEN(models); i++) {
+        struct pm_cpu *p = pm_new(64, models[i]);
+        struct cpu *c = p->c;
+        gates(p);
+        c->star = (u64)SEL_C0 << 32 | (u64)(SEL_C3 | 3) << 48;
+        c->cstar = 0xffffffff82000000ull;
+        pm_user(p);
+        u64 frame[5] = { PM_CODE, SEL_C3 | 3, F_IF | 2, PM_STACK3, SEL_D3 | 3 };
+        memcpy(p->ram + PM_STACK0 - 40, frame, sizeof(frame));
+        pm_interrupt(p, EXC_BP); /* to CPL 0 by any way */
+        c->gpr[R_SP] = PM_STACK0 - 40;
+        memcpy(p->ram + PM_STACK0 - 40, frame, sizeof(frame));
+        pm_help(p, help_iret, 8, 0, 0);
+        g_assert_cmpint(p->first, ==, -1);
+        g_assert_cmphex(c->mode & (MODE_SIZE | MODE_LMA | MODE_CPL), ==, MODE_32 | MODE_LMA | 3);
+        pm_help(p, help_syscall, PM_CODE + 2, 0, 0);
+        if (i == 1) {
+            g_assert_cmpint(p->first, ==, EXC_UD);
+        } else {
+            g_assert_cmphex(c->rip, ==, c->cstar);
+            g_assert_true(cpu_is64(c));
+            pm_help(p, help_sysret, 4, 0, 0);
+            g_assert_cmphex(c->rip, ==, PM_CODE + 2);
+            g_assert_cmphex(c->mode & (MODE_SIZE | MODE_CPL), ==, MODE_32 | 3);
+            g_assert_cmphex(c->seg[S_CS].sel, ==, SEL_C3 | 3);
+        }
+        pm_free(p);
+    }
+}
+
 static void test_sysenter(void)
 {
     struct pm_cpu *p = pm_new(32, NULL);
@@ -295,6 +329,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/help/far/call-gate-64", test_call_gate_64);
     g_test_add_func("/cpu/help/far/compat", test_compat);
     g_test_add_func("/cpu/help/far/syscall", test_syscall);
+    g_test_add_func("/cpu/help/far/syscall-compat", test_syscall_compat);
     g_test_add_func("/cpu/help/far/sysenter", test_sysenter);
     g_test_add_func("/cpu/help/far/task-jmp", test_task_jmp);
     g_test_add_func("/cpu/help/far/task-bad-segment", test_task_bad_segment);
