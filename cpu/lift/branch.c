@@ -97,7 +97,7 @@ void lift_jmpf(struct lift *l, const struct insn *in)
 {
     struct lift_arg sel, off;
     far_pointer(l, in, &sel, &off);
-    lift_help(l, HELP_far_jmp, ir_none(), sel, off, lift_imm_arg(in->osize));
+    lift_help(l, HELP_far_jmp, ir_none(), sel, off, lift_imm_arg(in->osize | (u64)in->len << 8));
     lift_end_helper(l);
 }
 
