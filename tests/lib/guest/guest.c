@@ -99,6 +99,8 @@ void print(const char *fmt, ...)
 static const char *current, *skipped;
 static unsigned tests, failed;
 static bool current_failed;
+static unsigned shown; /* failures of the current test that were printed */
+#define SHOWN_MAX 8
 
 static void test_end(void)
 {
@@ -108,6 +110,7 @@ static void test_end(void)
     failed += current_failed;
     current = skipped = NULL;
     current_failed = false;
+    shown = 0;
 }
 
 void test(const char *name)
@@ -120,7 +123,8 @@ void skip(const char *why) { skipped = why; }
 
 void check_failed(const char *file, int line, const char *what)
 {
-    print("# %s:%d: %s\n", file, line, what);
+    if (shown++ < SHOWN_MAX)
+        print("# %s:%d: %s\n", file, line, what);
     current_failed = true;
 }
 
@@ -128,7 +132,8 @@ void check_equal(const char *file, int line, const char *what, ulong got, ulong 
 {
     if (got == want)
         return;
-    print("# %s:%d: %s is 0x%lx, not 0x%lx\n", file, line, what, got, want);
+    if (shown++ < SHOWN_MAX)
+        print("# %s:%d: %s is 0x%lx, not 0x%lx\n", file, line, what, got, want);
     current_failed = true;
 }
 
@@ -214,12 +219,17 @@ void idt_task_gate(unsigned vector, u16 tss_sel)
     idt[vector * (sizeof(ulong) / 4)] = (u64)tss_sel << 16 | 0x8500ull << 32;
 }
 
-static void idt_init(void)
+void idt_load(void)
 {
     struct table_reg r = { sizeof(idt) - 1, (ulong)idt };
+    asm volatile("lidt %0" : : "m"(r));
+}
+
+static void idt_init(void)
+{
     for (unsigned v = 0; v < 256; v++)
         idt_set(v, idt_stub(v), v == USER_DONE || v == V_BP || v == V_OF ? 3 : 0, 0, 0xe);
-    asm volatile("lidt %0" : : "m"(r));
+    idt_load();
 }
 
 /* From the stubs. */

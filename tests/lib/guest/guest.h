@@ -50,6 +50,7 @@ static inline void user_done(void) { asm volatile("int %0" : : "i"(USER_DONE)); 
 enum { V_DE, V_DB, V_NMI, V_BP, V_OF, V_BR, V_UD, V_NM, V_DF, V_TS = 10, V_NP, V_SS, V_GP, V_PF, V_MF = 16, V_AC, V_MC, V_XM };
 void idt_set(unsigned vector, void *entry, unsigned dpl, unsigned ist, unsigned type); /* type 0xe interrupt, 0xf trap gate */
 void idt_task_gate(unsigned vector, u16 tss_sel);
+void idt_load(void); /* on this CPU */
 void *idt_stub(unsigned vector); /* the library's own entry */
 
 /* --- segments --- */
