@@ -59,7 +59,7 @@ struct vm *vm_new(const struct accel_config *cfg, struct err *e)
     pthread_cond_init(&vm->excl_cond, NULL);
     if (engine_select(vm, cfg->accel ? cfg->accel : "dbt", e))
         goto fail;
-    vm->model = cpu_model_new(cfg->cpu, cfg->cpus, cfg->cpus, 1, e);
+    vm->model = cpu_model_new(cfg->cpu, cfg->cpus, cfg->cores, cfg->threads, e);
     if (!vm->model)
         goto fail;
     vm->model->tsc_khz = TSC_KHZ;

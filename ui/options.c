@@ -165,6 +165,11 @@ static int smp_read(struct options *o, const char *arg, struct smp *s, struct er
     return 0;
 }
 
+static bool is_power_of_two(u64 n)
+{
+    return (n & (n - 1)) == 0;
+}
+
 static result opt_smp(struct options *o, const char *arg, struct err *e)
 {
     struct smp s;
@@ -188,6 +193,10 @@ static result opt_smp(struct options *o, const char *arg, struct err *e)
         return err_set(e, "-smp %s: sockets (%llu) * cores (%llu) * threads (%llu) != cpus (%llu)", arg,
                        (unsigned long long)s.sockets, (unsigned long long)s.cores, (unsigned long long)s.threads,
                        (unsigned long long)s.cpus);
+    /* CPUs are numbered without gaps, and CPUID tells packages apart by bits of the number. */
+    if ((s.cores * s.sockets > 1 && !is_power_of_two(s.threads)) ||
+        (s.sockets > 1 && !is_power_of_two(s.cores * s.threads)))
+        return err_set(e, "-smp %s: threads, and CPUs of each of several sockets, must be a power of two", arg);
     o->accel.cpus = (unsigned)s.cpus;
     o->accel.cores = (unsigned)s.cores;
     o->accel.threads = (unsigned)s.threads;

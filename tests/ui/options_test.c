@@ -77,6 +77,7 @@ static void test_smp(void)
         { "sockets=2,cores=2,threads=2", 8, 2, 2 }, { "4,maxcpus=4", 4, 4, 1 }, { "8,sockets=1,cores=4,threads=2", 8, 4, 2 },
         { "0", 0, 0, 0 }, { "65", 0, 0, 0 }, { "-1", 0, 0, 0 }, { "two", 0, 0, 0 }, { "4,sockets=3", 0, 0, 0 },
         { "2,maxcpus=4", 0, 0, 0 }, { "2,planets=1", 0, 0, 0 }, { "sockets=64,cores=64", 0, 0, 0 },
+        { "3", 3, 3, 1 }, { "6,sockets=2", 0, 0, 0 }, { "6,cores=2,threads=3", 0, 0, 0 },
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
