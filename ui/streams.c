@@ -129,7 +129,7 @@ static int open_spec(struct streams *s, const char *opt, const char *id, const c
 int streams_open(struct options *o, struct streams *s, struct err *e)
 {
     struct chr *c;
-    char id[16];
+    char id[24];
 
     memset(s, 0, sizeof(*s));
     for (unsigned i = 0; i < o->chardevs->len; i++)
