@@ -264,12 +264,13 @@ static void pic_unrealize(struct device *d)
     region_del(&s->elcr_io);
 }
 
+/* The chips' own power-up state is undefined; the vectors are those that firmware gives them, for guests booted without. */
 static void pic_reset(struct device *d)
 {
     struct pic *s = container_of(d, struct pic, dev);
     for (unsigned i = 0; i < 2; i++) {
         u8 lines = s->chip[i].lines; /* owned by the devices that drive them */
-        s->chip[i] = (struct pic_chip){ .lowest = 7, .lines = lines };
+        s->chip[i] = (struct pic_chip){ .lowest = 7, .lines = lines, .base = i ? 0x70 : 0x08 };
     }
     pic_update(s);
 }
