@@ -219,6 +219,8 @@ void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
     case PROBE_RAM:
         return host;
     case PROBE_FAULT:
+        if (size >= 16 && addr & (size - 1)) /* a misaligned vector operand may have to raise #GP first: the interpreter knows */
+            break;
         cpu_raise_pf(c, &f, acc);
     case PROBE_SLOW:
         break;

@@ -1,4 +1,5 @@
-/* Parts of the instruction oracle: making cases, comparing results. Used by oracle_test.c, one thread. */
+/* The instruction oracle: random instances of every row of the instruction table, executed natively and by one of our engines. Used by
+ * tests/cpu/oracle and tests/accel/dbt, one thread. */
 #ifndef TESTS_LIB_ORACLE_H
 #define TESTS_LIB_ORACLE_H
 #include "cpu/ir/interp.h"
@@ -13,15 +14,22 @@ struct oracle {
     struct ir_block *block;
     struct insn_gen gen;
     u8 image[HI_DATA_SIZE];
-    bool rep;
+    void (*step)(struct oracle *o); /* the engine: executes the instruction at HI_PC on f->c; exceptions leave by cpu_unwind */
     unsigned printed;      /* differences printed so far */
 };
 struct oracle_count {
     unsigned ok, fault, bad, skip, lost;
 };
 
-void oracle_init(struct oracle *o, u64 seed);
+void oracle_init(struct oracle *o, void (*step)(struct oracle *o));
 void oracle_fini(struct oracle *o);
+/* Lifts the instruction at HI_PC into o->block. */
+void oracle_lift(struct oracle *o);
+/* The tests: every row; what is undefined. */
+void oracle_rows(struct oracle *o);
+void oracle_undefined(struct oracle *o);
+
+/* --- parts of oracle_rows --- */
 /* Fills in up to n cases of a row with random instances and states; returns how many. */
 unsigned oracle_cases(struct oracle *o, const struct insn_row *r, struct hi_case *cases, struct insn *insns, unsigned n);
 /* Compares what the row defines and counts; prints the first differences. */

@@ -28,8 +28,10 @@ static u64 value(struct oracle *o)
     }
 }
 
-void oracle_init(struct oracle *o, u64 seed)
+void oracle_init(struct oracle *o, void (*step)(struct oracle *o))
 {
+    u64 seed = getenv("ORACLE_SEED") ? strtoull(getenv("ORACLE_SEED"), NULL, 0) : 1;
+    o->step = step;
     o->gen = (struct insn_gen){ .seed = seed * 0x9e3779b97f4a7c15ull | 1, .bits = 64, .no_rip = true, .no_seg = true };
     for (unsigned i = 0; i < HI_DATA_SIZE; i += 8)
         st64(o->image + i, value(o));

@@ -1,16 +1,13 @@
-/* The instruction oracle: random instances of every row of the instruction table that user code can execute, run natively on the host and by
- * our engines, all visible state compared. ORACLE_CASES=n per row, ORACLE_ROW=mnemonic, ORACLE_SEED=n, ORACLE_REPORT=1 for a line for
- * each row. Tests cpu/decode/, cpu/lift/, cpu/ir/interp.c, cpu/help/. */
+/* The instruction oracle for the interpreter: random instances of every row of the instruction table that user code can execute, run natively on
+ * the host and by us, all visible state compared; and which byte strings are instructions at all. Options: tests/lib/oracle_run.c. Tests
+ * cpu/decode/, cpu/lift/, cpu/ir/interp.c, cpu/help/. */
 #include <glib.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "cpu/help/carry.h"
-#include "cpu/help/x87.h"
 #include "tests/lib/oracle.h"
-#include "tests/lib/native.h"
 
-static struct oracle o;
+static struct oracle oracle;
 
 static void on_signal(int sig, siginfo_t *info, void *uc)
 {
@@ -20,180 +17,14 @@ static void on_signal(int sig, siginfo_t *info, void *uc)
     }
 }
 
-/* --- the interpreter as an engine --- */
-static int fetch(void *opaque, u64 pc, u8 *buf, unsigned n)
+static void step(struct oracle *o)
 {
-    struct fake_cpu *f = opaque;
-    memcpy(buf, f->ram + pc, n);
-    return (int)n;
+    oracle_lift(o);
+    ir_interp(o->f->c, o->block);
 }
 
-static void step(struct cpu *c, void *opaque)
-{
-    struct fake_cpu *f = opaque;
-    for (unsigned i = 0; i < 64 && c->rip == HI_PC; i++) {
-        if (lift_block(o.block, c, HI_PC, 1, fetch, f) != 1)
-            abort();
-        ir_interp(c, o.block);
-        if (!o.rep)
-            break;
-    }
-}
-
-static void cpu_load(struct cpu *c, const struct hi_state *s)
-{
-    memcpy(c->gpr, s->gpr, sizeof(c->gpr));
-    c->rip = HI_PC;
-    cpu_set_rflags(c, s->flags);
-    memcpy(c->fx, s->fx, sizeof(c->fx));
-    c->x87_live = 0;
-    c->mxcsr = ld32(s->fx + 24);
-    memset(c->vreg, 0, sizeof(c->vreg));
-    for (unsigned i = 0; i < 16; i++) {
-        memcpy(c->vreg[i], s->fx + 160 + 16 * i, 16);
-        memcpy(c->vreg[i] + 16, s->ymmh[i], 16);
-    }
-}
-
-static void cpu_store(struct cpu *c, struct hi_state *s)
-{
-    x87_sync(c);
-    memcpy(s->gpr, c->gpr, sizeof(c->gpr));
-    s->rip = c->rip;
-    s->flags = cpu_rflags(c);
-    memcpy(s->fx, c->fx, sizeof(c->fx));
-    st32(s->fx + 24, c->mxcsr);
-    for (unsigned i = 0; i < 16; i++) {
-        memcpy(s->fx + 160 + 16 * i, c->vreg[i], 16);
-        memcpy(s->ymmh[i], c->vreg[i] + 16, 16);
-    }
-}
-
-/* Runs the case on our CPU; fills k's results. */
-static void run_ours(struct hi_case *k)
-{
-    struct cpu *c = o.f->c;
-    memcpy(o.f->ram + HI_PC, k->code, sizeof(k->code));
-    cpu_load(c, &k->in);
-    o.rep = k->rep;
-    k->vector = fake_cpu_try(o.f, step, o.f);
-    cpu_store(c, &k->out);
-    k->error = k->vector >= 0 && c->fault.has_error ? c->fault.error : 0;
-    k->cr2 = c->cr2;
-    hi_change_find(&k->mem, o.image, o.f->ram + HI_DATA);
-    if (k->mem.len)
-        memcpy(o.f->ram + HI_DATA + k->mem.lo, o.image + k->mem.lo, k->mem.len);
-}
-
-/* --- rows --- */
-static bool row_runs(const struct insn_row *r)
-{
-    const char *only = getenv("ORACLE_ROW");
-    if (r->modes == I64 || r->attr & (A_NOTEST | A_PRIV | A_IO) || !native_has(r->feat))
-        return false;
-    return !only || !strcmp(only, r->mnem);
-}
-
-static unsigned cases_per_row(void)
-{
-    const char *s = getenv("ORACLE_CASES");
-    return s ? (unsigned)strtoul(s, NULL, 0) : 64;
-}
-
-/* Runs the batch on both sides and compares. */
-static void batch_run(const struct insn_row *r, const struct insn *insns, unsigned n, struct oracle_count *count)
-{
-    unsigned done = host_insn_run(o.host, n);
-    struct hi_case *cases = host_insn_cases(o.host);
-    count->lost += n - done;
-    for (unsigned i = 0; i < done; i++) {
-        struct hi_case ours = cases[i];
-        run_ours(&ours);
-        oracle_compare(&o, r, &insns[i], &cases[i], &ours, count);
-    }
-}
-
-static void test_rows(void)
-{
-    const struct insn_row *r;
-    unsigned want = cases_per_row(), rows = 0, bad = 0;
-    bool report = getenv("ORACLE_REPORT") != NULL;
-    for (unsigned i = 0; (r = insn_row_nth(i)); i++) {
-        struct oracle_count count = { 0 };
-        struct insn insns[HI_BATCH];
-        if (!row_runs(r))
-            continue;
-        for (unsigned left = want; left;) {
-            unsigned n = MIN_OF(left, HI_BATCH);
-            left -= n;
-            n = oracle_cases(&o, r, host_insn_cases(o.host), insns, n);
-            if (n)
-                batch_run(r, insns, n, &count);
-        }
-        rows++;
-        bad += count.bad > 0;
-        if (report || count.bad || !(count.ok + count.fault))
-            g_test_message("%-18s %-12s ok %u, same fault %u, skipped %u, lost %u, different %u", r->mnem, r->rule_name, count.ok, count.fault,
-                           count.skip, count.lost, count.bad);
-        if (count.bad)
-            g_test_fail();
-    }
-    g_test_message("%u rows, %u of them with differences", rows, bad);
-}
-
-/* --- which byte strings are instructions at all --- */
-static void random_string(u8 *buf)
-{
-    static const u8 lead[] = { 0x0f, 0x0f, 0x0f, 0xc4, 0xc5, 0x66, 0xf3, 0xf2, 0x48, 0xf0 };
-    unsigned n = 0, kind = (unsigned)insn_gen_random(&o.gen) % 8;
-    for (unsigned i = 0; i < 16; i++)
-        buf[i] = (u8)insn_gen_random(&o.gen);
-    while (n < kind % 4)
-        buf[n++] = lead[insn_gen_random(&o.gen) % sizeof(lead)];
-    if (n && buf[n - 1] == 0xc4)
-        buf[n] = (u8)((buf[n] & 0xe0) | (insn_gen_random(&o.gen) % 3 + 1));
-}
-
-/* Instructions of the host that we do not offer: AVX-512 with its mask registers, SSE4A, SVM. */
-static bool host_only(const struct insn *in)
-{
-    u8 op = in->opcode;
-    if (in->vex)
-        return (op >= 0x30 && op <= 0x33) || (op >= 0x41 && op <= 0x4b) || (op >= 0x90 && op <= 0x99);
-    return op == 0x62 || op == 0x78 || op == 0x79 || op == 0x2b || (op == 0x01 && in->mod == 3);
-}
-
-/* What decodes raises no #UD on the host, and the other way round. */
-static void test_undefined(void)
-{
-    struct hi_case *k = host_insn_cases(o.host);
-    unsigned n = 3000 * MAX_OF(cases_per_row() / 8, 1u), compared = 0;
-    for (unsigned i = 0; i < n; i++) {
-        struct insn in;
-        random_string(k->code);
-        enum dec_result res = insn_decode(&in, k->code, 15, 64, true, HI_PC, NULL);
-        if ((res != DEC_OK && res != DEC_UD) || (res == DEC_UD && host_only(&in)))
-            continue;
-        if (res == DEC_OK && (in.row->attr & A_NOTEST || !native_has(in.row->feat)))
-            continue;
-        hi_state_init(&k->in);
-        k->len = 16;
-        k->rep = false;
-        if (host_insn_run(o.host, 1) != 1)
-            continue;
-        compared++;
-        bool ud = res == DEC_UD || !strcmp(in.row->rule_name, "ud");
-        if ((k->vector == EXC_UD) == ud)
-            continue;
-        GString *s = g_string_new(NULL);
-        for (unsigned j = 0; j < 15; j++)
-            g_string_append_printf(s, " %02x", k->code[j]);
-        g_test_message("%s:%s: host exception %d", res == DEC_OK ? in.row->mnem : "undefined", s->str, k->vector);
-        g_string_free(s, TRUE);
-        g_test_fail();
-    }
-    g_test_message("%u strings compared", compared);
-}
+static void test_rows(void) { oracle_rows(&oracle); }
+static void test_undefined(void) { oracle_undefined(&oracle); }
 
 int main(int argc, char **argv)
 {
@@ -201,11 +32,9 @@ int main(int argc, char **argv)
     struct err e;
     g_test_init(&argc, &argv, NULL);
     insn_table_init();
-    if (carry_probe(&e)) {
-        g_test_message("%s", e.msg);
-        return 77;
-    }
-    oracle_init(&o, getenv("ORACLE_SEED") ? strtoull(getenv("ORACLE_SEED"), NULL, 0) : 1);
+    if (carry_probe(&e))
+        g_error("%s", e.msg);
+    oracle_init(&oracle, step);
     sigaction(SIGFPE, &sa, NULL);
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGILL, &sa, NULL);
@@ -213,6 +42,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/oracle/rows", test_rows);
     g_test_add_func("/cpu/oracle/undefined", test_undefined);
     int r = g_test_run();
-    oracle_fini(&o);
+    oracle_fini(&oracle);
     return r;
 }

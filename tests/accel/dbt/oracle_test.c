@@ -1,0 +1,72 @@
+/* The instruction oracle for emitted code: what tests/cpu/oracle/oracle_test.c does, with the baseline backend as the engine. Tests
+ * accel/dbt/x64/. */
+#include <glib.h>
+#include "accel/dbt/backend.h"
+#include "accel/dbt/tb.h"
+#include "cpu/fault.h"
+#include "tests/lib/oracle.h"
+
+static struct oracle oracle;
+static struct jump_entry jump_cache[JC_ENTRIES];
+
+/* --- what emitted code calls; the run loop's versions are not linked --- */
+static struct tb the_tb __attribute__((aligned(16)));
+
+struct tb *tb_by_host_pc(const void *pc) { return &the_tb; }
+
+void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc)
+{
+    unsigned size = size_acc & 0xff, acc = size_acc >> 8 | cpu_data_acc(c);
+    struct mem_fault f;
+    void *host;
+    switch (mem_probe(cpu_mem(c), addr, size, acc, &host, &f)) {
+    case PROBE_RAM:
+        return host;
+    case PROBE_FAULT:
+        if (size >= 16 && addr & (size - 1))
+            break;
+        cpu_raise_pf(c, &f, acc);
+    case PROBE_SLOW:
+        break;
+    }
+    cpu_unwind(c, UNW_INTERP_ONE);
+}
+
+static void step(struct oracle *o)
+{
+    oracle_lift(o);
+    if (backend_compile(o->block, &the_tb, &the_tb.code) < 0) {
+        backend_flush();
+        g_assert_cmpint(backend_compile(o->block, &the_tb, &the_tb.code), ==, 0);
+    }
+    dbt_enter(o->f->c, the_tb.code.entry);
+}
+
+static void test_rows(void) { oracle_rows(&oracle); }
+
+/* Every probe misses the TLB. */
+static void test_rows_force_miss(void)
+{
+    backend_stress.force_miss = true;
+    oracle_rows(&oracle);
+    backend_stress.force_miss = false;
+}
+
+int main(int argc, char **argv)
+{
+    struct err e;
+    g_test_init(&argc, &argv, NULL);
+    insn_table_init();
+    if (backend_init(16 * MiB, &e) < 0 || dbt_signal_init(&e) < 0)
+        g_error("%s", e.msg);
+    oracle_init(&oracle, step);
+    oracle.f->c->jump_cache = jump_cache;
+    oracle.f->c->jc_mask = JC_ENTRIES - 1;
+    oracle.f->c->jc_key = 0x5bd1e995a3c59ac3ull;
+    g_test_add_func("/dbt/oracle/rows", test_rows);
+    g_test_add_func("/dbt/oracle/rows-force-miss", test_rows_force_miss);
+    int r = g_test_run();
+    oracle_fini(&oracle);
+    backend_fini();
+    return r;
+}
