@@ -1,5 +1,5 @@
 /* A bare-metal guest that takes interrupts from every source of the PC: PIT and RTC through the 8259s, local APIC timer in
- * its three modes, I/O APIC edge and level pins, HPET messages, IPIs against TPR, NMI, and a second CPU by INIT and SIPI.
+ * its three modes, I/O APIC edge and level pins, HPET messages, IPIs against TPR, NMI, SCI, and a second CPU by INIT and SIPI.
  * Ends through isa-debug-exit (iobase 0xf4): status 33 is success, else (step << 1) | 1. Run by tests/hw/irq_test.sh with
  * -smp 2 -device pc-testdev. 32-bit protected mode, no paging. */
     .set MAGIC, 0x1badb002
@@ -7,6 +7,7 @@
     .set LAPIC, 0xfee00000
     .set IOAPIC, 0xfec00000
     .set HPET, 0xfed00000
+    .set PM1_STATUS, 0x600
     .set PM_TIMER, 0x608
     .set TRAMPOLINE, 0x8000
     .set AP_FLAG, 0x9000
@@ -78,6 +79,7 @@ _start:
     call test_nmi
     call test_keyboard_controller
     call test_second_cpu
+    call test_sci
     movl $0x10, step
 fail:
     mov step, %eax
@@ -143,7 +145,12 @@ handler:
     cmpl $3, counters + 4 * 0x36
     jb 4f
     PORT_WRITE 0x2017, 0
-4:  movl $0, LAPIC + 0xb0
+4:  cmp $0x37, %eax         /* SCI: by the PM timer's overflow */
+    jne 5f
+    mov $PM1_STATUS, %dx
+    mov $1, %ax
+    outw %ax, %dx
+5:  movl $0, LAPIC + 0xb0
 3:  popa
     add $4, %esp
     iret
@@ -331,6 +338,26 @@ test_second_cpu:
 1:  pause
     cmpl $0x5a5a, AP_FLAG
     jne 1b
+    ret
+
+/* The PM timer's bit 23 changes at most 2.4 s from now. */
+test_sci:
+    STEP 12
+    PORT_WRITE 0xb2, 0xf1
+    mov $PM1_STATUS + 4, %dx
+    inw %dx, %ax
+    test $1, %al            /* SCI_EN */
+    jz fail
+    IOAPIC_WRITE 0x23, 0
+    IOAPIC_WRITE 0x22, 0x8037
+    mov $PM1_STATUS, %dx
+    mov $0x00010001, %eax   /* clear and enable */
+    outl %eax, %dx
+    WAIT_FOR 0x37, 1
+    EXPECT 0x37, 1
+    mov $PM1_STATUS, %dx
+    xor %eax, %eax
+    outl %eax, %dx
     ret
 
     .code16
