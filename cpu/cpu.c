@@ -127,6 +127,8 @@ static void reset_power_on(struct cpu *c)
     memset(c->mtrr_mask, 0, sizeof(c->mtrr_mask));
     memset(c->mc_ctl, 0, sizeof(c->mc_ctl));
     c->hwcr = BIT(24); /* the TSC counts at the nominal frequency */
+    memset(c->perf_ctl, 0, sizeof(c->perf_ctl));
+    memset(c->perf_ctr, 0, sizeof(c->perf_ctr));
     c->mcg_status = c->mcg_ctl = c->spec_ctrl = c->feature_control = c->xss = 0;
     c->kvmclock_msr = c->kvmclock_wall = 0;
 }

@@ -152,7 +152,7 @@ struct cpu {
     u64 tsc_offset, tsc_adjust; /* guest TSC = platform TSC + tsc_offset */
     u64 pat, misc_enable, mtrr_def, mtrr_fix[11], mtrr_base[8], mtrr_mask[8], mcg_status, mc_ctl[10][4], spec_ctrl, feature_control;
     u64 debugctl, kvmclock_msr, kvmclock_wall;
-    u64 mcg_ctl, hwcr;
+    u64 mcg_ctl, hwcr, perf_ctl[4], perf_ctr[4];
     bool halted, wait_sipi, nmi_blocked, smm;
     bool nmi_pending, init_pending; /* [atomic] */
     u16 sipi_vector;                /* [atomic] 0x100 | vector when pending */

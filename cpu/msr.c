@@ -155,6 +155,13 @@ static bool wr_hwcr(struct cpu *c, const struct msr *m, u64 val)
     return true;
 }
 
+/* The four counters that every processor of AMD's has. They are kept and never count. */
+static bool wr_perf_ctr(struct cpu *c, const struct msr *m, u64 val)
+{
+    *msr_field(c, m) = val & MASK64(48);
+    return true;
+}
+
 static bool wr_efer(struct cpu *c, const struct msr *m, u64 val) { return cpu_write_efer(c, val); }
 static bool wr_xss(struct cpu *c, const struct msr *m, u64 val) { return val == 0; } /* no supervisor components */
 
