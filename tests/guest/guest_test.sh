@@ -22,21 +22,24 @@ run() {
     image=$1 cpus=$2 seconds=$3 engine=$4
     shift 4
     log=$out/$image.$engine
-    timeout -k 5 "$seconds" "$GEMEL" -accel "$engine" -smp "$cpus" -display none -serial none -monitor none -debugcon "file:$log" \
+    label="$image $engine${1:+ $*}"
+    rm -f "$log"
+    timeout -k 5 "$seconds" "$GEMEL" -accel "$engine" -m 64 -smp "$cpus" -display none -serial none -monitor none -debugcon "file:$log" \
         -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel "$BUILD/tests/guest/$image.elf" "$@" </dev/null 2>"$log.err"
     status=$?
+    [ -e "$log" ] || : >"$log"
     while IFS= read -r line; do
         case $line in
-        "ok "*) verdict ok "$image $engine: ${line#ok * - }" ;;
-        "not ok "*) verdict not-ok "$image $engine: ${line#not ok * - }" ;;
+        "ok "*) verdict ok "$label: ${line#ok * - }" ;;
+        "not ok "*) verdict not-ok "$label: ${line#not ok * - }" ;;
         "#"*) echo "$line" ;;
         esac
     done <"$log"
     if ! grep -q '^1\.\.' "$log"; then
-        verdict not-ok "$image $engine: did not finish (status $status)"
+        verdict not-ok "$label: did not finish (status $status)"
         sed 's/^/# /' "$log.err"
     elif [ $status -ne 1 ] && [ $status -ne 3 ]; then
-        verdict not-ok "$image $engine: ended with status $status"
+        verdict not-ok "$label: ended with status $status"
     fi
 }
 
