@@ -151,9 +151,8 @@ static void info_mtree(struct mon *m, char *args)
     struct machine *mc = vm_machine(m->vm);
 
     lock_acquire(&mc->lock);
-    mon_print(m, "address-space: memory\n");
     aspace_print(mc->mem, m->out);
-    mon_print(m, "\naddress-space: I/O\n");
+    mon_print(m, "\n");
     aspace_print(mc->io, m->out);
     lock_release(&mc->lock);
 }

@@ -283,9 +283,9 @@ static result opt_data_dir(struct options *o, const char *arg, struct err *e)
 
 static result set_disk(struct options *o, const char *opt, const char *path, struct err *e)
 {
-    if (o->machine.image)
-        return err_set(e, "%s %s: there is one disk only, and it is '%s' already", opt, path, o->machine.image);
-    o->machine.image = path;
+    if (o->machine.disk)
+        return err_set(e, "%s %s: there is one disk only, and it is '%s' already", opt, path, o->machine.disk);
+    o->machine.disk = path;
     return check_readable(opt, path, e);
 }
 
@@ -646,11 +646,9 @@ static result check_boot(struct options *o, struct err *e)
 {
     struct machine_config *m = &o->machine;
 
-    if (m->initrd && !m->kernel)
-        return err_set(e, "-initrd %s: needs -kernel", m->initrd);
-    if (m->append && !m->kernel && !m->image)
-        return err_set(e, "-append: needs -kernel");
-    if (!m->kernel && !m->image && !m->bios)
+    if ((m->initrd || m->append) && !m->kernel && !m->image)
+        return err_set(e, "%s: needs -kernel", m->initrd ? "-initrd" : "-append");
+    if (!m->kernel && !m->image && !m->bios && !m->disk)
         return err_set(e, "nothing to boot; give an image, -kernel FILE or -bios FILE ('gemel -help' lists the options)");
     return OPTIONS_RUN;
 }

@@ -143,6 +143,15 @@ static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
             pc->kernel = cfg->image;
         }
     }
+    if (cfg->disk) {
+        if (pc->disk)
+            return err_set(e, "-hda %s: there is one disk only, and it is '%s' already", cfg->disk, cfg->image);
+        pc->disk = blk_open("-hda", cfg->disk, e);
+        if (!pc->disk)
+            return -1;
+    }
+    if (!pc->kernel && (cfg->initrd || cfg->append))
+        return err_set(e, "%s: needs a kernel to be started directly", cfg->initrd ? "-initrd" : "-append");
     if (pc->kernel && cfg->bios)
         return err_set(e, "-bios %s: a kernel (%s %s) is started without firmware; leave one of them out", cfg->bios,
                        pc->kernel_option, pc->kernel);

@@ -130,7 +130,7 @@ static void test_nothing_to_boot(void)
     g_assert_cmpint(PARSE(&o, &e, "-nographic"), ==, OPTIONS_ERROR);
     g_assert_nonnull(strstr(e.msg, "nothing to boot"));
     options_free(&o);
-    g_assert_cmpint(PARSE(&o, &e, "/dev/null", "-initrd", "/dev/null"), ==, OPTIONS_ERROR);
+    g_assert_cmpint(PARSE(&o, &e, "-hda", "/dev/null", "-initrd", "/dev/null"), ==, OPTIONS_ERROR);
     g_assert_nonnull(strstr(e.msg, "needs -kernel"));
     options_free(&o);
 }
@@ -199,9 +199,9 @@ static void test_drive(void)
     struct err e;
 
     g_assert_cmpint(PARSE(&o, &e, "-drive", "file=/dev/null,format=raw,if=ide,readonly=on"), ==, OPTIONS_RUN);
-    g_assert_cmpstr(o.machine.image, ==, "/dev/null");
+    g_assert_cmpstr(o.machine.disk, ==, "/dev/null");
     options_free(&o);
-    g_assert_cmpint(PARSE(&o, &e, "-hda", "/dev/null", "/dev/zero"), ==, OPTIONS_ERROR);
+    g_assert_cmpint(PARSE(&o, &e, "-hda", "/dev/null", "-hda", "/dev/zero"), ==, OPTIONS_ERROR);
     options_free(&o);
 }
 
