@@ -65,6 +65,32 @@ static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *
     return 0;
 }
 
+/* --- trial execution --- */
+static void journal_add(struct mem_journal *j, u8 *host, unsigned size)
+{
+    if (j->n == MEM_JOURNAL_MAX || size > sizeof(j->e[0].old))
+        j->device(j->opaque);
+    j->e[j->n].host = host;
+    j->e[j->n].size = size;
+    memcpy(j->e[j->n++].old, host, size);
+}
+
+void mem_journal_undo(struct mem_journal *j)
+{
+    for (unsigned i = j->n; i-- > 0;)
+        memcpy(j->e[i].new, j->e[i].host, j->e[i].size);
+    for (unsigned i = j->n; i-- > 0;)
+        memcpy(j->e[i].host, j->e[i].old, j->e[i].size);
+}
+
+bool mem_journal_last(const struct mem_journal *j, unsigned i)
+{
+    for (unsigned k = i + 1; k < j->n; k++)
+        if (j->e[k].host < j->e[i].host + j->e[i].size && j->e[k].host + j->e[k].size > j->e[i].host)
+            return false;
+    return true;
+}
+
 enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f)
 {
     struct piece p, q;
@@ -75,12 +101,16 @@ enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsign
         return translate(m, addr + room, acc, &q, f) ? PROBE_FAULT : PROBE_SLOW;
     if (!p.direct)
         return PROBE_SLOW;
+    if (UNLIKELY(m->journal) && acc & ACC_WRITE)
+        journal_add(m->journal, p.host, size);
     *host = p.host;
     return PROBE_RAM;
 }
 
 static u64 device_read(struct mem_ctx *m, const struct piece *p, gpa_t gpa, unsigned size)
 {
+    if (UNLIKELY(m->journal))
+        m->journal->device(m->journal->opaque);
     if (p->lapic)
         return m->hooks->lapic_read(m->hooks->opaque, gpa & (PAGE_SIZE - 1), size);
     return aspace_read_uint(m->mem, gpa, size);
@@ -88,6 +118,8 @@ static u64 device_read(struct mem_ctx *m, const struct piece *p, gpa_t gpa, unsi
 
 static void device_write(struct mem_ctx *m, const struct piece *p, gpa_t gpa, u64 v, unsigned size)
 {
+    if (UNLIKELY(m->journal))
+        m->journal->device(m->journal->opaque);
     if (p->lapic)
         m->hooks->lapic_write(m->hooks->opaque, gpa & (PAGE_SIZE - 1), v, size);
     else
@@ -119,6 +151,11 @@ static void piece_read(struct mem_ctx *m, const struct piece *p, u8 *buf, unsign
 static void piece_write(struct mem_ctx *m, const struct piece *p, const u8 *buf, unsigned n)
 {
     if (p->host && !p->f->readonly) {
+        if (UNLIKELY(m->journal)) {
+            if (codepage_test(p->f->ram, p->f->ram_off + (p->gpa - p->f->start)))
+                m->journal->device(m->journal->opaque); /* would drop translations */
+            journal_add(m->journal, p->host, n);
+        }
         switch (n) {
         case 1: *p->host = *buf; break;
         case 2: st16(p->host, ld16(buf)); break;

@@ -5,10 +5,28 @@
 #include "mmu/tlb.h"
 
 struct aspace;
+/* A record of RAM writes that can be taken back: execution on trial (accel/dbt/verify.c). A full journal counts as a device access. */
+#define MEM_JOURNAL_MAX 160
+struct mem_journal {
+    unsigned n;
+    struct {
+        u8 *host;
+        unsigned size;
+        u8 old[64], new[64]; /* new: filled in by the undo */
+    } e[MEM_JOURNAL_MAX];
+    void (*device)(void *opaque); /* a device is about to be touched: must not return */
+    void *opaque;
+};
+/* Restores memory, newest write first, remembering what was there. */
+void mem_journal_undo(struct mem_journal *j);
+/* False if a later entry overlaps entry i, which then says nothing about the final contents. */
+bool mem_journal_last(const struct mem_journal *j, unsigned i);
+
 struct mem_ctx { /* what an access needs; embedded pointers are constant for a vCPU */
     struct tlb *tlb;
     struct aspace *mem;
     struct vcpu_mem_hooks *hooks;
+    struct mem_journal *journal; /* NULL: writes are for good */
 };
 struct vcpu_mem_hooks {
     /* The per-CPU local APIC page: true if gpa lies in it, then these are used instead of the address space. */

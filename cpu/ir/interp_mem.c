@@ -36,7 +36,7 @@ void interp_probe(struct interp *it, gla_t lin, const struct ir_op *op)
     it->lin = lin;
     it->size = op->size;
     it->acc = (u8)acc;
-    it->host = tlb_hit(cpu_tlb(c), lin, op->size, acc & ACC_WRITE);
+    it->host = cpu_host_hit(c, lin, op->size, acc);
     if (!it->host) {
         switch (mem_probe(cpu_mem(c), lin, op->size, acc, &host, &f)) {
         case PROBE_RAM:
