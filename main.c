@@ -1,8 +1,10 @@
 /* The program: options to configurations, builds engine, machine and user interface, runs the GLib main loop on the main
  * thread until the guest, the user or a signal ends it, and takes everything down again. */
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 #include "accel/accel.h"
 #include "hw/backend/chr.h"
 #include "hw/core/machine.h"
@@ -78,6 +80,18 @@ static int program_start_log(struct program *p, struct err *e)
     return 0;
 }
 
+/* A descriptor 0, 1 or 2 that the caller closed must not become guest memory or a disk that somebody prints to. */
+static void reserve_standard_streams(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 /* Everything from the options to a VM that runs (or waits, under -S). */
 static int program_start(struct program *p, struct err *e)
 {
@@ -124,6 +138,7 @@ int main(int argc, char **argv)
     struct program p = { .ui.quit = ui_quit };
     struct err e = { "" };
 
+    reserve_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     /* From now on what other threads invoke on the default context waits for this thread's loop. */
     g_main_context_acquire(NULL);

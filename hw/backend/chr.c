@@ -20,6 +20,31 @@ static const struct chr_kind *const kinds[] = {
 
 static void update(struct chr *c);
 
+/* --- the output queue; lock held --- */
+
+static unsigned queue_len(const struct chr *c)
+{
+    return c->queue->len - c->sent;
+}
+
+static void queue_clear(struct chr *c)
+{
+    g_byte_array_set_size(c->queue, 0);
+    c->sent = 0;
+}
+
+/* Drops n bytes at the front; the rest is moved only now and then, so that a long queue costs no more than its bytes. */
+static void queue_consume(struct chr *c, unsigned n)
+{
+    c->sent += n;
+    if (c->sent == c->queue->len) {
+        queue_clear(c);
+    } else if (c->sent > c->queue->len / 2) {
+        g_byte_array_remove_range(c->queue, 0, c->sent);
+        c->sent = 0;
+    }
+}
+
 GSource *chr_watch(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque)
 {
     GSource *s = g_unix_fd_source_new(fd, cond);
@@ -173,7 +198,7 @@ void chr_connect(struct chr *c, int rfd, int wfd, bool own)
     c->w_is_socket = wfd >= 0 && !getsockopt(wfd, SOL_SOCKET, SO_TYPE, &type, &len);
     c->connected = true;
     c->lost = false;
-    g_byte_array_set_size(c->queue, 0);
+    queue_clear(c);
     lock_release(&c->lock);
     chr_post_update(c);
 }
@@ -189,7 +214,7 @@ static void close_fds(struct chr *c)
     wfd = c->wfd;
     c->wfd = -1;
     c->connected = false;
-    g_byte_array_set_size(c->queue, 0);
+    queue_clear(c);
     lock_release(&c->lock);
     if (rfd >= 0 && c->own_rfd)
         close(rfd);
@@ -224,7 +249,7 @@ static void write_failed(struct chr *c)
 {
     if (c->kind->halves && errno != EPIPE)
         warn_report("%s: writing failed: %s", c->id, strerror(errno));
-    g_byte_array_set_size(c->queue, 0);
+    queue_clear(c);
     c->lost = true;
     chr_post_update(c);
 }
@@ -236,13 +261,13 @@ static gboolean on_writable(gint fd, GIOCondition cond, gpointer opaque)
 
     lock_acquire(&c->lock);
     if (c->wfd == fd && !c->lost) {
-        n = write_some(c, c->queue->data, c->queue->len);
+        n = write_some(c, c->queue->data + c->sent, queue_len(c));
         if (n < 0)
             write_failed(c);
-        else if (n > 0)
-            g_byte_array_remove_range(c->queue, 0, (guint)n);
+        else
+            queue_consume(c, (unsigned)n);
     }
-    if (c->queue->len == 0)
+    if (queue_len(c) == 0)
         chr_unwatch(&c->out);
     lock_release(&c->lock);
     return G_SOURCE_CONTINUE; /* of a destroyed source: ignored */
@@ -251,7 +276,7 @@ static gboolean on_writable(gint fd, GIOCondition cond, gpointer opaque)
 /* Lock held. */
 static void enqueue(struct chr *c, const u8 *buf, size_t len)
 {
-    if (c->queue->len + len > QUEUE_MAX) {
+    if (queue_len(c) + len > QUEUE_MAX) {
         if (!c->full_warned)
             warn_report("%s: the peer does not read; output is being dropped", c->id);
         c->full_warned = true;
@@ -274,7 +299,7 @@ unsigned chr_write(struct chr *c, const u8 *buf, unsigned len)
     }
     lock_acquire(&c->lock);
     if (c->wfd >= 0 && !c->lost) {
-        if (c->queue->len == 0)
+        if (queue_len(c) == 0)
             n = write_some(c, buf, len);
         if (n < 0)
             write_failed(c);
@@ -292,7 +317,7 @@ unsigned chr_pending(struct chr *c)
     if (c->kind->pending)
         return c->kind->pending(c);
     lock_acquire(&c->lock);
-    n = c->queue->len;
+    n = queue_len(c);
     lock_release(&c->lock);
     return n;
 }
@@ -304,14 +329,14 @@ static void flush(struct chr *c)
     ssize_t n;
 
     lock_acquire(&c->lock);
-    while (c->wfd >= 0 && c->queue->len) {
+    while (c->wfd >= 0 && queue_len(c)) {
         p.fd = c->wfd;
         if (poll(&p, 1, FLUSH_MS) <= 0)
             break;
-        n = write_some(c, c->queue->data, c->queue->len);
+        n = write_some(c, c->queue->data + c->sent, queue_len(c));
         if (n < 0)
             break;
-        g_byte_array_remove_range(c->queue, 0, (guint)n);
+        queue_consume(c, (unsigned)n);
     }
     lock_release(&c->lock);
 }

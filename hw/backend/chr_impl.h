@@ -45,6 +45,7 @@ struct chr {
     bool lost;              /* a write failed: the main thread must disconnect [lock] */
     bool full_warned;
     GByteArray *queue;      /* [lock] */
+    unsigned sent;          /* bytes at the queue's front that are written already [lock] */
     GSource *out;           /* watches wfd while the queue is not empty [lock] */
     int poke_posted;        /* [atomic] an update waits on the main loop */
 };

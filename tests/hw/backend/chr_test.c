@@ -255,7 +255,7 @@ static void test_tcp(void)
         g_snprintf(spec, sizeof(spec), "tcp:127.0.0.1:%d,server=on,wait=off,nodelay=on", port);
         server = chr_new("server", spec, &e);
     }
-    struct chr *client = make("client", "tcp:localhost:%d", port - 1);
+    struct chr *client = make("client", "tcp:127.0.0.1:%d", port - 1);
     fs = front_new(server, 100);
     fc = front_new(client, 100);
     UNTIL(fs->opened && fc->opened);
