@@ -105,6 +105,15 @@ static void sizes_set(struct insn *in, const struct dec_prefix *p)
     }
 }
 
+/* Outside 64-bit mode a VEX.W that only says how wide a GPR or its memory operand is does not count. */
+static bool w_is_gpr_width(const struct insn_row *r)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if (opnd_codes[r->op[i]].size == SZ_y)
+            return true;
+    return r->modes == I64 && r->modrm & VW1;
+}
+
 static unsigned opnd_bytes(const struct insn *in, enum opnd_size sz, bool mem)
 {
     unsigned vl = in->vex_l ? 32 : 16;
@@ -119,7 +128,7 @@ static unsigned opnd_bytes(const struct insn *in, enum opnd_size sz, bool mem)
     case SZ_qq: return 32;
     case SZ_v: return in->osize;
     case SZ_z: return MIN_OF(in->osize, 4);
-    case SZ_y: return in->vex_w && in->bits == 64 ? 8 : 4;
+    case SZ_y: return in->vex_w ? 8 : 4;
     case SZ_n: return in->bits == 64 ? 8 : 4;
     case SZ_far: return in->osize + 2u;
     case SZ_dt: return in->bits == 64 ? 10 : 6;
@@ -251,7 +260,7 @@ static bool operands(struct insn *in, const struct dec_prefix *p, struct dec_cur
             return false;
         opnd_bytes_take(in, o, c, src, fixed);
     }
-    return !in->vex || vvvv || in->vex_vvvv == 0;
+    return !in->vex || vvvv || p->vvvv_unused;
 }
 
 /* LOCK needs a row that allows it and a memory destination; with MOV CR0 it means CR8 where the CPU says so. */
@@ -306,6 +315,8 @@ enum dec_result insn_decode(struct insn *in, const u8 *bytes, unsigned n, unsign
     if (!in->row)
         return DEC_UD;
     sizes_set(in, &p);
+    if (bits != 64 && w_is_gpr_width(in->row))
+        in->vex_w = 0;
     if (in->has_modrm && in->mod != 3 && !dec_mem(in, &p, &c, in->row->attr & A_VSIB))
         return DEC_UD;
     if (!operands(in, &p, &c) || (c.err == DEC_OK && !lock_ok(in, feat)))

@@ -105,7 +105,7 @@ struct insn {
     bool lock, rep /* F3 */, repne /* F2 */, has_modrm, p66;
     u8 modrm, mod, reg, rm; /* reg, rm with REX/VEX extension */
     bool vex;
-    u8 vex_vvvv, vex_l, vex_w; /* vex_w also REX.W */
+    u8 vex_vvvv, vex_l, vex_w; /* vex_w also REX.W; 0 where it is ignored (GPR width outside 64-bit mode) */
     u8 rex;
     u8 nop;          /* operand count */
     struct opnd op[4];

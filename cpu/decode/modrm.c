@@ -58,6 +58,7 @@ static void vex_prefix(struct insn *in, struct dec_prefix *p, struct dec_cursor 
     in->vex = true;
     p->rex_r = b1 & 0x80 ? 0 : 8;
     in->vex_vvvv = ~(b2 >> 3) & (in->bits == 64 ? 15 : 7);
+    p->vvvv_unused = (b2 & 0x78) == 0x78;
     in->vex_l = b2 >> 2 & 1;
     p->sel = sel[b2 & 3];
     if (map < 1 || map > 3 || !pe || in->rex || in->p66 || in->rep || in->repne || in->lock) {

@@ -18,6 +18,7 @@ struct dec_prefix {
     u8 sel;        /* PNP, P66, PF3, PF2: what selects rows */
     u8 rex_r, rex_x, rex_b; /* 0 or 8 */
     bool w;        /* REX.W or VEX.W as encoded */
+    bool vvvv_unused; /* VEX.vvvv is 1111b as encoded (outside 64-bit mode operands ignore its top bit) */
     u8 seg;        /* override that counts, or S_NONE */
     bool a67;
 };

@@ -11,7 +11,7 @@ static inline gla_t seg_linear(struct cpu *c, unsigned seg, u64 off, unsigned si
     off = zext(off, asize);
     if (cpu_is64(c))
         return seg >= S_FS ? c->seg[seg].base + off : off;
-    if ((c->mode & MODE_FLAT) && seg < S_FS)
+    if ((c->mode & MODE_FLAT) && seg < S_FS && !(seg == S_CS && acc & ACC_WRITE))
         return off;
     return help_segcheck(c, seg | acc << 8 | size << 16 | asize << 24, off, 0);
 }

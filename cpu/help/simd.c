@@ -146,3 +146,12 @@ u64 help_vgather(struct cpu *c, u64 a, u64 b, u64 d)
     memset(dest + count * esize, 0, sizeof(c->vreg[0]) - count * esize);
     return 0;
 }
+
+u64 help_vzero(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    unsigned keep = a ? 0 : 16;
+    for (unsigned i = 0; i < 8; i++) {
+        memset(c->vreg[i] + keep, 0, sizeof(c->vreg[0]) - keep);
+    }
+    return 0;
+}

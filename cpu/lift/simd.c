@@ -265,3 +265,13 @@ void lift_vgather(struct lift *l, const struct insn *in)
     struct ir_val base = in->mem.base >= 0 ? ir_gpr((unsigned)in->mem.base) : lift_const(l, 0);
     lift_help(l, HELP_vgather, ir_none(), lift_imm_arg(vgather_pack(g)), lift_arg(base), lift_no_arg());
 }
+
+/* Outside 64-bit mode registers 8 to 15 stay as they are: the host's instruction would clear them. */
+void lift_vzero(struct lift *l, const struct insn *in)
+{
+    if (in->bits == 64) {
+        lift_vec(l, in);
+    } else if (!vec_bad(l, in)) {
+        lift_help(l, HELP_vzero, ir_none(), lift_imm_arg(in->vex_l), lift_no_arg(), lift_no_arg());
+    }
+}

@@ -1,12 +1,13 @@
 /* The native half of the instruction oracle; see host_insn.h. The parent fills shared cases; the child lives in a signal handler that turns
  * each signal frame into the result of one case and the start of the next. Test thread, one child process. */
 #include "tests/lib/host_insn.h"
-#include <cpuid.h>
+#include <asm/ldt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct shared {
 };
 
 struct host_insn {
+    unsigned bits;
     struct shared *sh;
     pid_t child;
     int to_child, from_child;
@@ -53,8 +55,17 @@ void hi_state_init(struct hi_state *s)
     s->flags = 2;
 }
 
+u64 host_insn_pc(unsigned bits) { return bits == 16 ? HI_PC - HI_CODE : HI_PC; }
+
 /* --- the child --- */
+#define CS32 0x23 /* Linux: __USER32_CS */
+#define SS_FLAT 0x2b
+#define LDT_CODE 0x07
+#define LDT_DATA 0x0f
+#define UC_SS 6   /* the frame's SS counts, as it is */
+
 static struct {
+    unsigned bits;
     struct shared *sh;
     unsigned n, at, steps;
     ucontext_t home;
@@ -73,7 +84,11 @@ static void case_start(ucontext_t *uc)
     memset((void *)(HI_PC + k->len), 0xcc, 16);
     for (unsigned i = 0; i < 16; i++)
         uc->uc_mcontext.gregs[greg_of[i]] = (greg_t)k->in.gpr[i];
-    uc->uc_mcontext.gregs[REG_RIP] = (greg_t)HI_PC;
+    uc->uc_mcontext.gregs[REG_RIP] = (greg_t)k->in.rip;
+    if (kid.bits != 64) {
+        uc->uc_flags |= UC_SS;
+        uc->uc_mcontext.gregs[REG_CSGSFS] = kid.bits == 32 ? CS32 | (greg_t)SS_FLAT << 48 : LDT_CODE | (greg_t)LDT_DATA << 48;
+    }
     uc->uc_mcontext.gregs[REG_EFL] = (greg_t)(k->in.flags | FLAG_TF | 0x202);
     memcpy(fp, k->in.fx, 416); /* beyond it lies the kernel's description of the frame */
     st64(fp + XSAVE_BV, ld64(fp + XSAVE_BV) | 7);
@@ -120,7 +135,7 @@ static void handler(int sig, siginfo_t *si, void *opaque)
     }
     struct hi_case *k = &kid.sh->c[kid.at];
     bool step = sig == SIGTRAP && uc->uc_mcontext.gregs[REG_TRAPNO] == 1;
-    if (step && k->rep && (u64)uc->uc_mcontext.gregs[REG_RIP] == HI_PC && ++kid.steps < STEPS_MAX)
+    if (step && k->rep && (u64)uc->uc_mcontext.gregs[REG_RIP] == k->in.rip && ++kid.steps < STEPS_MAX)
         return;
     case_end(uc, step ? -1 : (int)uc->uc_mcontext.gregs[REG_TRAPNO]);
     kid.sh->done = ++kid.at;
@@ -144,7 +159,19 @@ static void map_fixed(u64 at, size_t size, int prot)
     mprotect(p, size, prot);
 }
 
-static NORETURN void child_main(struct shared *sh, int in, int out)
+/* Segments of the 16- and 32-bit modes; the C code of the child, being 64-bit, does not mind. */
+static void segments_set(unsigned bits)
+{
+    struct user_desc code = { .entry_number = 0, .base_addr = HI_CODE, .limit = 0xffff, .contents = 2, .useable = 1 };
+    struct user_desc data = { .entry_number = 1, .base_addr = HI_DATA, .limit = HI_DATA_SIZE - 1, .contents = 0, .useable = 1 };
+    if (bits == 64)
+        return;
+    if (bits == 16 && (syscall(SYS_modify_ldt, 1, &code, sizeof(code)) || syscall(SYS_modify_ldt, 1, &data, sizeof(data))))
+        _exit(5);
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(bits == 32 ? SS_FLAT : LDT_DATA));
+}
+
+static NORETURN void child_main(struct shared *sh, unsigned bits, int in, int out)
 {
     static const int sigs[] = { SIGUSR1, SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
     static u8 stack[256 * 1024];
@@ -152,6 +179,7 @@ static NORETURN void child_main(struct shared *sh, int in, int out)
     struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     kid.sh = sh;
+    kid.bits = bits;
     map_fixed(HI_CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
     map_fixed(HI_DATA, HI_DATA_PAGES * 4096, PROT_READ | PROT_WRITE);
     map_fixed(HI_RO, 4096, PROT_READ);
@@ -159,6 +187,7 @@ static NORETURN void child_main(struct shared *sh, int in, int out)
     sigfillset(&sa.sa_mask);
     for (unsigned i = 0; i < ARRAY_LEN(sigs); i++)
         sigaction(sigs[i], &sa, NULL);
+    segments_set(bits);
     for (;;) {
         u8 n;
         if (read(in, &n, 1) != 1)
@@ -185,7 +214,7 @@ static void child_start(struct host_insn *h)
     if (!h->child) {
         close(a[1]);
         close(b[0]);
-        child_main(h->sh, a[0], b[1]);
+        child_main(h->sh, h->bits, a[0], b[1]);
     }
     close(a[0]);
     close(b[1]);
@@ -204,9 +233,10 @@ static void child_stop(struct host_insn *h)
     h->child = 0;
 }
 
-struct host_insn *host_insn_new(const u8 *image)
+struct host_insn *host_insn_new(const u8 *image, unsigned bits)
 {
     struct host_insn *h = calloc(1, sizeof(*h));
+    h->bits = bits;
     h->sh = mmap(NULL, sizeof(*h->sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert(h->sh != MAP_FAILED);
     memcpy(h->sh->image, image, HI_DATA_SIZE);

@@ -34,8 +34,11 @@ struct hi_case {
 #define HI_BATCH 64
 
 struct host_insn;
-/* image: contents of the data pages before each case, HI_DATA_SIZE bytes. */
-struct host_insn *host_insn_new(const u8 *image);
+/* image: contents of the data pages before each case, HI_DATA_SIZE bytes. bits 64, or 32: compatibility mode with flat segments, or 16:
+ * CS has base HI_CODE, the other segments base HI_DATA and limit HI_DATA_SIZE - 1 (DS, ES, SS; FS and GS are null outside 64-bit mode). */
+struct host_insn *host_insn_new(const u8 *image, unsigned bits);
+/* What hi_case.in.rip must be. */
+u64 host_insn_pc(unsigned bits);
 void host_insn_free(struct host_insn *h);
 /* HI_BATCH cases in shared memory, to be filled in and read. */
 struct hi_case *host_insn_cases(struct host_insn *h);

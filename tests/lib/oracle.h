@@ -14,16 +14,19 @@ struct oracle {
     struct ir_block *block;
     struct insn_gen gen;
     u8 image[HI_DATA_SIZE];
-    void (*step)(struct oracle *o); /* the engine: executes the instruction at HI_PC on f->c; exceptions leave by cpu_unwind */
+    unsigned bits;
+    u64 pc, data_base;     /* offset of the instruction in CS; base of the data segments */
+    void (*step)(struct oracle *o); /* the engine: executes the instruction at pc on f->c; exceptions leave by cpu_unwind */
     unsigned printed;      /* differences printed so far */
 };
 struct oracle_count {
     unsigned ok, fault, bad, skip, lost;
 };
 
-void oracle_init(struct oracle *o, void (*step)(struct oracle *o));
+/* bits: 64, 32 (flat segments) or 16 (segments with bases and limits), protected mode at CPL 3. False: the host does not let us. */
+bool oracle_init(struct oracle *o, unsigned bits, void (*step)(struct oracle *o));
 void oracle_fini(struct oracle *o);
-/* Lifts the instruction at HI_PC into o->block. */
+/* Lifts the instruction at pc into o->block. */
 void oracle_lift(struct oracle *o);
 /* The tests: every row; what is undefined. */
 void oracle_rows(struct oracle *o);

@@ -28,25 +28,53 @@ static u64 value(struct oracle *o)
     }
 }
 
-void oracle_init(struct oracle *o, void (*step)(struct oracle *o))
+static void cpu_setup(struct oracle *o)
 {
-    u64 seed = getenv("ORACLE_SEED") ? strtoull(getenv("ORACLE_SEED"), NULL, 0) : 1;
-    o->step = step;
-    o->gen = (struct insn_gen){ .seed = seed * 0x9e3779b97f4a7c15ull | 1, .bits = 64, .no_rip = true, .no_seg = true };
-    for (unsigned i = 0; i < HI_DATA_SIZE; i += 8)
-        st64(o->image + i, value(o));
-    o->host = host_insn_new(o->image);
-    o->f = fake_cpu_new(64, NULL);
-    o->block = calloc(1, sizeof(*o->block));
     struct cpu *c = o->f->c;
-    c->mode = (c->mode & ~(u32)MODE_IOPL_OK) | 3;
+    unsigned bits = o->bits;
+    c->mode = 3 | MODE_PE | MODE_LMA | (bits == 64 ? MODE_64 : bits == 32 ? MODE_32 : MODE_16) | (bits != 16 ? MODE_FLAT | MODE_SS32 : 0);
     c->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE;
     c->cr0 |= CR0_NE | CR0_MP;
     c->xcr0 = 7;
-    for (u64 a = 0x10000; a < FAKE_RAM_SIZE; a += PAGE_SIZE)
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        u16 attr = (u16)(SEGA_P | SEGA_S | SEGA_DPL | (i == S_CS ? 0xb : 3) | (bits == 32 ? SEGA_DB | SEGA_G : 0) | (bits == 64 ? SEGA_L : 0));
+        c->seg[i] = (struct seg_reg){ .limit = 0xffffffff, .attr = attr };
+        if (bits == 16)
+            c->seg[i] = (struct seg_reg){ i == S_CS ? HI_CODE : HI_DATA, i == S_CS ? 0xffff : HI_DATA_SIZE - 1, 0, attr };
+    }
+}
+
+/* The host can run code in this mode. */
+static bool host_works(struct oracle *o)
+{
+    struct hi_case *k = host_insn_cases(o->host);
+    hi_state_init(&k->in);
+    k->in.rip = o->pc;
+    k->code[0] = 0x90;
+    k->len = 1;
+    return host_insn_run(o->host, 1) == 1 && k->vector == -1;
+}
+
+bool oracle_init(struct oracle *o, unsigned bits, void (*step)(struct oracle *o))
+{
+    memset(o, 0, sizeof(*o));
+    o->bits = bits;
+    o->pc = host_insn_pc(bits);
+    o->data_base = bits == 16 ? HI_DATA : 0;
+    u64 seed = getenv("ORACLE_SEED") ? strtoull(getenv("ORACLE_SEED"), NULL, 0) : 1;
+    o->step = step;
+    o->gen = (struct insn_gen){ .seed = seed * 0x9e3779b97f4a7c15ull | 1, .bits = bits, .no_rip = true, .no_fsgs = true };
+    for (unsigned i = 0; i < HI_DATA_SIZE; i += 8)
+        st64(o->image + i, value(o));
+    o->host = host_insn_new(o->image, bits);
+    o->f = fake_cpu_new(64, NULL);
+    o->block = calloc(1, sizeof(*o->block));
+    cpu_setup(o);
+    for (u64 a = 0; a < FAKE_RAM_SIZE; a += PAGE_SIZE)
         fake_cpu_map(o->f, a, a == HI_CODE ? 7 : a >= HI_DATA && a < HI_RO ? 7 : a == HI_RO ? 5 : 0);
     memset(o->f->ram + HI_CODE, 0xcc, PAGE_SIZE);
     memcpy(o->f->ram + HI_DATA, o->image, HI_DATA_SIZE);
+    return host_works(o);
 }
 
 void oracle_fini(struct oracle *o)
@@ -79,7 +107,7 @@ static void random_state(struct oracle *o, struct hi_state *s, const struct insn
 {
     hi_state_init(s);
     for (unsigned i = 0; i < 16; i++)
-        s->gpr[i] = value(o);
+        s->gpr[i] = o->bits == 64 ? value(o) : zext(value(o), 4);
     s->flags = 2 | (rnd(o) & (F_ARITH | F_DF));
     for (unsigned i = 0; i < 16; i++) {
         for (unsigned k = 0; k < 2; k++) {
@@ -94,8 +122,8 @@ static void random_state(struct oracle *o, struct hi_state *s, const struct insn
 }
 
 /* --- where memory operands lie --- */
-/* Mostly aligned in the middle; sometimes anywhere, across a page end, on the read-only page, or just off the mapped pages. */
-static u64 pick_address(struct oracle *o, unsigned size)
+/* An offset in the data segments: mostly aligned in the middle; sometimes anywhere, across a page end, on the read-only page, or just off the mapped pages. */
+static u64 pick_linear(struct oracle *o, unsigned size)
 {
     u64 mid = HI_DATA + 0x1000 + (rnd(o) & 0x1fff);
     switch (insn_gen_random(&o->gen) % 16) {
@@ -108,6 +136,8 @@ static u64 pick_address(struct oracle *o, unsigned size)
     default: return mid & ~63ull;
     }
 }
+
+static u64 pick_address(struct oracle *o, unsigned size) { return pick_linear(o, size) - o->data_base; }
 
 /* Sets the address registers so that the operand lies at `to`. False: this encoding cannot. */
 static bool aim(const struct insn *in, struct hi_state *s, u64 to)
@@ -130,7 +160,7 @@ static bool aim(const struct insn *in, struct hi_state *s, u64 to)
             rest *= inv;
         }
     }
-    s->gpr[m->base] = m->asize == 4 ? (s->gpr[m->base] & ~mask) | (rest & mask) : rest;
+    s->gpr[m->base] = m->asize < 8 ? (s->gpr[m->base] & ~mask) | (rest & mask) : rest;
     return true;
 }
 
@@ -146,16 +176,16 @@ static void aim_vsib(struct oracle *o, const struct insn *in, struct hi_state *s
         st32(p, in->opcode & 1 && i & 1 ? 0 : (u32)(rnd(o) & 63));
     }
     if (in->mem.base >= 0)
-        s->gpr[in->mem.base] = HI_DATA + 0x1000 + (rnd(o) & 0x3f8) - (u64)in->mem.disp;
+        s->gpr[in->mem.base] = HI_DATA - o->data_base + 0x1000 + (rnd(o) & 0x3f8) - (u64)in->mem.disp;
 }
 
 /* Registers that the instruction uses as pointers or counts without saying so in ModRM. */
 static void aim_implied(struct oracle *o, const struct insn_row *r, const struct insn *in, struct hi_state *s)
 {
     unsigned size = MAX_OF(in->op[0].size, in->op[1].size);
-    s->gpr[R_SP] = one_in(o, 16) ? pick_address(o, 8) : HI_DATA + 0x2000 + (rnd(o) & 0x3f8);
+    s->gpr[R_SP] = one_in(o, 16) ? pick_address(o, 8) : HI_DATA - o->data_base + 0x2000 + (rnd(o) & 0x3f8);
     if (!strcmp(r->rule_name, "leave") || !strcmp(r->rule_name, "enter"))
-        s->gpr[R_BP] = one_in(o, 16) ? pick_address(o, 8) : HI_DATA + 0x2400 + (rnd(o) & 0x3f8);
+        s->gpr[R_BP] = one_in(o, 16) ? pick_address(o, 8) : HI_DATA - o->data_base + 0x2400 + (rnd(o) & 0x3f8);
     if (!strcmp(r->rule_name, "xlat"))
         s->gpr[R_BX] = pick_address(o, 256);
     if (!strncmp(r->rule_name, "maskmov", 7))
@@ -173,7 +203,7 @@ static bool is_bit_string(const struct insn_row *r, const struct insn *in)
     return !strncmp(r->rule_name, "bt", 2) && in->op[1].kind == OK_GPR && in->op[0].kind == OK_MEM;
 }
 
-static bool aim_all(struct oracle *o, const struct insn_row *r, const struct insn *in, struct hi_state *s)
+static bool aim_operands(struct oracle *o, const struct insn_row *r, const struct insn *in, struct hi_state *s)
 {
     aim_implied(o, r, in, s);
     if (r->attr & A_VSIB) {
@@ -192,15 +222,25 @@ static bool aim_all(struct oracle *o, const struct insn_row *r, const struct ins
     }
     u64 to = pick_address(o, size);
     if (!strcmp(r->mnem, "CMPXCHG16B") && to & 15) /* which of #GP and #PF comes first is not architectural */
-        to = HI_DATA + 0x1000 + (rnd(o) & 0xfff);
+        to = HI_DATA - o->data_base + 0x1000 + (rnd(o) & 0xfff);
     return aim(in, s, to);
+}
+
+static bool aim_all(struct oracle *o, const struct insn_row *r, const struct insn *in, struct hi_state *s)
+{
+    bool ok = aim_operands(o, r, in, s);
+    for (unsigned i = 0; o->bits != 64 && i < 16; i++) /* there are no upper halves to be seen */
+        s->gpr[i] = zext(s->gpr[i], 4);
+    return ok;
 }
 
 /* Instances whose result is undefined, or on which AMD's and Intel's processors differ by design. */
 static bool excluded(const struct insn_row *r, const struct insn *in, const struct hi_state *s)
 {
-    if (in->p66 && r->attr & A_F64)
+    if (in->bits == 64 && in->p66 && r->attr & A_F64)
         return true; /* AMD: a 16-bit branch; Intel: ignored */
+    if (r->map >= VX1 && r->modes == I64)
+        return true; /* VEX.W = 1 of VPEXTRD outside 64-bit mode: AMD: undefined; Intel: ignored */
     if (in->p66 && !strcmp(r->mnem, "MOVSXD"))
         return true;
     if ((!strcmp(r->mnem, "SHLD") || !strcmp(r->mnem, "SHRD")) && in->osize == 2)
@@ -216,7 +256,7 @@ unsigned oracle_cases(struct oracle *o, const struct insn_row *r, struct hi_case
         struct hi_case *k = &cases[made];
         struct insn *in = &insns[made];
         o->gen.no_rip = !(r->attr & A_NOFAULTMEM);
-        if (!insn_gen(&o->gen, r, HI_PC, buf, in))
+        if (!insn_gen(&o->gen, r, o->pc, buf, in))
             return made;
         random_state(o, &k->in, r);
         if (!aim_all(o, r, in, &k->in) || excluded(r, in, &k->in))
@@ -226,7 +266,7 @@ unsigned oracle_cases(struct oracle *o, const struct insn_row *r, struct hi_case
         k->len = in->len;
         k->rep = in->rep || in->repne;
         k->rep = k->rep && r->attr & A_REP;
-        k->in.rip = HI_PC;
+        k->in.rip = o->pc;
         made++;
     }
     return made;

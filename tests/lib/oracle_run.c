@@ -13,13 +13,13 @@
 static int fetch(void *opaque, u64 pc, u8 *buf, unsigned n)
 {
     struct fake_cpu *f = opaque;
-    memcpy(buf, f->ram + pc, n);
+    memcpy(buf, f->ram + (f->c->mode & MODE_SIZE ? 0 : HI_CODE) + pc, n);
     return (int)n;
 }
 
 void oracle_lift(struct oracle *o)
 {
-    if (lift_block(o->block, o->f->c, HI_PC, 1, fetch, o->f) != 1)
+    if (lift_block(o->block, o->f->c, o->pc, 1, fetch, o->f) != 1)
         abort();
 }
 
@@ -45,7 +45,7 @@ static int step_once(struct oracle *o)
 static void cpu_load(struct cpu *c, const struct hi_state *s)
 {
     memcpy(c->gpr, s->gpr, sizeof(c->gpr));
-    c->rip = HI_PC;
+    c->rip = s->rip;
     cpu_set_rflags(c, s->flags);
     memcpy(c->fx, s->fx, sizeof(c->fx));
     c->x87_live = 0;
@@ -80,7 +80,7 @@ static void run_ours(struct oracle *o, struct hi_case *k)
     cpu_load(c, &k->in);
     do
         k->vector = step_once(o);
-    while (k->rep && k->vector < 0 && c->rip == HI_PC && ++n < 64);
+    while (k->rep && k->vector < 0 && c->rip == o->pc && ++n < 64);
     cpu_store(c, &k->out);
     k->error = k->vector >= 0 && c->fault.has_error ? c->fault.error : 0;
     k->cr2 = c->cr2;
@@ -90,10 +90,10 @@ static void run_ours(struct oracle *o, struct hi_case *k)
 }
 
 /* --- rows --- */
-static bool row_runs(const struct insn_row *r)
+static bool row_runs(const struct oracle *o, const struct insn_row *r)
 {
     const char *only = getenv("ORACLE_ROW");
-    if (r->modes == I64 || r->attr & (A_NOTEST | A_PRIV | A_IO) || !native_has(r->feat))
+    if (r->modes == (o->bits == 64 ? I64 : O64) || r->attr & (A_NOTEST | A_PRIV | A_IO) || !native_has(r->feat))
         return false;
     return !only || !strcmp(only, r->mnem);
 }
@@ -125,7 +125,7 @@ void oracle_rows(struct oracle *o)
     for (unsigned i = 0; (r = insn_row_nth(i)); i++) {
         struct oracle_count count = { 0 };
         struct insn insns[HI_BATCH];
-        if (!row_runs(r))
+        if (!row_runs(o, r))
             continue;
         for (unsigned left = want; left;) {
             unsigned n = MIN_OF(left, HI_BATCH);
@@ -175,12 +175,13 @@ void oracle_undefined(struct oracle *o)
     for (unsigned i = 0; i < n; i++) {
         struct insn in;
         random_string(o, k->code);
-        enum dec_result res = insn_decode(&in, k->code, 15, 64, true, HI_PC, NULL);
+        enum dec_result res = insn_decode(&in, k->code, 15, o->bits, true, o->pc, NULL);
         if ((res != DEC_OK && res != DEC_UD) || (res == DEC_UD && host_only(&in)))
             continue;
         if (res == DEC_OK && (in.row->attr & A_NOTEST || !native_has(in.row->feat)))
             continue;
         hi_state_init(&k->in);
+        k->in.rip = o->pc;
         k->len = 16;
         k->rep = false;
         if (host_insn_run(o->host, 1) != 1)

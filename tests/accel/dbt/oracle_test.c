@@ -7,7 +7,7 @@
 #include "tests/lib/oracle.h"
 
 static struct oracle oracle;
-static struct jump_entry jump_cache[JC_ENTRIES];
+static struct jump_entry jump_cache[JC_WAYS * JC_ENTRIES];
 
 /* --- what emitted code calls; the run loop's versions are not linked --- */
 static struct tb the_tb __attribute__((aligned(16)));
@@ -42,13 +42,32 @@ static void step(struct oracle *o)
     dbt_enter(o->f->c, the_tb.code.entry);
 }
 
-static void test_rows(void) { oracle_rows(&oracle); }
+static void run(unsigned bits, void (*test)(struct oracle *o), bool segmented)
+{
+    if (oracle_init(&oracle, bits, step)) {
+        if (segmented)
+            oracle.f->c->mode &= ~(u32)MODE_FLAT;
+        oracle.f->c->jump_cache = jump_cache;
+        oracle.f->c->jc_mask = JC_ENTRIES - 1;
+        oracle.f->c->jc_key = 0x5bd1e995a3c59ac3ull;
+        test(&oracle);
+    } else {
+        g_test_skip("this host does not run code in that mode");
+    }
+    oracle_fini(&oracle);
+}
+
+static void test_rows_64(void) { run(64, oracle_rows, false); }
+static void test_rows_32(void) { run(32, oracle_rows, false); }
+static void test_rows_32_segmented(void) { run(32, oracle_rows, true); }
+static void test_rows_16(void) { run(16, oracle_rows, false); }
 
 /* Every probe misses the TLB. */
 static void test_rows_force_miss(void)
 {
     backend_stress.force_miss = true;
-    oracle_rows(&oracle);
+    test_rows_64();
+    test_rows_32();
     backend_stress.force_miss = false;
 }
 
@@ -59,14 +78,12 @@ int main(int argc, char **argv)
     insn_table_init();
     if (backend_init(16 * MiB, &e) < 0 || dbt_signal_init(&e) < 0)
         g_error("%s", e.msg);
-    oracle_init(&oracle, step);
-    oracle.f->c->jump_cache = jump_cache;
-    oracle.f->c->jc_mask = JC_ENTRIES - 1;
-    oracle.f->c->jc_key = 0x5bd1e995a3c59ac3ull;
-    g_test_add_func("/dbt/oracle/rows", test_rows);
+    g_test_add_func("/dbt/oracle/rows-64", test_rows_64);
+    g_test_add_func("/dbt/oracle/rows-32", test_rows_32);
+    g_test_add_func("/dbt/oracle/rows-32-segmented", test_rows_32_segmented);
+    g_test_add_func("/dbt/oracle/rows-16", test_rows_16);
     g_test_add_func("/dbt/oracle/rows-force-miss", test_rows_force_miss);
     int r = g_test_run();
-    oracle_fini(&oracle);
     backend_fini();
     return r;
 }

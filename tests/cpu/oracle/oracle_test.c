@@ -23,8 +23,25 @@ static void step(struct oracle *o)
     ir_interp(o->f->c, o->block);
 }
 
-static void test_rows(void) { oracle_rows(&oracle); }
-static void test_undefined(void) { oracle_undefined(&oracle); }
+static void run(unsigned bits, void (*test)(struct oracle *o), bool segmented)
+{
+    if (oracle_init(&oracle, bits, step)) {
+        if (segmented)
+            oracle.f->c->mode &= ~(u32)MODE_FLAT;
+        test(&oracle);
+    } else {
+        g_test_skip("this host does not run code in that mode");
+    }
+    oracle_fini(&oracle);
+}
+
+static void test_rows_64(void) { run(64, oracle_rows, false); }
+static void test_rows_32(void) { run(32, oracle_rows, false); }
+static void test_rows_32_segmented(void) { run(32, oracle_rows, true); }
+static void test_rows_16(void) { run(16, oracle_rows, false); }
+static void test_undefined_64(void) { run(64, oracle_undefined, false); }
+static void test_undefined_32(void) { run(32, oracle_undefined, false); }
+static void test_undefined_16(void) { run(16, oracle_undefined, false); }
 
 int main(int argc, char **argv)
 {
@@ -34,14 +51,16 @@ int main(int argc, char **argv)
     insn_table_init();
     if (carry_probe(&e))
         g_error("%s", e.msg);
-    oracle_init(&oracle, step);
     sigaction(SIGFPE, &sa, NULL);
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGILL, &sa, NULL);
     sigaction(SIGBUS, &sa, NULL);
-    g_test_add_func("/cpu/oracle/rows", test_rows);
-    g_test_add_func("/cpu/oracle/undefined", test_undefined);
-    int r = g_test_run();
-    oracle_fini(&oracle);
-    return r;
+    g_test_add_func("/cpu/oracle/rows-64", test_rows_64);
+    g_test_add_func("/cpu/oracle/rows-32", test_rows_32);
+    g_test_add_func("/cpu/oracle/rows-32-segmented", test_rows_32_segmented);
+    g_test_add_func("/cpu/oracle/rows-16", test_rows_16);
+    g_test_add_func("/cpu/oracle/undefined-64", test_undefined_64);
+    g_test_add_func("/cpu/oracle/undefined-32", test_undefined_32);
+    g_test_add_func("/cpu/oracle/undefined-16", test_undefined_16);
+    return g_test_run();
 }
