@@ -72,7 +72,7 @@ void vcpu_take_events(struct vcpu *v)
     if (c->wait_sipi || c->int_shadow)
         return;
     if (__atomic_load_n(&c->nmi_pending, __ATOMIC_ACQUIRE) && !c->nmi_blocked) {
-        __atomic_store_n(&c->nmi_pending, false, __ATOMIC_RELEASE);
+        __atomic_fetch_sub(&c->nmi_pending, 1, __ATOMIC_SEQ_CST);
         c->halted = false;
         cpu_deliver_nmi(c);
     } else if (c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic)) {
@@ -365,12 +365,16 @@ static void pin_kick_intr(void *opaque, unsigned cpu)
         vcpu_kick(v, XREQ_INTR);
 }
 
+/* A processor latches one NMI while it handles another. One that is between two instructions takes the first at once, so that here two
+ * may wait before its thread looks. */
 static void pin_nmi(void *opaque, unsigned cpu)
 {
     struct vcpu *v = pin_cpu(opaque, cpu);
     if (!v)
         return;
-    __atomic_store_n(&v->c->nmi_pending, true, __ATOMIC_SEQ_CST);
+    u8 n = __atomic_load_n(&v->c->nmi_pending, __ATOMIC_SEQ_CST);
+    while (n < (v->c->nmi_blocked ? 1 : 2) && !__atomic_compare_exchange_n(&v->c->nmi_pending, &n, (u8)(n + 1), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        ;
     vcpu_kick(v, XREQ_INTR);
 }
 

@@ -153,7 +153,8 @@ static void cpu_reset_one(struct vcpu *v, void *arg)
     tlb_flush(&c->tlb, true);
     c->plat->tlb_flushed(c);
     c->wait_sipi = v->index != 0;
-    c->init_pending = c->nmi_pending = false;
+    c->init_pending = false;
+    c->nmi_pending = 0;
     c->sipi_vector = 0;
     v->parked = false;
     if (v->index == 0)

@@ -51,6 +51,8 @@ enum {
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)
 #define EFER_NX BIT(11)
+#define MISC_LIMIT_CPUID BIT64(22) /* IA32_MISC_ENABLE */
+#define MISC_XD_DISABLE BIT64(34)
 
 /* Exception vectors. */
 enum vec {
@@ -154,7 +156,8 @@ struct cpu {
     u64 debugctl, kvmclock_msr, kvmclock_wall;
     u64 mcg_ctl, hwcr, perf_ctl[4], perf_ctr[4];
     bool halted, wait_sipi, nmi_blocked, smm;
-    bool nmi_pending, init_pending; /* [atomic] */
+    u8 nmi_pending;                 /* [atomic] NMIs that wait: 2 at most, the one to take next and the one latched behind it */
+    bool init_pending;              /* [atomic] */
     u16 sipi_vector;                /* [atomic] 0x100 | vector when pending */
 
     /* --- identity and connections, constant after creation --- */

@@ -156,6 +156,13 @@ static void host_identity(struct cpu_model *m)
     memcpy(m->brand, r, 48);
 }
 
+static u8 host_phys_bits(void)
+{
+    u32 a = 36, b, c, d;
+    __get_cpuid(0x80000008, &a, &b, &c, &d);
+    return (u8)MIN_OF(a & 0xff, 52u);
+}
+
 static void model_identity(struct cpu_model *m, const struct cpu_model_def *d)
 {
     if (d->vendor) {
@@ -257,6 +264,12 @@ static int spec_property(struct spec *s, const char *key, const char *val, struc
         return parse_text(key, val, m->vendor, sizeof(m->vendor), 12, e);
     if (!strcmp(key, "model-id") || !strcmp(key, "model_id"))
         return parse_text(key, val, m->brand, sizeof(m->brand), 0, e);
+    if (!strcmp(key, "host-phys-bits")) {
+        if (parse_bool(key, val, &flag, e))
+            return -1;
+        m->phys_bits = flag ? host_phys_bits() : 0;
+        return 0;
+    }
     if (!strcmp(key, "phys-bits")) {
         if (parse_num(key, val, 32, 52, &bits, e))
             return -1;

@@ -108,7 +108,7 @@ static void leaf_basic(struct cpu *c, u32 leaf, u32 sub, u32 out[4])
     const struct cpu_model *m = c->model;
     switch (leaf) {
     case 0:
-        out[0] = m->level;
+        out[0] = c->misc_enable & MISC_LIMIT_CPUID ? MIN_OF(m->level, 2u) : m->level;
         vendor_leaf(m, out);
         break;
     case 1:
@@ -157,6 +157,8 @@ static void leaf_ext_features(struct cpu *c, u32 out[4])
 {
     const struct cpu_model *m = c->model;
     u32 one[4] = { 0 };
+    if (c->misc_enable & MISC_XD_DISABLE)
+        out[3] &= ~BIT(20);
     if (!cpuid_is_amd(m))
         return;
     cpuid_feature_word(m, 1, 0, one);

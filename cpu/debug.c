@@ -1,6 +1,7 @@
 /* Debug registers: matching of instruction, data and I/O breakpoints, single-step traps, alignment checks; MOV to and from DRs.
  * vCPU thread; called by the run loop, the interpreter and helpers. Source: SDM vol. 3B chapter 18. */
 #include "cpu/debug.h"
+#include "cpu/cpuid.h"
 #include "cpu/desc.h"
 #include "cpu/fault.h"
 #include "cpu/help/help.h"
@@ -28,11 +29,12 @@ static u32 bp_match(const struct cpu *c, u64 addr, unsigned size, unsigned kinds
     return hit;
 }
 
+/* MOV SS and POP SS hold back instruction breakpoints on the next instruction (SDM vol. 3A 6.8.3), but not on AMD's processors. */
 void debug_begin(struct cpu *c)
 {
     c->step_trap = c->sysflags & F_TF;
     c->rf_keep = false;
-    if (!debug_armed(c) || c->sysflags & F_RF || c->int_shadow == 2)
+    if (!debug_armed(c) || c->sysflags & F_RF || (c->int_shadow == 2 && !cpuid_is_amd(c->model)))
         return;
     u32 hit = bp_match(c, linear(c, c->seg[S_CS].base + c->rip), 1, BIT(BP_EXEC));
     if (hit)

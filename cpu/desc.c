@@ -280,6 +280,6 @@ void outer_drop_segs(struct cpu *c, unsigned cpl)
         struct seg_reg *s = &c->seg[data[i]];
         bool conforming = (s->attr & 0xc) == 0xc;
         if (s->attr & SEGA_P && !conforming && (s->attr >> 5 & 3u) < cpl)
-            seg_set_null(s, 0, 0);
+            s->sel = s->attr = 0; /* the base stays: 64-bit code goes on using that of FS and GS */
     }
 }

@@ -162,6 +162,16 @@ static bool wr_perf_ctr(struct cpu *c, const struct msr *m, u64 val)
     return true;
 }
 
+/* Performance monitoring, BTS and PEBS available: read-only. */
+static bool wr_misc_enable(struct cpu *c, const struct msr *m, u64 val)
+{
+    u64 fixed = BIT(7) | BIT(11) | BIT(12);
+    if (val & MISC_XD_DISABLE && c->efer & EFER_NX)
+        return false;
+    c->misc_enable = (val & ~fixed) | (c->misc_enable & fixed);
+    return true;
+}
+
 static bool wr_efer(struct cpu *c, const struct msr *m, u64 val) { return cpu_write_efer(c, val); }
 static bool wr_xss(struct cpu *c, const struct msr *m, u64 val) { return val == 0; } /* no supervisor components */
 
@@ -269,10 +279,14 @@ static int range_read(struct cpu *c, u32 num, u64 *val)
     return 1;
 }
 
-/* MCi_CTL takes all ones or zeroes bit by bit; STATUS, ADDR and MISC can only be cleared. */
+/* MCi_CTL takes all ones or all zeroes (SDM vol. 3B 16.3.2.1), on AMD's processors anything; MCi_STATUS can only be cleared, unless
+ * HWCR.McStatusWrEn says otherwise; MCi_ADDR and MCi_MISC are storage. */
 static bool mc_bank_write(struct cpu *c, u32 num, u64 val)
 {
-    if (num & 3 && val)
+    bool amd = cpuid_is_amd(c->model);
+    if ((num & 3) == 0 && val + 1 > 1 && !amd)
+        return false;
+    if ((num & 3) == 1 && val && !(amd && c->hwcr & BIT(18)))
         return false;
     c->mc_ctl[(num - 0x400) / 4][num & 3] = val;
     return true;

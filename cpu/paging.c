@@ -250,7 +250,7 @@ bool cpu_write_efer(struct cpu *c, u64 val)
 {
     const struct cpu_model *m = c->model;
     u64 allowed = EFER_LMA | (feat_on(m, FEAT_SYSCALL) ? EFER_SCE : 0) | (feat_on(m, FEAT_LM) ? EFER_LME : 0) |
-                  (feat_on(m, FEAT_NX) ? EFER_NX : 0);
+                  (feat_on(m, FEAT_NX) && !(c->misc_enable & MISC_XD_DISABLE) ? EFER_NX : 0);
     u64 diff = val ^ c->efer;
     if (val & ~allowed || (diff & EFER_LME && c->cr0 & CR0_PG))
         return false;
