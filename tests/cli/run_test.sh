@@ -39,6 +39,14 @@ check /run/exit-key grep -q '^gemel: terminated' "$tmp/err"
 guest '\001h\001x' -nographic
 check /run/help-key said 'switch between console and monitor'
 
+guest 'by id\rexit\r' -chardev stdio,id=con,mux=on,signal=off -serial chardev:con
+check /run/chardev said 'you said: by id'
+guest 'exit\r' -serial stdio -debugcon "file:$tmp/debug" -monitor none -D "$tmp/log" -d cpu_reset,guest_errors
+check /run/log-file [ -e "$tmp/log" ]
+check /run/debugcon [ -e "$tmp/debug" ]
+guest '\001cquit\n' -serial mon:stdio -serial file:/dev/full
+check /run/two-ports said '(gemel) quit'
+
 # Bytes that come at once are all taken: a line longer than any FIFO, and many lines.
 long=$(seq 1 400 | sed 's/.*/line & of many\\r/' | tr -d '\n')
 guest "${long}exit\\r" -nographic

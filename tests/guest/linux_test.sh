@@ -1,5 +1,6 @@
 #!/bin/sh
 # Boots Debian's kernels (amd64 cloud, amd64 stock, i386 with PAE) to a busybox userland that tests itself and powers off. TAP.
+# timeout: 1500
 # Skipped without network; FLAVOURS="cloud" and CPUS="1 2" choose what is run.
 . tests/lib/tap.sh
 guests=build/guests
