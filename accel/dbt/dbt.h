@@ -13,6 +13,7 @@ struct dbt_vcpu {
     u64 generation;             /* of virtual-PC caches */
     bool fault_pending;         /* c->fault is to be delivered */
     bool interp_next;           /* emitted code handed its current instruction over */
+    struct verify *verify;      /* NULL: off */
     u64 chain_from;             /* what dbt_enter returned: an exit to be linked to the next block run; 0: none */
     u64 chain_pc;               /* where that exit leads */
     u64 chain_key, chain_flushes; /* jc_key and count of cache flushes when it was taken */

@@ -5,8 +5,9 @@
 #include <sys/random.h>
 #include <xmmintrin.h>
 #include "accel/dbt/dbt.h"
+#include "accel/dbt/verify.h"
 #include "cpu/debug.h"
-#include "cpu/help/help.h"
+#include "cpu/help/carry.h"
 #include "cpu/ir/interp.h"
 #include "cpu/lift/lift.h"
 #include "hw/core/machine.h"
@@ -51,11 +52,15 @@ static void dbt_tlb_flushed(struct vcpu *v)
     jc_rekey(v);
 }
 
+/* The entry that was there goes to the second way. */
 static void jc_insert(struct vcpu *v, struct tb *tb)
 {
     struct dbt_vcpu *d = v->engine;
     struct jump_entry *e = &d->jc[tb->pc & (JC_ENTRIES - 1)];
-    e->key = -(tb->pc + v->c->jc_key);
+    u64 key = -(tb->pc + v->c->jc_key);
+    if (e->key != key)
+        e[JC_ENTRIES] = *e;
+    e->key = key;
     e->code = tb->code.entry;
 }
 
@@ -132,14 +137,18 @@ static void run_block(struct vcpu *v)
     if (d->chain_from && d->chain_pc == tb->pc && d->chain_key == c->jc_key)
         tb_link(t, backend_exit_tb(d->chain_from), backend_exit_index(d->chain_from), tb, d->chain_flushes);
     d->chain_from = 0;
-    if (!tb->crosses && !v->vm->n_bp)
+    if (!v->vm->n_bp && !d->verify)
         jc_insert(v, tb);
     LOG(LOG_EXEC, "exec cpu %u pc %llx mode %x", c->index, (unsigned long long)c->rip, c->mode);
+    if (UNLIKELY(d->verify))
+        verify_before(v, d->verify, tb);
     vcpu_code_enter(v);
     u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : dbt_enter(c, tb->code.entry);
     u64 flushes = t->st.flushes; /* no flush can come between while this vCPU counts as inside emitted code */
     vcpu_code_leave(v);
-    if ((ret & DBT_EXIT_MASK) == DBT_EXIT_CHAIN && !v->vm->n_bp && !log_on(LOG_EXEC | LOG_CPU)) {
+    if (UNLIKELY(d->verify))
+        verify_after(v, d->verify, -1);
+    if ((ret & DBT_EXIT_MASK) == DBT_EXIT_CHAIN && !v->vm->n_bp && !d->verify && !log_on(LOG_EXEC | LOG_CPU)) {
         d->chain_from = ret;
         d->chain_pc = c->rip;
         d->chain_key = c->jc_key;
@@ -203,6 +212,10 @@ static void dbt_run(struct vcpu *v)
         _mm_setcsr(HOST_MXCSR);
         vcpu_code_leave(v);
         d->chain_from = 0;
+        if (d->verify && why == UNW_FAULT)
+            verify_after(v, d->verify, v->c->fault.vector);
+        else if (d->verify)
+            verify_cancel(d->verify);
         d->fault_pending = why == UNW_FAULT;
         d->interp_next = why == UNW_INTERP_ONE;
     }
@@ -243,6 +256,8 @@ static int opt_parse(struct dbt *t, const char *key, const char *val, struct err
     int bad;
     if (!strcmp(key, "interp"))
         bad = opt_bool(val, &t->interp);
+    else if (!strcmp(key, "verify"))
+        bad = opt_bool(val, &t->verify);
     else if (!strcmp(key, "one-insn-per-tb"))
         bad = opt_bool(val, &t->one_insn);
     else if (!strcmp(key, "thread"))
@@ -280,9 +295,13 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
     g_strfreev(list);
     if (ret)
         return ret;
+    if (t->verify && vm->n_cpus > 1)
+        return err_set(e, "-accel dbt,verify=on: compares one CPU only; use -smp 1");
     if (getrandom(&t->key_salt, sizeof(t->key_salt), 0) < 0)
         return err_set(e, "getrandom: %s", strerror(errno));
     insn_table_init();
+    if (carry_probe(e))
+        return -1;
     if (tb_init(t, e))
         return -1;
     if (dbt_signal_init(e))
@@ -301,14 +320,16 @@ static void dbt_fini(struct vm *vm)
 
 static int dbt_vcpu_init(struct vcpu *v, struct err *e)
 {
+    const struct dbt *t = v->vm->engine;
     struct dbt_vcpu *d = calloc(1, sizeof(*d));
     if (d) {
         d->block = calloc(1, sizeof(*d->block));
-        d->jc = aligned_alloc(64, JC_ENTRIES * sizeof(*d->jc));
+        d->verify = t->verify ? verify_new() : NULL;
+        d->jc = aligned_alloc(64, JC_WAYS * JC_ENTRIES * sizeof(*d->jc));
     }
     if (!d || !d->block || !d->jc)
         return err_set(e, "cannot get memory for CPU %u", v->index);
-    memset(d->jc, 0, JC_ENTRIES * sizeof(*d->jc));
+    memset(d->jc, 0, JC_WAYS * JC_ENTRIES * sizeof(*d->jc));
     v->engine = d;
     v->c->jump_cache = d->jc;
     v->c->jc_mask = JC_ENTRIES - 1;
@@ -321,6 +342,7 @@ static void dbt_vcpu_fini(struct vcpu *v)
     struct dbt_vcpu *d = v->engine;
     if (!d)
         return;
+    verify_free(d->verify);
     free(d->block);
     free(d->jc);
     free(d);
@@ -338,6 +360,9 @@ static void dbt_info(struct vm *vm, GString *out)
         (unsigned long long)t->st.flushes, (unsigned long long)t->st.lookups, (unsigned long long)t->st.chained,
         (unsigned long long)t->st.interp_ones);
     lock_release(&t->lock);
+    const struct dbt_vcpu *d = vm->cpu[0]->engine;
+    if (d->verify)
+        verify_info(d->verify, out);
 }
 
 static void dbt_breakpoints_changed(struct vm *vm) { tb_flush_all(vm->engine); }

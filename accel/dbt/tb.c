@@ -106,7 +106,19 @@ static void page_list_remove(struct dbt *d, struct tb *tb, unsigned side)
     }
 }
 
-/* Code lock. The descriptor stays until the next flush: emitted code may still jump to it. */
+/* Makes direct jumps to the block leave emitted code again. */
+static void unlink_in(struct tb *tb)
+{
+    while (tb->in) {
+        struct tb *from = (struct tb *)(tb->in & ~15ull);
+        unsigned n = tb->in & 15;
+        tb->in = from->in_next[n];
+        from->out[n] = NULL;
+        backend_link(&from->code, n, NULL);
+    }
+}
+
+/* Code lock. The descriptor stays until the next flush: jump caches may still lead to it. */
 static void tb_kill(struct dbt *d, struct tb *tb)
 {
     __atomic_store_n(&tb->dead, true, __ATOMIC_RELEASE);
@@ -114,6 +126,7 @@ static void tb_kill(struct dbt *d, struct tb *tb)
     for (unsigned i = 0; i < 2 && tb->page[i].ram; i++)
         page_list_remove(d, tb, i);
     backend_kill_block(&tb->code);
+    unlink_in(tb);
     d->st.invalidated++;
 }
 
@@ -155,12 +168,15 @@ struct tb *tb_by_host_pc(const void *pc)
     return best && (const u8 *)pc < best->code.entry + best->code.size ? best : NULL;
 }
 
-void tb_link(struct dbt *d, struct tb *from, unsigned n, const struct tb *to, u64 flushes)
+void tb_link(struct dbt *d, struct tb *from, unsigned n, struct tb *to, u64 flushes)
 {
     lock_acquire(&d->lock);
-    if (d->st.flushes == flushes && !from->dead && !to->dead && !from->crosses && !to->crosses && n < from->code.n_exits &&
+    if (d->st.flushes == flushes && !from->dead && !to->dead && !from->crosses && !to->crosses && n < from->code.n_exits && !from->out[n] &&
         (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK) &&
         from->mode == to->mode && from->cs_base == to->cs_base) {
+        from->out[n] = to;
+        from->in_next[n] = to->in;
+        to->in = (u64)from | n;
         backend_link(&from->code, n, to->code.entry);
         d->st.chained++;
     }
@@ -188,7 +204,7 @@ void tb_flush_all(struct dbt *d)
         struct dbt_vcpu *dv = d->vm->cpu[i]->engine;
         if (!dv)
             continue;
-        memset(dv->jc, 0, JC_ENTRIES * sizeof(*dv->jc));
+        memset(dv->jc, 0, JC_WAYS * JC_ENTRIES * sizeof(*dv->jc));
         dv->chain_from = 0;
     }
     d->st.flushes++;

@@ -11,7 +11,7 @@ struct tb {
     u32 mode;            /* enum cpu_mode */
     gpa_t phys;          /* of the first byte */
     u16 len, n_insns;
-    bool crosses;        /* its only instruction continues on the next page: never chained to nor in a jump cache */
+    bool crosses;        /* its only instruction continues on the next page: never chained to */
     bool dead;           /* [atomic] killed; its entry leads back to the run loop */
     struct {
         struct ram_block *ram; /* NULL: no second page */
@@ -21,6 +21,9 @@ struct tb {
     } page[2];
     gpa_t phys2;         /* page of the second part */
     struct tb *hash_next;/* [atomic] */
+    /* direct jumps between blocks; code lock */
+    struct tb *out[2];   /* where exit n leads; NULL: its stub */
+    u64 in, in_next[2];  /* list of the exits that lead here: address of the block | exit; the next in the list of out[n] */
     struct compiled code;
 };
 
@@ -29,8 +32,9 @@ struct jump_entry {
     u64 key;   /* minus (pc + struct cpu.jc_key) */
     void *code;
 };
-#define JC_BITS 12
+#define JC_BITS 15
 #define JC_ENTRIES (1u << JC_BITS)
+#define JC_WAYS 2  /* JC_ENTRIES of one way, then those of the other */
 
 struct tb_stats {
     u64 translated, invalidated, flushes, lookups, chained, interp_ones;
@@ -68,6 +72,6 @@ void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
 /* The block whose emitted code contains this host address, dead ones included; NULL if none. Takes the code lock. */
 struct tb *tb_by_host_pc(const void *pc);
 /* Lets exit n of `from` jump to `to`, if both still live and the link is legal. flushes: d->st.flushes while `from` surely existed. */
-void tb_link(struct dbt *d, struct tb *from, unsigned n, const struct tb *to, u64 flushes);
+void tb_link(struct dbt *d, struct tb *from, unsigned n, struct tb *to, u64 flushes);
 
 #endif

@@ -50,7 +50,7 @@ void backend_flush(void)
 static void emit_kill_stub(struct jit *j)
 {
     enc_mov_ri(&j->e, RDX, j->b->pc);
-    enc_jmp_to(&j->e, x64_common.lookup_miss);
+    enc_jmp_to(&j->e, x64_common.lookup_out);
 }
 
 int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)

@@ -4,6 +4,7 @@
 #include "accel/dbt/x64/jit.h"
 #include "cpu/help/help.h"
 #include "cpu/help/x87.h"
+#include "hw/core/irq.h"
 
 _Static_assert(HELP_COUNT <= ARRAY_LEN(x64_common.helper), "helper table");
 
@@ -105,9 +106,34 @@ static void emit_enter(struct enc *e, const u8 *load_all)
     enc_op(e, 4, OP1(0xff), 4, rm_reg(RDX), E_DIGIT);
 }
 
+/* rcx = 0 if the jump-cache entry at rax + way answers to the pc in rdx and nothing is asked for. Leaves flags alone; destroys rbx. */
+static void emit_jc_check(struct enc *e, i32 way)
+{
+    enc_load(e, 8, RCX, CPU_RM(jc_key));
+    enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
+    enc_load(e, 4, RBX, CPU_RM(exit_request));
+    enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
+    enc_load(e, 8, RBX, rm_mem(RAX, way + (i32)offsetof(struct jump_entry, key)));
+    enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
+}
+
+/* The second way, then out. */
+static void emit_lookup_miss(struct enc *e, struct common_code *k)
+{
+    const i32 way = JC_ENTRIES * sizeof(struct jump_entry);
+    k->lookup_miss = e->p;
+    emit_jc_check(e, way);
+    u8 *hit = enc_jrcxz(e);
+    u8 *out = enc_jmp8(e);
+    enc_bind8(e, hit);
+    enc_op(e, 4, OP1(0xff), 4, rm_mem(RAX, way + (i32)offsetof(struct jump_entry, code)), E_DIGIT);
+    enc_bind8(e, out);
+}
+
 static void emit_exits(struct enc *e, struct common_code *k, const u8 *save_all)
 {
-    k->lookup_miss = e->p;
+    emit_lookup_miss(e, k);
+    k->lookup_out = e->p;
     enc_store(e, 8, CPU_RM(rip), RDX);
     enc_mov_ri(e, RDX, DBT_EXIT_LOOKUP);
     k->exit = e->p;
@@ -127,6 +153,35 @@ static void emit_sub_call(struct enc *e, const void *fn)
     emit_rsp_add(e, -8);
     emit_c_call(e, fn);
     emit_rsp_add(e, 8);
+}
+
+/* Where to go on behind a helper that may have changed rip or the mode, without a turn through the run loop: NULL if that has something to
+ * look at, or does not know the block. Keys of the jump cache tell apart modes and mappings. */
+static const void *next_code(struct cpu *c)
+{
+    if (c->exit_request | c->int_shadow | c->halted | c->nmi_pending)
+        return NULL;
+    if (c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic))
+        return NULL;
+    const struct jump_entry *e = (const struct jump_entry *)c->jump_cache + (c->rip & c->jc_mask);
+    u64 key = -(c->rip + c->jc_key);
+    return e->key == key ? e->code : e[JC_ENTRIES].key == key ? e[JC_ENTRIES].code : NULL;
+}
+
+/* Not a subroutine; struct cpu is complete. */
+static void emit_exit_next(struct enc *e, struct common_code *k, const u8 *load_all)
+{
+    k->exit_next = e->p;
+    enc_lea(e, 8, RDI, rm_mem(RBP, -CPU_BIAS));
+    emit_c_call(e, next_code);
+    enc_mov_rr(e, 8, RDX, RAX);
+    enc_op(e, 8, OP1(0x85), RDX, rm_reg(RDX), 0); /* TEST */
+    u8 *leave = enc_jcc(e, 4);
+    enc_call_to(e, load_all);
+    enc_op(e, 4, OP1(0xff), 4, rm_reg(RDX), E_DIGIT);
+    enc_bind32(e, leave);
+    enc_mov_ri(e, RDX, DBT_EXIT_EXIT);
+    enc_jmp_to(e, k->exit_done);
 }
 
 static void emit_slow_probe(struct enc *e, const u8 *save_all, const u8 *load_all)
@@ -218,6 +273,7 @@ void entry_emit(struct enc *e, struct common_code *k)
     k->enter = e->p;
     emit_enter(e, load_all);
     emit_exits(e, k, save_all);
+    emit_exit_next(e, k, load_all);
     k->slow_probe = e->p;
     emit_slow_probe(e, save_all, load_all);
     k->x87_load = e->p;

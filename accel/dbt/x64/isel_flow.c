@@ -54,8 +54,7 @@ void isel_call(struct jit *j, const struct ir_op *o)
         enc_call_to(&j->e, x64_common.helper_end[o->imm]);
         if (!next->aux)
             jit_set_rip(j, next->imm);
-        enc_mov_ri(&j->e, RDX, DBT_EXIT_EXIT);
-        enc_jmp_to(&j->e, x64_common.exit_done);
+        enc_jmp_to(&j->e, x64_common.exit_next);
         j->op++;
         return;
     }
@@ -81,9 +80,18 @@ static bool same_page(const struct jit *j, u64 pc)
     return linear_page(j, pc) == linear_page(j, j->b->pc);
 }
 
+/* Whether a jump to pc may be linked: only within a page, since pages are mapped one by one. An instruction that continues on the next page
+ * depends on two, so blocks with one, and places where one may begin, are left to the jump cache, which every TLB flush empties. */
+static bool can_link(const struct jit *j, u64 pc)
+{
+    const u64 safe = PAGE_SIZE - 15;
+    u64 begin = (j->b->pc + j->b->cs_base) & (PAGE_SIZE - 1), to = (pc + j->b->cs_base) & (PAGE_SIZE - 1);
+    return same_page(j, pc) && begin + j->b->len <= PAGE_SIZE && to <= safe;
+}
+
 static bool wants_poll(const struct jit *j, u64 pc)
 {
-    return same_page(j, pc) && pc <= j->b->pc;
+    return can_link(j, pc) && pc <= j->b->pc;
 }
 
 /* Continues at the guest pc in rdx by the jump cache. */
@@ -131,7 +139,7 @@ static void exit_record(struct jit *j, unsigned exit, u8 *site, u64 pc)
 /* Continues at pc. */
 static void emit_goto(struct jit *j, u64 pc, unsigned exit)
 {
-    if (same_page(j, pc)) {
+    if (can_link(j, pc)) {
         align_site(j, 1);
         exit_record(j, exit, enc_jmp(&j->e), pc);
     } else {
@@ -165,7 +173,7 @@ void isel_jcc(struct jit *j, const struct ir_op *o)
     x87_flush(j);
     if (wants_poll(j, o->imm) || wants_poll(j, o->imm2))
         emit_poll(j, OOL_POLL_JCC, o->imm, o->imm2, o->cc);
-    if (same_page(j, o->imm)) {
+    if (can_link(j, o->imm)) {
         align_site(j, 2);
         exit_record(j, 0, enc_jcc(&j->e, o->cc), o->imm);
     } else {

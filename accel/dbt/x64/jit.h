@@ -32,15 +32,17 @@ extern struct host_features x64_host;
 struct common_code {
     u8 *enter;       /* u64 enter(struct cpu *, const void *code) */
     u8 *exit;        /* rdx: dbt_enter's result; rip is stored; does not return */
-    u8 *exit_done;   /* the same behind a helper: struct cpu is complete already */
-    u8 *lookup_miss; /* rdx: pc, stores it as rip, leaves with DBT_EXIT_LOOKUP */
+    u8 *exit_done;   /* the same with struct cpu complete already */
+    u8 *exit_next;   /* behind helper_end: goes on at rip if it can, else leaves with DBT_EXIT_EXIT */
+    u8 *lookup_miss; /* rdx: pc, rax: its jump-cache entry, which does not match: tries the second way, else goes to lookup_out */
+    u8 *lookup_out;  /* rdx: pc, stores it as rip, leaves with DBT_EXIT_LOOKUP */
     u8 *slow_probe;  /* rdx: linear address, ecx: size_acc; returns rdx: pointer, rax: 0; keeps rbx */
     u8 *x87_load;    /* keeps rbx */
     u8 *fault;       /* rdx: host pc, ecx: trap number; from the signal handler, does not return */
     u8 *probe[TLB_MODES][2]; /* hosts without BMI2, [write]: rdx address, rcx size - 1; returns rcx 0: hit, rax addend */
     u8 *lookup;      /* hosts without BMI2: rdx pc; returns rcx 0: hit, rax jump-cache entry */
     u8 *helper[256]; /* rbx, rdx, rcx: arguments; returns rdx: result */
-    u8 *helper_end[256]; /* the same without reloading guest state: goes on with exit_done only */
+    u8 *helper_end[256]; /* the same without reloading guest state: goes on with exit_next only */
     u8 *blocks;      /* behind all that */
 };
 extern struct common_code x64_common;
