@@ -336,6 +336,8 @@ static void isel_ldc(struct jit *j, const struct ir_op *o)
 static void isel_stc(struct jit *j, const struct ir_op *o)
 {
     struct rm m = cpu_rm(o->imm);
+    if (o->imm == offsetof(struct cpu, x87_fip))
+        j->x87_insn = 0; /* FNINIT: takes the place of pointers that were still to be stored */
     if (o->a.kind != K_IMM) {
         enc_store(&j->e, o->size, m, jit_src_reg(j, o, o->a, o->size));
     } else if (o->size < 8 || fits32((i64)o->imm2)) {
