@@ -123,25 +123,38 @@ u64 help_vmaskmov(struct cpu *c, u64 a, u64 b, u64 d)
     return 0;
 }
 
-/* Elements complete in order; each clears its mask element, so that the instruction goes on after a fault where it was. */
+/* Each mask element becomes all ones or all zeros. */
+static void mask_widen(u8 *mask, unsigned size, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        memset(mask + i * size, mask[i * size + size - 1] >> 7 ? 0xff : 0, size);
+    }
+    memset(mask + count * size, 0, 64 - count * size);
+}
+
+/* A fault at the first element changes nothing. Elements complete in order; each clears its mask element, so that the instruction goes on after a fault where it was. */
 u64 help_vgather(struct cpu *c, u64 a, u64 b, u64 d)
 {
     struct vgather g = vgather_unpack(a);
     u8 *dest = c->vreg[g.dest], *mask = c->vreg[g.mask];
     const u8 *index = c->vreg[g.index];
     unsigned esize = g.esize8 ? 8 : 4, isize = g.index8 ? 8 : 4, len = g.l256 ? 32 : 16, count = len / MAX_OF(esize, isize);
+    bool widened = false;
     for (unsigned i = 0; i < count; i++) {
-        memset(mask + i * esize, mask[i * esize + esize - 1] >> 7 ? 0xff : 0, esize);
-    }
-    memset(mask + count * esize, 0, sizeof(c->vreg[0]) - count * esize);
-    for (unsigned i = 0; i < count; i++) {
-        if (mask[i * esize]) {
+        if (mask[i * esize + esize - 1] >> 7) {
             u64 idx = g.index8 ? ld64(index + 8 * i) : (u64)(i64)(i32)ld32(index + 4 * i);
             u64 off = b + (idx << g.scale) + (u64)(i64)(i32)g.disp;
             u64 v = seg_load(c, g.seg, seg_linear(c, g.seg, off, esize, g.asize8 ? 8 : 4, ACC_READ), esize);
+            if (!widened) {
+                mask_widen(mask, esize, count);
+            }
+            widened = true;
             memcpy(dest + i * esize, &v, esize);
             memset(mask + i * esize, 0, esize);
         }
+    }
+    if (!widened) {
+        mask_widen(mask, esize, count);
     }
     memset(dest + count * esize, 0, sizeof(c->vreg[0]) - count * esize);
     return 0;

@@ -2,6 +2,7 @@
  * each signal frame into the result of one case and the start of the next. Test thread, one child process. */
 #include "tests/lib/host_insn.h"
 #include <asm/ldt.h>
+#include <asm/prctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,11 +165,13 @@ static void segments_set(unsigned bits)
 {
     struct user_desc code = { .entry_number = 0, .base_addr = HI_CODE, .limit = 0xffff, .contents = 2, .useable = 1 };
     struct user_desc data = { .entry_number = 1, .base_addr = HI_DATA, .limit = HI_DATA_SIZE - 1, .contents = 0, .useable = 1 };
-    if (bits == 64)
+    if (bits == 64) {
+        syscall(SYS_arch_prctl, ARCH_SET_GS, HI_GS_BASE);
         return;
+    }
     if (bits == 16 && (syscall(SYS_modify_ldt, 1, &code, sizeof(code)) || syscall(SYS_modify_ldt, 1, &data, sizeof(data))))
         _exit(5);
-    __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(bits == 32 ? SS_FLAT : LDT_DATA));
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%gs" : : "r"(bits == 32 ? SS_FLAT : LDT_DATA));
 }
 
 static NORETURN void child_main(struct shared *sh, unsigned bits, int in, int out)

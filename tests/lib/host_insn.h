@@ -32,10 +32,12 @@ struct hi_case {
     u64 error, cr2;
 };
 #define HI_BATCH 64
+#define HI_GS_BASE 0x7000ull
 
 struct host_insn;
 /* image: contents of the data pages before each case, HI_DATA_SIZE bytes. bits 64, or 32: compatibility mode with flat segments, or 16:
- * CS has base HI_CODE, the other segments base HI_DATA and limit HI_DATA_SIZE - 1 (DS, ES, SS; FS and GS are null outside 64-bit mode). */
+ * CS has base HI_CODE, the other segments base HI_DATA and limit HI_DATA_SIZE - 1 . GS is like DS, in 64-bit
+ * mode with base HI_GS_BASE; FS must not be used. */
 struct host_insn *host_insn_new(const u8 *image, unsigned bits);
 /* What hi_case.in.rip must be. */
 u64 host_insn_pc(unsigned bits);

@@ -13,11 +13,11 @@ static bool one_in(struct insn_gen *g, unsigned n) { return insn_gen_random(g) %
 
 static unsigned put_prefixes(struct insn_gen *g, const struct insn_row *r, u8 *p)
 {
-    static const u8 segs[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
+    static const u8 segs[] = { 0x26, 0x2e, 0x36, 0x3e, 0x65, 0x64 };
     unsigned n = 0;
     bool vex = r->map >= VX1;
     if (one_in(g, 8))
-        p[n++] = segs[insn_gen_random(g) % (g->no_fsgs ? 4 : 6)];
+        p[n++] = segs[insn_gen_random(g) % (g->no_fs ? 5 : 6)];
     if (!g->no_a67 && one_in(g, 8))
         p[n++] = 0x67;
     if (vex)

@@ -8,7 +8,7 @@ struct insn_gen {
     unsigned bits;     /* 16, 32, 64 */
     bool no_rip;       /* no absolute or RIP-relative addresses */
     bool no_a67;       /* no address size override */
-    bool no_fsgs;      /* no FS or GS override */
+    bool no_fs;        /* no FS override */
 };
 u64 insn_gen_random(struct insn_gen *g);
 /* Writes an encoding that decodes to exactly this row, followed by random bytes (buf has room for 32), and decodes it at pc.

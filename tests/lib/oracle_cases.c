@@ -42,6 +42,8 @@ static void cpu_setup(struct oracle *o)
         if (bits == 16)
             c->seg[i] = (struct seg_reg){ i == S_CS ? HI_CODE : HI_DATA, i == S_CS ? 0xffff : HI_DATA_SIZE - 1, 0, attr };
     }
+    if (bits == 64)
+        c->seg[S_GS].base = HI_GS_BASE;
 }
 
 /* The host can run code in this mode. */
@@ -63,7 +65,7 @@ bool oracle_init(struct oracle *o, unsigned bits, void (*step)(struct oracle *o)
     o->data_base = bits == 16 ? HI_DATA : 0;
     u64 seed = getenv("ORACLE_SEED") ? strtoull(getenv("ORACLE_SEED"), NULL, 0) : 1;
     o->step = step;
-    o->gen = (struct insn_gen){ .seed = seed * 0x9e3779b97f4a7c15ull | 1, .bits = bits, .no_rip = true, .no_fsgs = true };
+    o->gen = (struct insn_gen){ .seed = seed * 0x9e3779b97f4a7c15ull | 1, .bits = bits, .no_rip = true, .no_fs = true };
     for (unsigned i = 0; i < HI_DATA_SIZE; i += 8)
         st64(o->image + i, value(o));
     o->host = host_insn_new(o->image, bits);
@@ -139,6 +141,10 @@ static u64 pick_linear(struct oracle *o, unsigned size)
 
 static u64 pick_address(struct oracle *o, unsigned size) { return pick_linear(o, size) - o->data_base; }
 
+/* The same for an operand in the instruction's effective segment. */
+static u64 seg_base(const struct oracle *o, const struct insn *in) { return o->bits == 64 && in->mem.seg == S_GS ? HI_GS_BASE : 0; }
+static u64 pick_operand(struct oracle *o, const struct insn *in, unsigned size) { return pick_address(o, size) - seg_base(o, in); }
+
 /* Sets the address registers so that the operand lies at `to`. False: this encoding cannot. */
 static bool aim(const struct insn *in, struct hi_state *s, u64 to)
 {
@@ -176,7 +182,7 @@ static void aim_vsib(struct oracle *o, const struct insn *in, struct hi_state *s
         st32(p, in->opcode & 1 && i & 1 ? 0 : (u32)(rnd(o) & 63));
     }
     if (in->mem.base >= 0)
-        s->gpr[in->mem.base] = HI_DATA - o->data_base + 0x1000 + (rnd(o) & 0x3f8) - (u64)in->mem.disp;
+        s->gpr[in->mem.base] = HI_DATA - o->data_base + 0x1000 + (rnd(o) & 0x3f8) - (u64)in->mem.disp - seg_base(o, in);
 }
 
 /* Registers that the instruction uses as pointers or counts without saying so in ModRM. */
@@ -187,11 +193,11 @@ static void aim_implied(struct oracle *o, const struct insn_row *r, const struct
     if (!strcmp(r->rule_name, "leave") || !strcmp(r->rule_name, "enter"))
         s->gpr[R_BP] = one_in(o, 16) ? pick_address(o, 8) : HI_DATA - o->data_base + 0x2400 + (rnd(o) & 0x3f8);
     if (!strcmp(r->rule_name, "xlat"))
-        s->gpr[R_BX] = pick_address(o, 256);
+        s->gpr[R_BX] = pick_operand(o, in, 256);
     if (!strncmp(r->rule_name, "maskmov", 7))
-        s->gpr[R_DI] = pick_address(o, 16);
+        s->gpr[R_DI] = pick_operand(o, in, 16);
     if (r->attr & A_REP) {
-        s->gpr[R_SI] = pick_address(o, size);
+        s->gpr[R_SI] = pick_operand(o, in, size);
         s->gpr[R_DI] = one_in(o, 4) ? s->gpr[R_SI] + (rnd(o) & 15) : pick_address(o, size);
         if (in->rep || in->repne)
             s->gpr[R_CX] = (rnd(o) & 31) | (in->asize == 4 ? s->gpr[R_CX] & ~0xffffffffull : 0);
@@ -220,9 +226,9 @@ static bool aim_operands(struct oracle *o, const struct insn_row *r, const struc
             return false;
         s->gpr[reg] = (s->gpr[reg] & ~MASK64(in->osize * 8)) | zext((u64)((i64)(rnd(o) & 0x3fff) - 0x2000), in->osize);
     }
-    u64 to = pick_address(o, size);
+    u64 to = pick_operand(o, in, size);
     if (!strcmp(r->mnem, "CMPXCHG16B") && to & 15) /* which of #GP and #PF comes first is not architectural */
-        to = HI_DATA - o->data_base + 0x1000 + (rnd(o) & 0xfff);
+        to = HI_DATA - o->data_base + 0x1000 + (rnd(o) & 0xfff) - seg_base(o, in);
     return aim(in, s, to);
 }
 
