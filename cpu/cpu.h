@@ -127,6 +127,7 @@ struct cpu {
     struct seg_reg seg[SEG_COUNT];
     u64 scratch[16];     /* spill slots of emitted code */
     u64 host_sp;         /* C stack of the run loop while emitted code runs */
+    u64 branch_site;     /* host address behind the jump-cache look-up that failed last */
     u32 mxcsr;           /* guest MXCSR */
     u32 host_mxcsr;
     u32 x87_live;        /* 1: the guest's x87/MMX state is in the host FPU, not in fx[] (cpu/help/x87.h) */

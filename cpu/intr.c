@@ -373,6 +373,10 @@ void cpu_soft_int(struct cpu *c, int vector, u64 next_rip, int kind)
     }
     if (kind == SOFT_INTN && cpu_is_vm86(c) && soft_int_vm86(c, &e))
         return;
+    if (kind == SOFT_INT1 && c->db_pending) { /* one #DB for both: what MOV SS held back comes with it */
+        c->dr[6] = (c->dr[6] & ~(u64)DR6_BITS) | c->db_pending;
+        c->db_pending = 0;
+    }
     c->ext = kind == SOFT_INT1;
     deliver(c, &e);
 }

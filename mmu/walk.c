@@ -90,7 +90,7 @@ static int rights_check(const struct walk_regs *r, struct walk *w, unsigned acc)
         if (r->smap && w->user && ((acc & ACC_IMPLICIT) || !r->ac))
             bad = true;
     }
-    if (!bad && pkey_denies(r, w, acc)) {
+    if (pkey_denies(r, w, acc)) { /* said whatever else is wrong */
         err |= PF_PK;
         bad = true;
     }

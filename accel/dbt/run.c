@@ -7,6 +7,7 @@
 #include "accel/dbt/dbt.h"
 #include "accel/dbt/verify.h"
 #include "cpu/debug.h"
+#include "cpu/desc.h"
 #include "cpu/help/carry.h"
 #include "cpu/ir/interp.h"
 #include "cpu/lift/lift.h"
@@ -123,6 +124,28 @@ static void interp_one(struct vcpu *v)
 }
 
 /* --- emitted code --- */
+/* An indirect branch has gone to an address that is not canonical, which no jump cache knows: goes back to before it and raises #GP(0). */
+static void branch_undo(struct vcpu *v)
+{
+    struct cpu *c = v->c;
+    struct dbt_vcpu *d = v->engine;
+    struct dbt_fetch f = { .v = v };
+    const u8 *site = (const u8 *)c->branch_site - 1;
+    const struct tb *tb = tb_by_host_pc(site);
+    assert(tb);
+    u64 target = c->rip;
+    c->rip = tb->pc + backend_insn_at(&tb->code, site)->pc_off;
+    if (lift_block(d->block, c, c->rip, 1, dbt_fetch, &f) < 0)
+        dbt_fetch_raise(v, &f);
+    const struct ir_op *end = &d->block->op[d->block->n_ops - 1];
+    if (end->code != IR_JMPR) { /* a direct branch: the fetch will fail */
+        c->rip = target;
+        return;
+    }
+    c->gpr[R_SP] += end->imm;
+    raise_gp0(c);
+}
+
 static void run_block(struct vcpu *v)
 {
     struct cpu *c = v->c;
@@ -144,6 +167,8 @@ static void run_block(struct vcpu *v)
         verify_before(v, d->verify, tb);
     vcpu_code_enter(v);
     u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : dbt_enter(c, tb->code.entry);
+    if (UNLIKELY((ret & DBT_EXIT_MASK) == DBT_EXIT_LOOKUP && cpu_is64(c) && !is_canonical(c, c->rip)))
+        branch_undo(v);
     u64 flushes = t->st.flushes; /* no flush can come between while this vCPU counts as inside emitted code */
     vcpu_code_leave(v);
     if (UNLIKELY(d->verify))

@@ -1,4 +1,5 @@
 /* The reference interpreter: executes the ops of a block one by one on struct cpu. vCPU thread; called by the run loop. */
+#include "cpu/desc.h"
 #include "cpu/help/help.h"
 #include "cpu/ir/interp.h"
 #include "cpu/ir/interp_impl.h"
@@ -362,6 +363,15 @@ static void do_op(struct interp *it, const struct ir_op *op)
     }
 }
 
+static void jump_reg(struct cpu *c, const struct ir_op *op, u64 target)
+{
+    if (cpu_is64(c) && !is_canonical(c, target)) {
+        c->gpr[R_SP] += op->imm;
+        raise_gp0(c);
+    }
+    c->rip = target;
+}
+
 /* Sets rip at a block end. */
 static void do_end(struct interp *it, const struct ir_op *op)
 {
@@ -369,7 +379,7 @@ static void do_end(struct interp *it, const struct ir_op *op)
     switch (op->code) {
     case IR_JCC: c->rip = alu_cond(cpu_arith(c), op->cc) ? op->imm : op->imm2; break;
     case IR_BRZ: c->rip = get(it, op, op->a, op->size) ? op->imm2 : op->imm; break;
-    case IR_JMPR: c->rip = get(it, op, op->a, 8); break;
+    case IR_JMPR: jump_reg(c, op, get(it, op, op->a, 8)); break;
     case IR_EXIT:
         if (!op->aux)
             c->rip = op->imm;

@@ -1,5 +1,6 @@
 /* IR generators for jumps, calls, returns, loops and software interrupts. Translating thread; called by lift.c through the
- * instruction table. A canonical or limit violation of the target shows at the fetch of the next instruction. Source: SDM vol. 2. */
+ * instruction table. A limit violation of the target, and a direct target that is not canonical, shows at the fetch of the next instruction.
+ * Source: SDM vol. 2. */
 #include "cpu/lift/rules.h"
 
 void lift_jmp(struct lift *l, const struct insn *in) { lift_end_jmp(l, lift_target(l, in->imm, in->osize)); }
@@ -54,7 +55,7 @@ static struct ir_val indirect_target(struct lift *l, const struct insn *in)
     return t;
 }
 
-void lift_jmp_ind(struct lift *l, const struct insn *in) { lift_end_jmpr(l, indirect_target(l, in)); }
+void lift_jmp_ind(struct lift *l, const struct insn *in) { lift_end_jmpr(l, indirect_target(l, in), 0); }
 
 void lift_call_ind(struct lift *l, const struct insn *in)
 {
@@ -65,14 +66,15 @@ void lift_call_ind(struct lift *l, const struct insn *in)
         t = old;
     }
     lift_push_val(l, in->osize, ir_immv(), l->next_pc);
-    lift_end_jmpr(l, t);
+    lift_end_jmpr(l, t, in->osize);
 }
 
 void lift_ret(struct lift *l, const struct insn *in)
 {
     struct ir_val t = lift_pop_peek(l, in->osize);
-    lift_sp_add(l, in->osize + (i64)in->imm);
-    lift_end_jmpr(l, t);
+    i64 popped = in->osize + (i64)in->imm;
+    lift_sp_add(l, popped);
+    lift_end_jmpr(l, t, -popped);
 }
 
 /* --- far transfers --- */

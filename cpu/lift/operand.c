@@ -272,9 +272,11 @@ void lift_end_brz(struct lift *l, unsigned size, struct ir_val a, u64 if_zero, u
     l->end = true;
 }
 
-void lift_end_jmpr(struct lift *l, struct ir_val a)
+void lift_end_jmpr(struct lift *l, struct ir_val a, i64 undo)
 {
-    lift_op(l, IR_JMPR, 8)->a = a;
+    struct ir_op *op = lift_op(l, IR_JMPR, 8);
+    op->a = a;
+    op->imm = (u64)undo;
     l->end = true;
 }
 

@@ -65,7 +65,7 @@ u64 lift_target(const struct lift *l, u64 rip, unsigned osize);             /* r
 void lift_end_jmp(struct lift *l, u64 rip);
 void lift_end_jcc(struct lift *l, unsigned cc, u64 taken, u64 not_taken);
 void lift_end_brz(struct lift *l, unsigned size, struct ir_val a, u64 if_zero, u64 if_not);
-void lift_end_jmpr(struct lift *l, struct ir_val a);
+void lift_end_jmpr(struct lift *l, struct ir_val a, i64 undo);               /* undo: what puts rSP back if the branch faults */
 void lift_end_exit(struct lift *l);                                         /* to the run loop, rip = next instruction */
 void lift_end_helper(struct lift *l);                                       /* to the run loop, a helper has set rip */
 

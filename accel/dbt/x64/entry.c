@@ -122,6 +122,7 @@ static void emit_lookup_miss(struct enc *e, struct common_code *k)
 {
     const i32 way = JC_ENTRIES * sizeof(struct jump_entry);
     k->lookup_miss = e->p;
+    enc_op(e, 4, OP1(0x8f), 0, CPU_RM(branch_site), E_DIGIT); /* POP: always 8 bytes */
     emit_jc_check(e, way);
     u8 *hit = enc_jrcxz(e);
     u8 *out = enc_jmp8(e);

@@ -114,7 +114,7 @@ static void emit_lookup(struct jit *j)
         enc_call_to(e, x64_common.lookup);
     }
     u8 *hit = enc_jrcxz(e);
-    enc_jmp_to(e, x64_common.lookup_miss);
+    enc_call_to(e, x64_common.lookup_miss);
     enc_bind8(e, hit);
     enc_op(e, 4, OP1(0xff), 4, rm_mem(RAX, offsetof(struct jump_entry, code)), E_DIGIT);
 }

@@ -34,7 +34,8 @@ struct common_code {
     u8 *exit;        /* rdx: dbt_enter's result; rip is stored; does not return */
     u8 *exit_done;   /* the same with struct cpu complete already */
     u8 *exit_next;   /* behind helper_end: goes on at rip if it can, else leaves with DBT_EXIT_EXIT */
-    u8 *lookup_miss; /* rdx: pc, rax: its jump-cache entry, which does not match: tries the second way, else goes to lookup_out */
+    u8 *lookup_miss; /* called, does not return; rdx: pc, rax: its jump-cache entry, which does not match: tries the second way, else goes to
+                      * lookup_out */
     u8 *lookup_out;  /* rdx: pc, stores it as rip, leaves with DBT_EXIT_LOOKUP */
     u8 *slow_probe;  /* rdx: linear address, ecx: size_acc; returns rdx: pointer, rax: 0; keeps rbx */
     u8 *x87_load;    /* keeps rbx */
