@@ -89,6 +89,8 @@ int mem_rmw(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, mem_rmw_
     case PROBE_SLOW:
         break;
     }
+    if (UNLIKELY(m->journal))
+        m->journal->device(m->journal->opaque);
     const struct frange *range;
     u64 off;
     bool one_page = (addr & (PAGE_SIZE - 1)) + size <= PAGE_SIZE;
