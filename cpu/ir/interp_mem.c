@@ -110,7 +110,7 @@ void interp_carry(struct interp *it, const struct ir_op *op)
         return;
     }
     gla_t lin = it->lin + op->ptr_off;
-    if (k->mem_align > 1 && (lin & (k->mem_align - 1u)))
+    if (k->mem_align > 1 && (lin & (k->mem_align - 1u)) && !k->x87) /* x87: the host knows whether a pending #MF comes first */
         cpu_raise_err(c, EXC_GP, 0);
     if (it->host) {
         carry_exec(c, k, it->host + op->ptr_off);
