@@ -163,6 +163,7 @@ static void cpu_reset_one(struct vcpu *v, void *arg)
 
 static void reset_all(struct vm *vm)
 {
+    vm->deferred = REQ_NONE;
     lock_acquire(&vm->m->lock);
     machine_reset(vm->m);
     lock_release(&vm->m->lock);
@@ -275,6 +276,11 @@ void vm_cont(struct vm *vm)
         vm->cpu[k]->skip_bp = true;
         vcpu_kick(vm->cpu[k], XREQ_WORK);
     }
+    if (vm->deferred != REQ_NONE) {
+        enum machine_request r = vm->deferred;
+        vm->deferred = REQ_NONE;
+        vm_request(vm->m, r, vm->deferred_code);
+    }
 }
 
 void vm_reset(struct vm *vm)
@@ -332,8 +338,13 @@ static gboolean request_run(gpointer data)
 {
     struct request *q = data;
     struct vm *vm = q->vm;
-    if (vm->state != VM_RUNNING)
+    if (vm->state != VM_RUNNING) {
+        if (vm->state != VM_SHUTDOWN && q->r != REQ_NONE) {
+            vm->deferred = q->r;
+            vm->deferred_code = q->code;
+        }
         return G_SOURCE_REMOVE;
+    }
     switch (q->r) {
     case REQ_NONE:
         stop_as(vm, VM_DEBUG, &q->stop);

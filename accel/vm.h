@@ -26,7 +26,8 @@ struct vm {
     enum vm_state state;
     bool running;              /* [atomic] vCPUs may run guest code */
     bool started;
-    u64 tsc_base;
+    enum machine_request deferred; /* asked for just when the VM was stopped: carried out by vm_cont */
+    int deferred_code;
     /* breakpoints: changed by the main thread while stopped; read by vCPUs while running */
     struct vm_bp bp[VM_BP_MAX];
     unsigned n_bp, n_watch;
