@@ -134,7 +134,7 @@ static u64 pick_linear(struct oracle *o, unsigned size)
     case 2: return HI_RO + (rnd(o) & 0xf80);
     case 3: return one_in(o, 2) ? HI_RO + 0x1000 - rnd(o) % MAX_OF(size, 2u) : HI_DATA - 1 - rnd(o) % MAX_OF(size, 2u);
     case 4: return HI_RO - 1 - rnd(o) % MAX_OF(size, 2u);
-    case 5: return one_in(o, 4) ? rnd(o) : mid & ~15ull;
+    case 5: return one_in(o, 4) ? rnd(o) & 0xffffffff3fffffff : mid & ~15ull; /* sanitizers have tables around 2 GiB */
     default: return mid & ~63ull;
     }
 }
@@ -245,13 +245,23 @@ static bool excluded(const struct insn_row *r, const struct insn *in, const stru
 {
     if (in->bits == 64 && in->p66 && r->attr & A_F64)
         return true; /* AMD: a 16-bit branch; Intel: ignored */
-    if (r->map >= VX1 && r->modes == I64)
+    if (r->map == VX3 && r->modes == I64)
         return true; /* VEX.W = 1 of VPEXTRD outside 64-bit mode: AMD: undefined; Intel: ignored */
     if (in->p66 && !strcmp(r->mnem, "MOVSXD"))
         return true;
     if ((!strcmp(r->mnem, "SHLD") || !strcmp(r->mnem, "SHRD")) && in->osize == 2)
         return ((in->op[2].kind == OK_IMM ? in->imm : s->gpr[R_CX]) & 31) > 16;
     return !strcmp(r->mnem, "BSWAP") && in->osize == 2;
+}
+
+/* MOV with an address in the instruction: its last bytes. */
+static void aim_moffs(struct oracle *o, const struct insn *in, u8 *code)
+{
+    u64 to;
+    if (in->op[0].kind != OK_MOFFS && in->op[1].kind != OK_MOFFS)
+        return;
+    to = pick_operand(o, in, in->op[0].size);
+    memcpy(code + in->len - in->asize, &to, in->asize);
 }
 
 unsigned oracle_cases(struct oracle *o, const struct insn_row *r, struct hi_case *cases, struct insn *insns, unsigned n)
@@ -267,6 +277,7 @@ unsigned oracle_cases(struct oracle *o, const struct insn_row *r, struct hi_case
         random_state(o, &k->in, r);
         if (!aim_all(o, r, in, &k->in) || excluded(r, in, &k->in))
             continue;
+        aim_moffs(o, in, buf);
         memcpy(k->code, buf, in->len);
         memset(k->code + in->len, 0xcc, sizeof(k->code) - in->len);
         k->len = in->len;
