@@ -37,7 +37,10 @@ static void pte_load(struct pte_ref *p, const struct walk_regs *r, struct aspace
         p->val = __atomic_load_n((u32 *)(void *)p->host, __ATOMIC_RELAXED);
 }
 
-/* Sets bits in the entry if it still has the value that the walk saw. False: walk again. */
+/*
+ * Sets bits in the entry if it still has the value that the walk saw. False: walk again. A walk marks what it used only if
+ * the access is allowed, as the 386 did; what a faulting walk does to A above the leaf is left to the processor (SDM 4.8).
+ */
 static bool pte_set(struct pte_ref *p, u64 bits)
 {
     if ((p->val & bits) == bits || !p->host)
@@ -126,11 +129,8 @@ static int walk_32(const struct walk_regs *r, struct aspace *mem, gla_t addr, un
         w->page_bits = 22;
     } else {
         pte_load(&pte, r, mem, (pde.val & 0xfffff000) + (a >> 12 & 0x3ff) * 4, 4);
-        if (!(pte.val & PTE_P)) {
-            if (!probe && !pte_set(&pde, PTE_A))
-                return AGAIN;
+        if (!(pte.val & PTE_P))
             return walk_fail(w, r, acc, 0);
-        }
         leaf = &pte;
         rights &= pte.val;
         w->gpa = (pte.val & 0xfffff000) | (a & 0xfff);
@@ -142,9 +142,10 @@ static int walk_32(const struct walk_regs *r, struct aspace *mem, gla_t addr, un
     w->global = r->pge && (leaf->val & PTE_G);
     w->pkey = 0;
     int ret = rights_check(r, w, acc);
-    if (!probe && !pte_set(&pde, leaf == &pde && !ret ? PTE_A | (acc & ACC_WRITE ? PTE_D : 0) : PTE_A))
+    bool mark = !ret && !probe;
+    if (mark && leaf == &pte && !pte_set(&pde, PTE_A))
         return AGAIN;
-    if (!ret && !probe && leaf == &pte && !pte_set(&pte, PTE_A | (acc & ACC_WRITE ? PTE_D : 0)))
+    if (mark && !pte_set(leaf, PTE_A | (acc & ACC_WRITE ? PTE_D : 0)))
         return AGAIN;
     w->dirty = (leaf->val & PTE_D) || (!probe && (acc & ACC_WRITE));
     return ret;
@@ -176,12 +177,8 @@ static int walk_64(const struct walk_regs *r, struct aspace *mem, gla_t addr, un
         struct pte_ref *p = &e[level];
         pte_load(p, r, mem, table + (addr >> (12 + 9 * level) & 0x1ff) * 8, 8);
         u32 bits = !(p->val & PTE_P) ? 0 : p->val & reserved_bits(r, (unsigned)level, p->val, pae32) ? PF_P | PF_RSVD : ~0u;
-        if (bits != ~0u) {
-            for (int i = level + 1; i <= top && !probe; i++)
-                if (!pte_set(&e[i], PTE_A))
-                    return AGAIN;
+        if (bits != ~0u)
             return walk_fail(w, r, acc, bits);
-        }
         rights &= p->val;
         nx |= p->val & PTE_NX;
         table = p->val & MASK64(52) & PAGE_MASK;
@@ -197,10 +194,11 @@ static int walk_64(const struct walk_regs *r, struct aspace *mem, gla_t addr, un
     w->global = r->pge && (leaf->val & PTE_G);
     w->pkey = leaf->val >> 59 & 15;
     int ret = rights_check(r, w, acc);
-    for (int i = level + 1; i <= top && !probe; i++)
+    bool mark = !ret && !probe;
+    for (int i = level + 1; i <= top && mark; i++)
         if (!pte_set(&e[i], PTE_A))
             return AGAIN;
-    if (!ret && !probe && !pte_set(leaf, PTE_A | (acc & ACC_WRITE ? PTE_D : 0)))
+    if (mark && !pte_set(leaf, PTE_A | (acc & ACC_WRITE ? PTE_D : 0)))
         return AGAIN;
     w->dirty = (leaf->val & PTE_D) || (!probe && (acc & ACC_WRITE));
     return ret;
