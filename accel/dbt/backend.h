@@ -33,12 +33,13 @@ struct compiled {
     u64 pc;
     u8 *entry;     /* executable address */
     u32 size;      /* bytes of host code from entry on */
-    u16 n_exits, n_insns;
+    u16 n_exits, n_map;
     struct {
         u8 *site;  /* executable address of the jump's rel32 */
         u8 *stub;  /* where it leads while it is not linked */
     } exit[2];     /* what can be linked */
-    const struct compiled_insn *insn; /* in the code cache */
+    const struct compiled_insn *insn; /* n_map of them by ascending off, in the code cache; the first ones are the block's instructions in order, then
+                                       * follow instructions of which there is another copy */
 };
 
 /* Sets up the code cache and the common code; once, main thread. 0, or -1 with e set. */

@@ -28,11 +28,13 @@ static unsigned host_number(unsigned cls, unsigned num, const struct carry_place
     }
 }
 
-/* ModRM, SIB and displacement of [base] or [base + index]. */
-static void put_mem(struct bytes *b, unsigned reg, int base, int index)
+/* ModRM, SIB and displacement of the memory operand. */
+static void put_mem(struct bytes *b, unsigned reg, const struct carry_place *p)
 {
+    int base = p->base, index = p->index;
     unsigned r = (reg & 7) << 3, m = (unsigned)base & 7;
-    unsigned mod = m == 5 ? 0x40 : 0; /* rBP, r13: no form without displacement */
+    bool small = p->disp == (i8)p->disp;
+    unsigned mod = p->disp == 0 && m != 5 ? 0 : small ? 0x40 : 0x80; /* rBP, r13: no form without displacement */
     assert(base >= 0 && index != R_SP);
     if (index >= 0) {
         put(b, mod | r | 4);
@@ -43,15 +45,15 @@ static void put_mem(struct bytes *b, unsigned reg, int base, int index)
             put(b, 0x24);
         }
     }
-    if (mod) {
-        put(b, 0);
+    for (unsigned i = 0; mod && i < (small ? 1u : 4u); i++) {
+        put(b, (u32)p->disp >> (8 * i));
     }
 }
 
 static void put_modrm(struct bytes *b, const struct carry *k, unsigned reg, unsigned rm, const struct carry_place *p)
 {
     if (k->rm_class == CC_MEM) {
-        put_mem(b, reg, p->base, p->index);
+        put_mem(b, reg, p);
     } else {
         put(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
     }
@@ -91,7 +93,7 @@ static unsigned encode_x87(struct bytes *b, const struct carry *k, const struct 
     }
     put_rex(b, 0, 0, (unsigned)p->base, p->index < 0 ? 0 : (unsigned)p->index);
     put(b, k->op);
-    put_mem(b, k->modrm >> 3 & 7, p->base, p->index);
+    put_mem(b, k->modrm >> 3 & 7, p);
     return b->n;
 }
 

@@ -19,10 +19,11 @@
 #include "cpu/ir/ir.h"
 #include "util/err.h"
 
-/* Where a carried instruction's non-vector operands live on the host; -1: none. Memory operand is [base + index] (index -1: [base]). */
+/* Where a carried instruction's non-vector operands live on the host; -1: none. Memory operand is [base + index + disp] (index -1: none). */
 struct carry_place {
     int gpr;
     int base, index;
+    i32 disp;
 };
 #define CARRY_LEN_MAX 15
 /* Writes the host instruction (<= CARRY_LEN_MAX bytes) and returns its length. Vector, MMX and ST numbers are kept as they are. */

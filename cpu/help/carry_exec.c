@@ -30,7 +30,7 @@ void carry_enter(struct carry_frame *f);
 extern const u8 carry_landing[];
 
 /* The stub's operands live here. */
-static const struct carry_place stub_place = { R_8, R_9, -1 };
+static const struct carry_place stub_place = { R_8, R_9, -1, 0 };
 
 #define STUB_SIZE 16u /* CARRY_LEN_MAX bytes and a RET */
 #define STUBS 4096u

@@ -56,12 +56,12 @@ static void emit_kill_stub(struct jit *j)
 int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
 {
     struct jit *j = jit;
-    size_t map_bytes = b->n_insns * sizeof(j->map[0]);
+    size_t map_bytes = 2 * b->n_insns * sizeof(j->map[0]);
     assert(((u64)tb & 15) == 0);
-    u8 *p = codebuf_reserve(&cache, KILL_ROOM + (b->n_ops + 4) * OP_BYTES + map_bytes + 64, ENTRY_ALIGN, 0);
+    u8 *p = codebuf_reserve(&cache, KILL_ROOM + 2 * (b->n_ops + 4) * OP_BYTES + map_bytes + 64, ENTRY_ALIGN, 0);
     if (!p)
         return -1;
-    memset(j, 0, offsetof(struct jit, map));
+    memset(j, 0, offsetof(struct jit, groups));
     memset(out, 0, sizeof(*out));
     j->e = (struct enc){ p, codebuf_rx(&cache, p) - p };
     j->b = b;
@@ -76,7 +76,8 @@ int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
     out->pc = b->pc;
     out->entry = j->entry + j->e.rx;
     out->size = (u32)(j->e.p - j->entry);
-    out->n_insns = (u16)b->n_insns;
+    out->n_map = (u16)j->n_map;
+    map_bytes = j->n_map * sizeof(j->map[0]);
     u8 *map = (u8 *)ALIGN_UP((u64)j->e.p, 8);
     memcpy(map, j->map, map_bytes);
     out->insn = (const struct compiled_insn *)(map + j->e.rx);
@@ -114,7 +115,7 @@ const u8 *x64_fault_entry(void)
 const struct compiled_insn *backend_insn_at(const struct compiled *k, const void *pc)
 {
     u32 off = (u32)((const u8 *)pc - k->entry);
-    unsigned lo = 0, hi = k->n_insns;
+    unsigned lo = 0, hi = k->n_map;
     while (hi - lo > 1) {
         unsigned mid = (lo + hi) / 2;
         if (k->insn[mid].off <= off)

@@ -160,13 +160,18 @@ static void emit_sub_call(struct enc *e, const void *fn)
  * look at, or does not know the block. Keys of the jump cache tell apart modes and mappings. */
 static const void *next_code(struct cpu *c)
 {
-    if (c->exit_request | c->int_shadow | c->halted | c->nmi_pending)
+    if (c->exit_request | c->halted | c->nmi_pending)
         return NULL;
     if (c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic))
         return NULL;
     const struct jump_entry *e = (const struct jump_entry *)c->jump_cache + (c->rip & c->jc_mask);
     u64 key = -(c->rip + c->jc_key);
-    return e->key == key ? e->code : e[JC_ENTRIES].key == key ? e[JC_ENTRIES].code : NULL;
+    if (e->key != key)
+        e += JC_ENTRIES;
+    if (e->key != key)
+        return NULL;
+    c->int_shadow = 0; /* nothing is pending, and the next look is behind the next instruction */
+    return e->code;
 }
 
 /* Not a subroutine; struct cpu is complete. */

@@ -225,7 +225,7 @@ static void isel_insn(struct jit *j, const struct ir_op *o)
     while (end < (int)j->b->n_ops && j->b->op[end].code != IR_INSN)
         end++;
     ra_insn(&j->ra, j->op, end);
-    struct compiled_insn *m = &j->map[j->insn];
+    struct compiled_insn *m = &j->map[j->n_map++];
     m->off = (u32)(j->e.p - j->entry);
     m->pc_off = (u16)(j->b->insn[j->insn].pc - j->b->pc);
     m->x87_insn = (u8)j->x87_insn;
@@ -606,17 +606,67 @@ static void isel_op(struct jit *j, const struct ir_op *o)
     ra_op_end(&j->ra);
 }
 
-static void emit_ool(struct jit *j)
+/* --- out of line --- */
+/* Emits the code behind the main line that was asked for since entry `from`. */
+static void emit_ool(struct jit *j, unsigned from)
 {
-    for (unsigned i = 0; i < j->n_ool; i++) {
+    for (unsigned i = from; i < j->n_ool; i++) {
         struct ool *s = &j->ool[i];
+        if (s->kind == OOL_REGION)
+            continue;
         if (s->from)
             enc_bind32(&j->e, s->from);
         j->insn = s->insn;
         switch ((enum ool_kind)s->kind) {
         case OOL_PROBE: ool_probe(j, s); break;
         case OOL_X87: ool_x87(j, s); break;
+        case OOL_REGION: break;
         case OOL_LOOKUP: case OOL_CHAIN: case OOL_POLL_JCC: case OOL_POLL: ool_flow(j, s); break;
+        }
+    }
+}
+
+/* Binds the jumps of group checks that go to the copy of an instruction, which begins here. */
+static void region_bind(struct jit *j, unsigned insn)
+{
+    for (unsigned i = 0; i < j->n_ool; i++)
+        if (j->ool[i].kind == OOL_REGION && j->ool[i].insn == insn)
+            enc_bind32(&j->e, j->ool[i].from);
+}
+
+/* The second copy of a region's instructions, without groups; a JMPR at its end is copied, too, a JMP shared. */
+static void emit_region(struct jit *j, const struct group_region *r, const struct region_state *st)
+{
+    const struct ir_block *b = j->b;
+    ra_groups_forget(&j->ra);
+    j->x87_insn = st->x87_insn;
+    j->x87_fop = st->x87_fop;
+    j->x87_known_live = st->x87_known_live;
+    for (j->op = b->insn[r->first].first_op; j->op < (int)b->n_ops; j->op++) {
+        const struct ir_op *o = &b->op[j->op];
+        if (o->code == IR_JMP || (o->code == IR_INSN && o->imm > r->last))
+            break;
+        if (o->code == IR_INSN)
+            region_bind(j, (unsigned)o->imm);
+        isel_op(j, o);
+        if (o->code == IR_JMPR)
+            return;
+    }
+    enc_jmp_to(&j->e, st->join);
+}
+
+/* Notes what the copies need to know when the main line comes by. */
+static void region_note(struct jit *j, const struct ir_op *o)
+{
+    for (unsigned i = 0; i < j->groups.n_regions; i++) {
+        const struct group_region *r = &j->groups.r[i];
+        struct region_state *st = &j->region[i];
+        if (o->code == IR_INSN && o->imm == r->first) {
+            st->x87_insn = j->x87_insn;
+            st->x87_fop = j->x87_fop;
+            st->x87_known_live = j->x87_known_live;
+        } else if ((o->code == IR_INSN && o->imm == r->last + 1u) || (o->code == IR_JMP && j->insn == r->last)) {
+            st->join = j->e.p;
         }
     }
 }
@@ -624,10 +674,25 @@ static void emit_ool(struct jit *j)
 void jit_block(struct jit *j)
 {
     const struct ir_block *b = j->b;
+    groups_find(&j->groups, b);
     ra_init(&j->ra, &j->e, b->op);
-    for (j->op = 0; j->op < (int)b->n_ops; j->op++)
-        isel_op(j, &b->op[j->op]);
-    if (!b->n_ops || ir_effect(b->op[b->n_ops - 1].code) != IRE_END)
+    j->grouping = true;
+    for (j->op = 0; j->op < (int)b->n_ops; j->op++) {
+        const struct ir_op *o = &b->op[j->op];
+        if (j->groups.n_regions && (o->code == IR_INSN || o->code == IR_JMP))
+            region_note(j, o);
+        isel_op(j, o);
+    }
+    if (!b->n_ops || ir_effect(b->op[b->n_ops - 1].code) != IRE_END) {
+        for (unsigned i = 0; i < j->groups.n_regions; i++)
+            if (j->groups.r[i].last + 1u == b->n_insns)
+                j->region[i].join = j->e.p;
         flow_end(j);
-    emit_ool(j);
+    }
+    j->grouping = false;
+    unsigned done = j->n_ool;
+    emit_ool(j, 0);
+    for (unsigned i = 0; i < j->groups.n_regions; i++)
+        emit_region(j, &j->groups.r[i], &j->region[i]);
+    emit_ool(j, done);
 }

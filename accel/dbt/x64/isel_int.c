@@ -18,6 +18,8 @@ static void count_to_cl(struct jit *j, const struct ir_op *o)
     }
     struct rm m = jit_src(j, o, o->b, 1);
     enc_op(&j->e, 4, rm_is_reg(m) ? OP1(0x8b) : OP0F(0xb6), RCX, m, 0);
+    if (o->b.kind == K_TMP)
+        ra_tmp_unlock(&j->ra, o->b.n);
 }
 
 static unsigned shift_digit(unsigned code)

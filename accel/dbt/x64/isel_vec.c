@@ -84,19 +84,15 @@ static void carry_emit(struct jit *j, const struct carry *k, const struct carry_
 static void place_memory(struct jit *j, const struct ir_op *o, struct carry_place *p)
 {
     struct rm m = ra_ptr(&j->ra, o->ptr_off);
-    if (m.disp) {
-        p->base = (int)ra_take(&j->ra, RA_ALL);
-        enc_lea(&j->e, 8, (unsigned)p->base, m);
-    } else {
-        p->base = m.base;
-        p->index = m.index;
-    }
+    p->base = m.base;
+    p->index = m.index;
+    p->disp = m.disp;
 }
 
 void isel_vec(struct jit *j, const struct ir_op *o)
 {
     const struct carry *k = &j->b->carry[o->imm];
-    struct carry_place p = { -1, -1, -1 };
+    struct carry_place p = { -1, -1, -1, 0 };
     int gpr = k->reg_class == CC_GPR ? k->reg : k->rm_class == CC_GPR ? k->rm : -1;
     bool written = k->reg_class == CC_GPR ? k->reg_gpr_w : k->rm_gpr_w;
     if (k->x87)

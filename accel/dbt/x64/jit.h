@@ -13,6 +13,7 @@
 #define ACCEL_DBT_X64_JIT_H
 #include "accel/dbt/backend.h"
 #include "accel/dbt/x64/enc.h"
+#include "accel/dbt/x64/group.h"
 #include "accel/dbt/x64/ra.h"
 
 #define CPU_BIAS 204
@@ -50,7 +51,7 @@ extern struct common_code x64_common;
 void entry_emit(struct enc *e, struct common_code *k);
 const u8 *x64_fault_entry(void); /* executable address of .fault */
 
-enum ool_kind { OOL_PROBE, OOL_X87, OOL_LOOKUP, OOL_CHAIN, OOL_POLL_JCC, OOL_POLL };
+enum ool_kind { OOL_PROBE, OOL_REGION /* to the copy of instruction insn */, OOL_X87, OOL_LOOKUP, OOL_CHAIN, OOL_POLL_JCC, OOL_POLL };
 struct ool { /* code behind the main line */
     u8 kind;
     i8 base, index;       /* PROBE: where the pointer is wanted; base may be pinned */
@@ -63,7 +64,14 @@ struct ool { /* code behind the main line */
     u8 *back;             /* PROBE, X87 */
     u64 pc, pc2;
 };
-#define OOL_MAX (IR_OPS_MAX + 8)
+#define OOL_MAX (2 * IR_OPS_MAX + 8)
+
+struct region_state { /* of the main line, for the second copy of its instructions */
+    u8 *join;             /* where the copy goes back to the main line */
+    unsigned x87_insn;
+    u16 x87_fop;
+    bool x87_known_live;
+};
 
 struct jit {
     struct enc e;
@@ -77,8 +85,11 @@ struct jit {
     unsigned x87_insn;    /* 1 + index of the instruction whose FIP/FOP are not stored; 0 none */
     u16 x87_fop;
     bool x87_known_live;
-    unsigned n_ool;
-    struct compiled_insn map[IR_INSNS_MAX];
+    bool grouping;        /* PROBEs may stand for others: the main line, not the copies */
+    unsigned n_ool, n_map;
+    struct groups groups;
+    struct region_state region[GROUP_REGIONS];
+    struct compiled_insn map[2 * IR_INSNS_MAX];
     struct ool ool[OOL_MAX];
 };
 

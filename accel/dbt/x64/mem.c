@@ -160,10 +160,10 @@ static unsigned tlb_mode_of(u32 mode)
     return mode_cpl(mode) == 3 ? TLB_USER : mode & MODE_SMAP_AC ? TLB_KERNEL_SMAP : TLB_KERNEL;
 }
 
-static size_t tag_offset(const struct jit *j, const struct ir_op *o)
+static size_t tag_offset(const struct jit *j, bool write)
 {
     size_t t = offsetof(struct cpu, tlb.t) + tlb_mode_of(j->b->mode) * sizeof(struct tlb_table);
-    return t + (o->acc & ACC_WRITE ? offsetof(struct tlb_table, wtag) : offsetof(struct tlb_table, rtag));
+    return t + (write ? offsetof(struct tlb_table, wtag) : offsetof(struct tlb_table, rtag));
 }
 
 static size_t addend_offset(const struct jit *j)
@@ -253,9 +253,59 @@ static unsigned take_preferred(struct jit *j, unsigned r)
     return r;
 }
 
+/* The check of a group's range, and its addend. */
+static void group_check(struct jit *j, const struct ir_op *o, const struct group_probe *g)
+{
+    ra_claim(&j->ra, RCX);
+    unsigned idx = take_preferred(j, RBX), ea = take_preferred(j, RDX), at = ea;
+    int base = gpr_pin(o->a);
+    if (base < 0) {
+        base = (int)ea;
+        enc_load(&j->e, 8, ea, gpr_rm(o->a.n));
+    }
+    if (g->lo)
+        enc_lea(&j->e, 8, ea, rm_mem(base, g->lo));
+    else
+        at = (unsigned)base;
+    enc_pext(&j->e, idx, at, CPU_RM(tlb.index_mask));
+    enc_load(&j->e, 8, RCX, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, g->write) - CPU_BIAS));
+    enc_lea(&j->e, 8, RCX, rm_sib(RCX, (int)at, 0, (i32)g->len - 1));
+    enc_shrx(&j->e, RCX, rm_reg(RCX), RBP);
+    u8 *hit = backend_stress.force_miss ? NULL : enc_jrcxz(&j->e);
+    ool_new(j, OOL_REGION, enc_jmp(&j->e));
+    if (hit)
+        enc_bind8(&j->e, hit);
+    enc_load(&j->e, 8, idx, rm_sib(RBP, (int)idx, 3, (i32)addend_offset(j) - CPU_BIAS));
+    ra_group_set(&j->ra, g->slot, idx, g->last_op);
+    ra_drop(&j->ra, ea);
+    ra_drop(&j->ra, RCX);
+}
+
+/* A PROBE of a group: pointer = the register + addend + displacement. */
+static void probe_group(struct jit *j, const struct ir_op *o, const struct group_probe *g)
+{
+    int base = gpr_pin(o->a);
+    if (g->first)
+        group_check(j, o, g);
+    if (base < 0 || !gpr_lasts(j, o->a.n)) {
+        unsigned r = ra_take(&j->ra, RA_ALL);
+        if (base < 0)
+            enc_load(&j->e, 8, r, gpr_rm(o->a.n));
+        else
+            enc_mov_rr(&j->e, 8, r, (unsigned)base);
+        base = (int)r;
+    }
+    ra_ptr_set_group(&j->ra, base, g->slot, (i32)sext(o->imm, o->asize));
+}
+
 void isel_probe(struct jit *j, const struct ir_op *o)
 {
+    const struct group_probe *g = j->grouping ? groups_at(&j->groups, (unsigned)j->op) : NULL;
     ra_ptr_forget(&j->ra);
+    if (g) {
+        probe_group(j, o, g);
+        return;
+    }
     ra_claim(&j->ra, RCX);
     unsigned ea = take_preferred(j, RDX), idx = take_preferred(j, RAX);
     bool constant;
@@ -273,11 +323,11 @@ void isel_probe(struct jit *j, const struct ir_op *o)
     struct rm addend;
     if (constant) { /* TLB.index_mask is the constant that tlb_index() knows */
         unsigned i = tlb_index(value);
-        probe_check(j, o, at, cpu_rm(tag_offset(j, o) + 8 * i));
+        probe_check(j, o, at, cpu_rm(tag_offset(j, o->acc & ACC_WRITE) + 8 * i));
         addend = cpu_rm(addend_offset(j) + 8 * i);
     } else {
         enc_pext(&j->e, idx, at, CPU_RM(tlb.index_mask));
-        probe_check(j, o, at, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, o) - CPU_BIAS));
+        probe_check(j, o, at, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, o->acc & ACC_WRITE) - CPU_BIAS));
         addend = rm_sib(RBP, (int)idx, 3, (i32)addend_offset(j) - CPU_BIAS);
     }
     probe_miss(j, o, at, idx);

@@ -2,7 +2,7 @@
 #include "accel/dbt/x64/ra.h"
 #include "accel/dbt/x64/jit.h"
 
-_Static_assert(SLOT_REGS + RA_SCRATCH <= ARRAY_LEN(((struct cpu *)0)->scratch), "spill slots");
+_Static_assert(SLOT_GROUP + RA_GROUPS <= ARRAY_LEN(((struct cpu *)0)->scratch), "spill slots");
 
 struct rm ra_slot(unsigned n)
 {
@@ -16,6 +16,19 @@ void ra_init(struct ra *ra, struct enc *e, const struct ir_op *ops)
     ra->op = ops;
     if (backend_stress.random_ra)
         ra->rnd = 0x9e3779b9u ^ (u32)(u64)e->p;
+    ra_groups_forget(ra);
+}
+
+void ra_groups_forget(struct ra *ra)
+{
+    for (unsigned g = 0; g < RA_GROUPS; g++) {
+        ra->g[g].reg = R_NONE;
+        ra->g[g].slot = false;
+        ra->g[g].last = -1;
+    }
+    for (unsigned r = 0; r < RA_SCRATCH; r++)
+        if (ra->r[r].use == RA_GRP)
+            ra->r[r].use = RA_FREE;
 }
 
 static void note(struct ra *ra, struct ir_val v, int i)
@@ -37,7 +50,9 @@ static bool uses_tmp(const struct ir_op *o, unsigned t)
 
 void ra_insn(struct ra *ra, int first, int end)
 {
-    memset(ra->r, 0, sizeof(ra->r));
+    for (unsigned r = 0; r < RA_SCRATCH; r++)
+        if (ra->r[r].use != RA_GRP)
+            ra->r[r].use = RA_FREE;
     ra->locked = 0;
     for (unsigned t = 0; t < IR_TMP_MAX; t++) {
         ra->t[t].reg = R_NONE;
@@ -46,6 +61,8 @@ void ra_insn(struct ra *ra, int first, int end)
     }
     ra->ptr.slot = false;
     ra->ptr.base = ra->ptr.index = R_NONE;
+    ra->ptr.grp = RA_NO_GROUP;
+    ra->ptr.disp = 0;
     ra->ptr.last = -1;
     ra->end = end;
     for (int i = first; i < end; i++) {
@@ -77,6 +94,8 @@ static void ptr_drop(struct ra *ra)
     if (ra->ptr.index >= 0)
         reg_free(ra, (unsigned)ra->ptr.index);
     ra->ptr.base = ra->ptr.index = R_NONE;
+    ra->ptr.grp = RA_NO_GROUP;
+    ra->ptr.disp = 0;
     ra->ptr.slot = false;
 }
 
@@ -99,6 +118,12 @@ void ra_op_end(struct ra *ra)
     }
     if (ra->ptr.last <= ra->cur)
         ptr_drop(ra);
+    for (unsigned g = 0; g < RA_GROUPS; g++) {
+        if (ra->g[g].reg >= 0 && ra->g[g].last <= ra->cur) {
+            ra->r[ra->g[g].reg].use = RA_FREE;
+            ra->g[g].reg = R_NONE;
+        }
+    }
 }
 
 static u32 rnd_next(struct ra *ra)
@@ -123,6 +148,8 @@ static int find_free(struct ra *ra, unsigned mask)
 /* Index of the next op that uses what the register holds. */
 static int next_use(const struct ra *ra, unsigned r)
 {
+    if (ra->r[r].use == RA_GRP) /* this instruction's pointer, or a later instruction's */
+        return ra->ptr.grp == ra->r[r].n ? ra->cur : ra->end;
     for (int i = ra->cur; i < ra->end; i++) {
         const struct ir_op *o = &ra->op[i];
         if (ra->r[r].use == RA_TMP ? uses_tmp(o, ra->r[r].n)
@@ -138,13 +165,36 @@ static bool ptr_locked(const struct ra *ra)
            (ra->ptr.base >= 0 && ra->ptr.base < RA_SCRATCH && (ra->locked >> ra->ptr.base & 1));
 }
 
-/* Computes base + index into `to` (one of the two, or a free register) and makes that the pointer. */
+static unsigned make_free(struct ra *ra, unsigned mask);
+
+/* The register with a group's value. */
+static unsigned group_use(struct ra *ra, unsigned g)
+{
+    if (ra->g[g].reg < 0) {
+        unsigned r = make_free(ra, RA_ALL);
+        enc_load(ra->e, 8, r, ra_slot(SLOT_GROUP + g));
+        ra->g[g].reg = (i8)r;
+        ra->r[r].use = RA_GRP;
+        ra->r[r].n = (u8)g;
+    }
+    return (unsigned)ra->g[g].reg;
+}
+
+static struct rm ptr_rm(struct ra *ra)
+{
+    if (ra->ptr.grp != RA_NO_GROUP)
+        return rm_sib(ra->ptr.base, (int)group_use(ra, ra->ptr.grp), 0, ra->ptr.disp);
+    return rm_sib(ra->ptr.base, ra->ptr.index, 0, 0);
+}
+
+/* Computes the pointer into `to` (a part of it, or a free register) and makes that the pointer. */
 static void ptr_fold_to(struct ra *ra, unsigned to)
 {
-    if (ra->ptr.index >= 0)
-        enc_lea(ra->e, 8, to, rm_sib(ra->ptr.base, ra->ptr.index, 0, 0));
+    struct rm m = ptr_rm(ra);
+    if (m.index >= 0)
+        enc_lea(ra->e, 8, to, m);
     else
-        enc_mov_rr(ra->e, 8, to, (unsigned)ra->ptr.base);
+        enc_mov_rr(ra->e, 8, to, (unsigned)m.base);
     ptr_drop(ra);
     ra->ptr.base = (i8)to;
     ra->r[to].use = RA_PTR;
@@ -166,6 +216,28 @@ static void evict(struct ra *ra, unsigned r)
                 enc_store(ra->e, 8, ra_slot(t), r);
             ra->t[t].slot = true;
             ra->t[t].reg = R_NONE;
+        }
+    } else if (ra->r[r].use == RA_GRP) {
+        unsigned g = ra->r[r].n;
+        if (to >= 0) {
+            enc_mov_rr(ra->e, 8, (unsigned)to, r);
+            ra->r[to] = ra->r[r];
+            ra->g[g].reg = (i8)to;
+        } else {
+            if (!ra->g[g].slot)
+                enc_store(ra->e, 8, ra_slot(SLOT_GROUP + g), r);
+            ra->g[g].slot = true;
+            ra->g[g].reg = R_NONE;
+        }
+    } else if (ra->ptr.grp != RA_NO_GROUP) { /* its base */
+        if (to >= 0) {
+            enc_mov_rr(ra->e, 8, (unsigned)to, r);
+            ra->r[to] = ra->r[r];
+            ra->ptr.base = (i8)to;
+        } else {
+            enc_store(ra->e, 8, ra_slot(SLOT_PTR), r);
+            ra->ptr.slot = true;
+            ra->ptr.base = R_NONE;
         }
     } else if (ra->ptr.index >= 0 && ra->ptr.base >= 0 && ra->ptr.base < RA_SCRATCH) {
         ptr_fold_to(ra, r == (unsigned)ra->ptr.base ? (unsigned)ra->ptr.index : (unsigned)ra->ptr.base);
@@ -198,7 +270,7 @@ static unsigned make_free(struct ra *ra, unsigned mask)
     for (unsigned i = 0; i < RA_SCRATCH; i++) {
         if (!(mask >> i & 1) || (ra->locked >> i & 1) || ra->r[i].use == RA_OP)
             continue;
-        bool ptr = ra->r[i].use != RA_TMP;
+        bool ptr = ra->r[i].use == RA_PTR || ra->r[i].use == RA_PTRX;
         if (ptr && ptr_locked(ra))
             continue;
         /* folding a pointer pair costs one LEA and no memory */
@@ -261,6 +333,12 @@ unsigned ra_tmp_def(struct ra *ra, unsigned t, bool read)
     return reg_take(ra, (unsigned)ra->t[t].reg, RA_TMP, t);
 }
 
+void ra_tmp_unlock(struct ra *ra, unsigned t)
+{
+    if (ra->t[t].reg >= 0)
+        ra->locked &= (u8)~BIT(ra->t[t].reg);
+}
+
 void ra_tmp_adopt(struct ra *ra, unsigned t, unsigned reg)
 {
     if (ra->t[t].reg >= 0)
@@ -289,9 +367,11 @@ struct rm ra_ptr(struct ra *ra, unsigned off)
     assert(ra->ptr.base >= 0);
     if (ra->ptr.base < RA_SCRATCH)
         ra->locked |= (u8)BIT(ra->ptr.base);
-    if (ra->ptr.index >= 0)
-        ra->locked |= (u8)BIT(ra->ptr.index);
-    return rm_sib(ra->ptr.base, ra->ptr.index, 0, (i32)off);
+    struct rm m = ptr_rm(ra);
+    if (m.index >= 0)
+        ra->locked |= (u8)BIT(m.index);
+    m.disp += (i32)off;
+    return m;
 }
 
 void ra_ptr_set(struct ra *ra, int base, int index)
@@ -308,13 +388,42 @@ void ra_ptr_set(struct ra *ra, int base, int index)
 void ra_ptr_single(struct ra *ra)
 {
     assert(!ptr_locked(ra));
-    if (ra->ptr.index >= 0)
-        ptr_fold_to(ra, (unsigned)ra->ptr.index);
+    if (ra->ptr.grp == RA_NO_GROUP) {
+        if (ra->ptr.index >= 0)
+            ptr_fold_to(ra, (unsigned)ra->ptr.index);
+    } else if (ra->ptr.slot || ra->ptr.base < RA_SCRATCH) {
+        struct rm m = ra_ptr(ra, 0);
+        ra->locked &= (u8)~(BIT(m.base) | BIT(m.index));
+        enc_lea(ra->e, 8, (unsigned)m.base, m);
+        ptr_drop(ra);
+        ra->ptr.base = m.base;
+        ra->r[m.base].use = RA_PTR;
+    }
 }
 
 void ra_ptr_forget(struct ra *ra)
 {
     ptr_drop(ra);
+}
+
+void ra_ptr_set_group(struct ra *ra, int base, unsigned grp, i32 disp)
+{
+    ptr_drop(ra);
+    ra->ptr.base = (i8)base;
+    ra->ptr.grp = (u8)grp;
+    ra->ptr.disp = disp;
+    if (base < RA_SCRATCH)
+        ra->r[base].use = RA_PTR;
+}
+
+void ra_group_set(struct ra *ra, unsigned grp, unsigned reg, int last)
+{
+    assert(ra->g[grp].reg < 0 && ra_is_op(ra, reg));
+    ra->g[grp].reg = (i8)reg;
+    ra->g[grp].slot = false;
+    ra->g[grp].last = last;
+    ra->r[reg].use = RA_GRP;
+    ra->r[reg].n = (u8)grp;
 }
 
 void ra_ptr_done(struct ra *ra)
@@ -330,14 +439,6 @@ void ra_save_live(struct ra *ra)
             enc_store(ra->e, 8, ra_slot(t), (unsigned)ra->t[t].reg);
             ra->t[t].slot = true;
         }
-    if (ra->ptr.base >= 0 && ra->ptr.last > ra->cur) {
-        int r = ra->ptr.base < RA_SCRATCH ? ra->ptr.base : ra->ptr.index;
-        assert(r >= 0);
-        ptr_fold_to(ra, (unsigned)r);
-        enc_store(ra->e, 8, ra_slot(SLOT_PTR), (unsigned)r);
-        ptr_drop(ra);
-        ra->ptr.slot = true;
-    }
 }
 
 void ra_clobbered(struct ra *ra)
@@ -349,13 +450,16 @@ void ra_clobbered(struct ra *ra)
     }
     ra->locked = 0;
     ra->ptr.base = ra->ptr.index = R_NONE;
+    ra->ptr.grp = RA_NO_GROUP;
+    ra_groups_forget(ra);
 }
 
 unsigned ra_live_regs(const struct ra *ra)
 {
     unsigned m = 0;
     for (unsigned r = 0; r < RA_SCRATCH; r++)
-        if ((ra->r[r].use == RA_TMP && ra->t[ra->r[r].n].last >= ra->cur) || ra->r[r].use == RA_PTR || ra->r[r].use == RA_PTRX)
+        if ((ra->r[r].use == RA_TMP && ra->t[ra->r[r].n].last >= ra->cur) || ra->r[r].use == RA_PTR ||
+            ra->r[r].use == RA_PTRX || ra->r[r].use == RA_GRP)
             m |= BIT(r);
     return m;
 }

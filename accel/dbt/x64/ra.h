@@ -9,7 +9,10 @@
 #define RA_SCRATCH 4 /* host registers 0-3 */
 #define RA_ALL 15u
 
-enum ra_use { RA_FREE, RA_TMP, RA_PTR /* base, or the folded pointer */, RA_PTRX /* index */, RA_OP /* of the current op only */ };
+#define RA_GROUPS 4  /* values that live over several instructions: group.c */
+#define RA_NO_GROUP 0xff
+
+enum ra_use { RA_FREE, RA_TMP, RA_PTR /* base, or the folded pointer */, RA_PTRX /* index */, RA_OP /* of the current op only */, RA_GRP };
 
 struct ra {
     struct enc *e;
@@ -22,15 +25,24 @@ struct ra {
     } t[IR_TMP_MAX];
     struct {
         bool slot;                /* spilled, folded */
-        i8 base, index;           /* pointer = base + index; base may be a pinned register; R_NONE */
+        i8 base, index;           /* pointer = base + index + disp; base may be a pinned register; R_NONE */
+        u8 grp;                   /* the index is this group's value; RA_NO_GROUP */
+        i32 disp;
         int last;
     } ptr;
+    struct {
+        i8 reg;                   /* R_NONE: in its slot, or not live */
+        bool slot;
+        int last;                 /* last op that may use it */
+    } g[RA_GROUPS];
     const struct ir_op *op;       /* the block's */
     int cur, end;                 /* current op; first op behind the instruction */
     u32 rnd;                      /* non-zero: stress */
 };
 
 void ra_init(struct ra *ra, struct enc *e, const struct ir_op *ops);
+/* No group's value is live. */
+void ra_groups_forget(struct ra *ra);
 /* The instruction's ops are first .. end - 1: forgets everything, finds last uses. */
 void ra_insn(struct ra *ra, int first, int end);
 void ra_op_begin(struct ra *ra, int cur);
@@ -49,6 +61,8 @@ void ra_drop(struct ra *ra, unsigned reg);
 /* The register of a temporary whose value is wanted / is about to be written. */
 unsigned ra_tmp_use(struct ra *ra, unsigned t);
 unsigned ra_tmp_def(struct ra *ra, unsigned t, bool read);
+/* The current op has read the temporary: its register may go. */
+void ra_tmp_unlock(struct ra *ra, unsigned t);
 /* A register of the current op is the temporary's from now on. */
 void ra_tmp_adopt(struct ra *ra, unsigned t, unsigned reg);
 static inline bool ra_is_op(const struct ra *ra, unsigned reg) { return reg < RA_SCRATCH && ra->r[reg].use == RA_OP; }
@@ -65,9 +79,13 @@ void ra_ptr_single(struct ra *ra);
 void ra_ptr_forget(struct ra *ra);
 /* A new pointer: registers of the current op, or base a pinned one, become its parts. */
 void ra_ptr_set(struct ra *ra, int base, int index);
+/* The same with a group's value as the index. */
+void ra_ptr_set_group(struct ra *ra, int base, unsigned grp, i32 disp);
+/* A register of the current op becomes the group's value, until op `last`. */
+void ra_group_set(struct ra *ra, unsigned grp, unsigned reg, int last);
 /* Within the op that uses it last: the pointer has been read. */
 void ra_ptr_done(struct ra *ra);
-/* Stores what lives on behind the current op; afterwards no scratch register is needed (but by arguments of this op). */
+/* Stores the temporaries that live on behind the current op, a call: they stay in their registers, too. */
 void ra_save_live(struct ra *ra);
 /* Forgets register contents: a call has destroyed them. */
 void ra_clobbered(struct ra *ra);
@@ -75,6 +93,9 @@ void ra_clobbered(struct ra *ra);
 unsigned ra_live_regs(const struct ra *ra);
 
 struct rm ra_slot(unsigned n);
-enum { SLOT_PTR = IR_TMP_MAX, SLOT_FLAGS, SLOT_RDI, SLOT_REGS /* and the three behind it: registers kept over an out-of-line call */ };
+enum {
+    SLOT_PTR = IR_TMP_MAX, SLOT_FLAGS, SLOT_RDI, SLOT_REGS /* and the two behind it: rax, rcx, rdx over an out-of-line call */,
+    SLOT_GROUP = SLOT_REGS + 3
+};
 
 #endif

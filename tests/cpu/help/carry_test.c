@@ -138,7 +138,7 @@ static void check_row(const struct insn_row *r, bool memory)
     }
     const struct carry *k = lift_one(fake, guest, n, &b);
     g_assert_nonnull(k);
-    struct carry_place p = { k->reg_class == CC_GPR ? k->reg : k->rm_class == CC_GPR ? k->rm : -1, R_BX, -1 };
+    struct carry_place p = { k->reg_class == CC_GPR ? k->reg : k->rm_class == CC_GPR ? k->rm : -1, R_BX, -1, 0 };
     unsigned m = carry_encode(host, k, &p);
     struct text want = disas(guest, n), got = disas(host, m);
     if (strcmp(got.all, want.all)) {
@@ -194,7 +194,7 @@ static void test_encode_memory(void)
                 if (index == R_SP) {
                     continue;
                 }
-                struct carry_place p = { -1, base, index };
+                struct carry_place p = { -1, base, index, 0 };
                 unsigned n = carry_encode(buf, &kinds[i], &p);
                 snprintf(want, sizeof(want), index < 0 ? "[%s]" : "[%s + %s]", names[base], index < 0 ? "" : names[index]);
                 g_assert_nonnull(strstr(disas(buf, n).all, want));
