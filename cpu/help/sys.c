@@ -5,6 +5,7 @@
 #include "cpu/help/help.h"
 #include "cpu/msr.h"
 #include "cpu/platform.h"
+#include "hw/core/irq.h"
 
 static void require_cpl0(struct cpu *c)
 {
@@ -84,14 +85,43 @@ u64 help_mwait(struct cpu *c, u64 a, u64 b, u64 d)
 }
 
 /* --- hypercalls --- */
-enum { KVM_HC_VAPIC_POLL_IRQ = 1, KVM_EPERM = 1, KVM_ENOSYS = 1000 };
+enum { KVM_HC_VAPIC_POLL_IRQ = 1, KVM_HC_SEND_IPI = 10, KVM_EPERM = 1, KVM_EINVAL = 22, KVM_ENOSYS = 1000 };
+
+/* KVM_HC_SEND_IPI(bitmap low, bitmap high, APIC ID of bit 0, ICR): the number of CPUs reached. */
+static i64 hypercall_send_ipi(struct cpu *c)
+{
+    unsigned width = cpu_is64(c) ? 64 : 32;
+    u64 map[2] = { c->gpr[R_BX] & MASK64(width), c->gpr[R_CX] & MASK64(width) };
+    u32 first = (u32)c->gpr[R_DX], icr = (u32)c->gpr[R_SI];
+    i64 sent = 0;
+    for (unsigned i = 0; c->lapic && i < 2 * width; i++) {
+        if (!(map[i / width] >> i % width & 1) || first + i < first)
+            continue;
+        int n = c->lapic_ops->pv_ipi(c->lapic, first + i, icr);
+        if (n < 0)
+            return -KVM_EINVAL;
+        sent += n;
+    }
+    return sent;
+}
+
+static i64 hypercall(struct cpu *c, u64 nr)
+{
+    if (cpu_cpl(c))
+        return -KVM_EPERM;
+    switch (nr) {
+    case KVM_HC_VAPIC_POLL_IRQ: return 0;
+    case KVM_HC_SEND_IPI: return hypercall_send_ipi(c);
+    default: return -KVM_ENOSYS;
+    }
+}
 
 u64 help_vmcall(struct cpu *c, u64 a, u64 b, u64 d)
 {
     if (!c->model->kvm_leaves)
         cpu_raise(c, EXC_UD);
     u64 nr = cpu_is64(c) ? c->gpr[R_AX] : (u32)c->gpr[R_AX];
-    i64 ret = cpu_cpl(c) ? -KVM_EPERM : nr == KVM_HC_VAPIC_POLL_IRQ ? 0 : -KVM_ENOSYS;
+    i64 ret = hypercall(c, nr);
     c->gpr[R_AX] = cpu_is64(c) ? (u64)ret : (u32)ret;
     return 0;
 }

@@ -194,7 +194,7 @@ bool lapic_matches(const struct lapic *s, u32 dest, bool logical, bool wide)
     if (dest == (wide ? 0xffffffffu : 0xffu) && (!logical || wide))
         return true;
     if (!logical)
-        return dest == s->cpu;
+        return dest == lapic_id(s);
     if (lapic_is_x2(s)) {
         u32 ldr = x2_ldr(s);
         return dest >> 16 == ldr >> 16 && (dest & ldr & 0xffff);
@@ -262,7 +262,7 @@ static bool reg_read(struct lapic *s, unsigned reg, u32 *val)
     else if (reg >= REG_LVT && reg < REG_LVT + LVT_COUNT)
         *val = s->lvt[reg - REG_LVT];
     else switch (reg) {
-    case REG_ID: *val = lapic_is_x2(s) ? s->cpu : s->cpu << 24; break;
+    case REG_ID: *val = lapic_is_x2(s) ? s->cpu : (u32)s->id << 24; break;
     case REG_VERSION: *val = VERSION; break;
     case REG_TPR: *val = s->tpr; break;
     case REG_PPR: *val = lapic_ppr(s); break;
@@ -344,7 +344,8 @@ void lapic_mmio_write(void *lapic, u64 off, u64 val, unsigned size)
     bool in = enter(s);
     switch (reg) {
     case REG_ID:
-        break; /* fixed, as on processors since Nehalem */
+        s->id = val >> 24;
+        break;
     case REG_LDR:
         s->ldr = val & 0xff000000;
         break;
@@ -477,10 +478,14 @@ static int op_set_base(void *lapic, u64 val)
         return -1; /* x2APIC to xAPIC, and disabled to x2APIC, are no transitions */
     bool in = enter(s);
     __atomic_store_n(&s->base, val, __ATOMIC_RELAXED);
-    if (!mode && old_mode)
+    if (!mode && old_mode) {
+        s->id = (u8)s->cpu;
         reset_registers(s);
-    if ((mode & BASE_EXTD) && !(old_mode & BASE_EXTD))
+    }
+    if ((mode & BASE_EXTD) && !(old_mode & BASE_EXTD)) {
+        s->id = (u8)s->cpu;
         s->icr &= 0xffffffff;
+    }
     lapic_update(s);
     leave(s, in);
     return 0;
@@ -524,12 +529,33 @@ static void op_set_tsc_deadline(void *lapic, u64 tsc)
     leave(s, in);
 }
 
+static int op_pv_ipi(void *lapic, u32 apic_id, u32 icr)
+{
+    struct lapic *s = lapic;
+    enum apic_mode mode = LVT_MODE(icr);
+    int n = 0;
+    if (mode != MODE_FIXED && mode != MODE_NMI)
+        return -1;
+    bool in = enter(s);
+    for (unsigned i = 0; i < s->bus->count; i++) {
+        struct lapic *to = s->bus->cpu[i];
+        if (!lapic_enabled(to) || lapic_id(to) != apic_id)
+            continue;
+        lapic_deliver(to, mode, icr & 0xff, false);
+        n++;
+    }
+    leave(s, in);
+    return n;
+}
+
 static void op_reset(void *lapic, bool init)
 {
     struct lapic *s = lapic;
     bool in = enter(s);
-    if (!init)
+    if (!init) {
+        s->id = (u8)s->cpu;
         __atomic_store_n(&s->base, LAPIC_BASE | BASE_ENABLE | (s->cpu == 0 ? BASE_BSP : 0), __ATOMIC_RELAXED);
+    }
     reset_registers(s);
     lapic_update(s);
     leave(s, in);
@@ -546,6 +572,7 @@ const struct lapic_ops lapic_ops = {
     .x2_write = op_x2_write,
     .get_tsc_deadline = op_get_tsc_deadline,
     .set_tsc_deadline = op_set_tsc_deadline,
+    .pv_ipi = op_pv_ipi,
     .reset = op_reset,
     .mmio_read = lapic_mmio_read,
     .mmio_write = lapic_mmio_write,
@@ -580,6 +607,7 @@ static void lapic_post_load(struct device *d)
 static const struct snap_field lapic_fields[] = {
     SNAP_U(struct lapic, base),
     SNAP_U(struct lapic, tpr),
+    SNAP_U(struct lapic, id),
     SNAP_U(struct lapic, ldr),
     SNAP_U(struct lapic, dfr),
     SNAP_U(struct lapic, svr),
@@ -606,7 +634,7 @@ const struct dev_class apic_class = {
     .desc = "local APIC",
     .state_size = sizeof(struct lapic),
     .fields = lapic_fields,
-    .snap_version = 1,
+    .snap_version = 2,
     .realize = lapic_realize,
     .reset = lapic_reset,
     .unrealize = lapic_unrealize,

@@ -35,7 +35,8 @@ struct apic_bus;
 struct lapic {
     struct device dev;
     struct apic_bus *bus;
-    unsigned cpu;          /* also the APIC ID */
+    unsigned cpu;          /* also the x2APIC ID */
+    u8 id;                 /* xAPIC ID; software may change it */
     u64 base;              /* atomic: IA32_APIC_BASE */
     u8 tpr;                /* atomic */
     bool deliverable;      /* atomic: what has_intr answers; derived */
@@ -69,6 +70,7 @@ static inline bool lapic_is_x2(const struct lapic *s)
 {
     return (lapic_base(s) & (BASE_ENABLE | BASE_EXTD)) == (BASE_ENABLE | BASE_EXTD);
 }
+static inline u32 lapic_id(const struct lapic *s) { return lapic_is_x2(s) ? s->cpu : s->id; }
 static inline unsigned lapic_divisor(const struct lapic *s)
 {
     unsigned v = (s->timer_divide & 3) | (s->timer_divide >> 1 & 4);
