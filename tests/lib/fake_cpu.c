@@ -113,7 +113,7 @@ struct fake_cpu *fake_cpu_new(unsigned bits, struct fake_cpu *share)
     c->plat = &platform;
     c->plat_opaque = f;
     c->mem = f->board->mem;
-    c->memctx = (struct mem_ctx){ &c->tlb, c->mem, NULL };
+    c->memctx = (struct mem_ctx){ .tlb = &c->tlb, .mem = c->mem };
     c->mxcsr = 0x1f80;
     tlb_init(&c->tlb);
     cpu_set_rflags(c, 2);
@@ -158,7 +158,8 @@ int fake_cpu_try(struct fake_cpu *f, void (*fn)(struct cpu *c, void *opaque), vo
 {
     jmp_buf land;
     f->c->fault_jmp = &land;
-    if (setjmp(land))
+    f->unwound = setjmp(land);
+    if (f->unwound)
         return f->c->fault.vector;
     fn(f->c, opaque);
     return -1;

@@ -15,6 +15,7 @@ struct fake_cpu {
     struct fake_board *board;
     unsigned n_port;
     struct fake_port { bool write; u16 port; u8 size; u64 val; } port[FAKE_PORTS];
+    int unwound;             /* why the last fake_cpu_try landed (enum cpu_unwind); 0 if it returned */
     u64 port_value;          /* what the next port read gives; incremented by each */
     u64 random;
     unsigned pauses;
