@@ -126,6 +126,7 @@ struct cpu {
     u64 jc_mask;         /* PEXT mask: PC bits that index the jump cache */
     struct seg_reg seg[SEG_COUNT];
     u64 scratch[16];     /* spill slots of emitted code */
+    u64 call_undo;       /* what the push of an indirect CALL in 64-bit mode overwrote */
     u64 host_sp;         /* C stack of the run loop while emitted code runs */
     u64 branch_site;     /* host address behind the jump-cache look-up that failed last */
     u32 mxcsr;           /* guest MXCSR */

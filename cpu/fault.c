@@ -159,3 +159,11 @@ void cpu_st_bytes(struct cpu *c, gla_t addr, const void *buf, unsigned n)
     if (mem_write(&c->memctx, addr, buf, n, acc, &f))
         cpu_raise_pf(c, &f, acc);
 }
+
+void cpu_branch_fault(struct cpu *c, i64 sp_undo)
+{
+    if (sp_undo > 0)
+        cpu_st(c, c->gpr[R_SP], c->call_undo, 8);
+    c->gpr[R_SP] += (u64)sp_undo;
+    cpu_raise_err(c, EXC_GP, 0);
+}

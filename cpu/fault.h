@@ -14,6 +14,9 @@ NORETURN void cpu_raise(struct cpu *c, int vector);                 /* without e
 NORETURN void cpu_raise_err(struct cpu *c, int vector, u32 error);
 NORETURN void cpu_raise_pf(struct cpu *c, const struct mem_fault *f, unsigned acc); /* sets CR2 for #PF; #GP/#SS if non-canonical */
 NORETURN void cpu_raise_db(struct cpu *c, u64 dr6_bits);            /* #DB as a fault or trap at c->rip */
+/* The near indirect branch at c->rip has a target that is not canonical: takes back what it did to rSP (sp_undo is added; positive: and to the
+ * stack, for a CALL) and raises #GP(0). */
+NORETURN void cpu_branch_fault(struct cpu *c, i64 sp_undo);
 NORETURN void cpu_unwind(struct cpu *c, enum cpu_unwind why);
 
 /* Guest memory access by linear address with the current privilege; faults raise. size 1, 2, 4, 8. */

@@ -142,8 +142,7 @@ static void branch_undo(struct vcpu *v)
         c->rip = target;
         return;
     }
-    c->gpr[R_SP] += end->imm;
-    raise_gp0(c);
+    cpu_branch_fault(c, (i64)end->imm);
 }
 
 static void run_block(struct vcpu *v)

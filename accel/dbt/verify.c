@@ -77,7 +77,7 @@ void verify_free(struct verify *v)
 static bool verifiable(const struct ir_block *b)
 {
     for (unsigned i = 0; i < b->n_ops; i++)
-        if (b->op[i].code == IR_CALL || (b->op[i].code == IR_STC && b->op[i].imm >= offsetof(struct cpu, seg)))
+        if (b->op[i].code == IR_CALL || (b->op[i].code == IR_STC && b->op[i].imm >= offsetof(struct cpu, seg) && b->op[i].imm != offsetof(struct cpu, call_undo)))
             return false;
     return true;
 }

@@ -365,10 +365,8 @@ static void do_op(struct interp *it, const struct ir_op *op)
 
 static void jump_reg(struct cpu *c, const struct ir_op *op, u64 target)
 {
-    if (cpu_is64(c) && !is_canonical(c, target)) {
-        c->gpr[R_SP] += op->imm;
-        raise_gp0(c);
-    }
+    if (cpu_is64(c) && !is_canonical(c, target))
+        cpu_branch_fault(c, (i64)op->imm);
     c->rip = target;
 }
 

@@ -57,6 +57,20 @@ static struct ir_val indirect_target(struct lift *l, const struct insn *in)
 
 void lift_jmp_ind(struct lift *l, const struct insn *in) { lift_end_jmpr(l, indirect_target(l, in), 0); }
 
+/* Pushes the return address, keeping what it overwrites: a target that is not canonical, which is only seen when it is jumped to, must
+ * leave no trace (cpu_branch_fault). */
+static void push_undoable(struct lift *l)
+{
+    struct ir_val old = lift_tmp(l);
+    lift_probe_at(l, S_SS, ir_gpr(R_SP), ir_none(), 0, -8, 8, 8, ACC_WRITE);
+    lift_set(l, 8, old, ir_ptr());
+    struct ir_op *keep = lift_op(l, IR_STC, 8);
+    keep->a = old;
+    keep->imm = offsetof(struct cpu, call_undo);
+    lift_set_imm(l, 8, ir_ptr(), l->next_pc);
+    lift_sp_add(l, -8);
+}
+
 void lift_call_ind(struct lift *l, const struct insn *in)
 {
     struct ir_val t = indirect_target(l, in);
@@ -65,7 +79,10 @@ void lift_call_ind(struct lift *l, const struct insn *in)
         lift_set(l, 8, old, t);
         t = old;
     }
-    lift_push_val(l, in->osize, ir_immv(), l->next_pc);
+    if (l->bits == 64)
+        push_undoable(l);
+    else
+        lift_push_val(l, in->osize, ir_immv(), l->next_pc);
     lift_end_jmpr(l, t, in->osize);
 }
 
