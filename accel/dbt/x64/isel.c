@@ -621,7 +621,7 @@ static void emit_ool(struct jit *j, unsigned from)
         case OOL_PROBE: ool_probe(j, s); break;
         case OOL_X87: ool_x87(j, s); break;
         case OOL_REGION: break;
-        case OOL_LOOKUP: case OOL_CHAIN: case OOL_POLL_JCC: case OOL_POLL: ool_flow(j, s); break;
+        case OOL_LOOKUP: case OOL_MISS: case OOL_CHAIN: case OOL_POLL_JCC: case OOL_POLL: ool_flow(j, s); break;
         }
     }
 }

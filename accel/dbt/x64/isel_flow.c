@@ -119,6 +119,40 @@ static void emit_lookup(struct jit *j)
     enc_op(e, 4, OP1(0xff), 4, rm_mem(RAX, offsetof(struct jump_entry, code)), E_DIGIT);
 }
 
+static i32 jc_offset(u64 pc)
+{
+    return (i32)((pc & (JC_ENTRIES - 1)) * sizeof(struct jump_entry));
+}
+
+/* The same for a pc that is known. Only jumps backwards look at exit_request: every loop has one. */
+static void emit_lookup_const(struct jit *j, u64 pc)
+{
+    struct enc *e = &j->e;
+    if (!x64_host.bmi2 || (i64)pc >> 47 != (i64)pc >> 63) { /* not canonical: found out behind lookup_miss, by its caller's address */
+        enc_mov_ri(e, RDX, pc);
+        emit_lookup(j);
+        return;
+    }
+    enc_load(e, 8, RBX, CPU_RM(jump_cache));
+    enc_load(e, 8, RCX, CPU_RM(jc_key));
+    if (fits32((i64)pc)) {
+        enc_lea(e, 8, RCX, rm_mem(RCX, (i32)pc));
+    } else {
+        enc_mov_ri(e, RDX, pc);
+        enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
+    }
+    enc_load(e, 8, RAX, rm_mem(RBX, jc_offset(pc) + (i32)offsetof(struct jump_entry, key)));
+    enc_lea(e, 8, RCX, rm_sib(RCX, RAX, 0, 0));
+    if (pc <= j->b->pc) {
+        enc_load(e, 4, RAX, CPU_RM(exit_request));
+        enc_lea(e, 8, RCX, rm_sib(RCX, RAX, 0, 0));
+    }
+    u8 *hit = enc_jrcxz(e);
+    ool_new(j, OOL_MISS, enc_jmp(e))->pc = pc;
+    enc_bind8(e, hit);
+    enc_op(e, 4, OP1(0xff), 4, rm_mem(RBX, jc_offset(pc) + (i32)offsetof(struct jump_entry, code)), E_DIGIT);
+}
+
 /* A rel32 that is patched later must not straddle cache lines: stores to it are atomic then. n: opcode bytes before it. */
 static void align_site(struct jit *j, unsigned n)
 {
@@ -143,8 +177,7 @@ static void emit_goto(struct jit *j, u64 pc, unsigned exit)
         align_site(j, 1);
         exit_record(j, exit, enc_jmp(&j->e), pc);
     } else {
-        enc_mov_ri(&j->e, RDX, pc);
-        emit_lookup(j);
+        emit_lookup_const(j, pc);
     }
 }
 
@@ -240,8 +273,12 @@ void ool_flow(struct jit *j, struct ool *s)
         leave(j, s->pc, (u64)j->tb | (u64)s->exit << 3 | DBT_EXIT_CHAIN);
         break;
     case OOL_LOOKUP:
+        emit_lookup_const(j, s->pc);
+        break;
+    case OOL_MISS:
         enc_mov_ri(&j->e, RDX, s->pc);
-        emit_lookup(j);
+        enc_lea(&j->e, 8, RAX, rm_mem(RBX, jc_offset(s->pc)));
+        enc_call_to(&j->e, x64_common.lookup_miss);
         break;
     case OOL_POLL_JCC: {
         u8 *taken = enc_jcc(&j->e, s->cc);
