@@ -2,6 +2,7 @@
  * the interpreter. Source: SDM vol. 2 MOV, LLDT, LTR, LAR, LSL, VERR, ARPL, LGDT, SGDT; vol. 3A 5.6 to 5.10. */
 #include "cpu/desc.h"
 #include "cpu/help/help.h"
+#include "cpu/help/operand.h"
 
 static void require_cpl0(struct cpu *c)
 {
@@ -197,6 +198,16 @@ u64 help_arpl(struct cpu *c, u64 a, u64 b, u64 d)
     bool raise_rpl = (a & 3) < (b & 3);
     set_zf(c, raise_rpl);
     return raise_rpl ? (a & ~3ull) | (b & 3) : a;
+}
+
+u64 help_arpl_mem(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    unsigned seg = a & 0xff, asize = a >> 8;
+    u64 old = cpu_ld(c, seg_linear(c, seg, b, 2, asize, ACC_READ), 2);
+    if ((old & 3) < (d & 3))
+        cpu_st(c, seg_linear(c, seg, b, 2, asize, ACC_WRITE), (old & ~3ull) | (d & 3), 2);
+    set_zf(c, (old & 3) < (d & 3));
+    return 0;
 }
 
 /* --- GDTR, IDTR --- */

@@ -83,12 +83,17 @@ void lift_lxs(struct lift *l, const struct insn *in)
     lift_end_exit(l);
 }
 
-/* The write is probed first, so that a fault leaves ZF alone. */
+/* A destination in memory is written, and must be writable, only if it changes: a helper's matter. */
 void lift_arpl(struct lift *l, const struct insn *in)
 {
-    struct ir_val d = lift_rm(l, in, 0), t = lift_tmp(l), s = lift_tmp(l);
-    lift_set_zx(l, 4, t, 2, d);
+    struct ir_val t = lift_tmp(l), s = lift_tmp(l);
     lift_set_zx(l, 4, s, 2, lift_val(&in->op[1]));
+    if (lift_is_mem(&in->op[0])) {
+        struct ir_val ea = lift_ea(l, in);
+        lift_help(l, HELP_arpl_mem, ir_none(), lift_imm_arg(in->mem.seg | in->mem.asize << 8), lift_arg(ea), lift_arg(s));
+        return;
+    }
+    lift_set_zx(l, 4, t, 2, lift_val(&in->op[0]));
     lift_help(l, HELP_arpl, t, lift_arg(t), lift_arg(s), lift_no_arg());
     store(l, in, t);
 }

@@ -125,6 +125,25 @@ static void test_types(void)
     CHECK_EQ(zf & 1, 1);
 }
 
+static void arpl_fs(void *p) { asm volatile("mov %0, %%fs\n arpl %w1, %%fs:(0)" : : "r"(sel), "r"(offset) : "cc", "memory"); }
+
+/* ARPL needs a writable destination only when it has something to write. */
+static void test_arpl_memory(void)
+{
+    test("ARPL in memory");
+    sel = SEL_A;
+    set_a(0xfff, 0x91, 4);
+    data[0] = 0x12;
+    offset = 1;
+    expect(arpl_fs, NO_TRAP, 0);
+    offset = 3;
+    expect(arpl_fs, V_GP, 0);
+    CHECK_EQ(data[0], 0x12);
+    set_a(0xfff, 0x93, 4);
+    expect(arpl_fs, NO_TRAP, 0);
+    CHECK_EQ(data[0], 0x13);
+}
+
 static void test_ldt(void)
 {
     static u64 ldt[4];
@@ -376,6 +395,7 @@ void guest_main(void)
 {
     test_limits();
     test_types();
+    test_arpl_memory();
     test_ldt();
     test_call_gates();
     test_tasks();
