@@ -1,5 +1,5 @@
 /* The IR validator: kinds of operands, definition before use, liveness and bounds of PTR, order of writes and faults, block ends.
- * Called by tests for every row of the instruction table and by -d check builds; any thread. */
+ * Called by the tests of the lifter, for every row of the instruction table; any thread. */
 #include "cpu/help/help.h"
 #include "cpu/ir/ir.h"
 

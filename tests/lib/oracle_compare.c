@@ -113,10 +113,10 @@ static bool misalign_mask(const struct insn_row *r, const struct hi_case *h)
 }
 
 /* Two reasons to fault at once, either of which may come first: a misaligned vector operand beyond the stack segment's limit; an 80-bit
- * operand, stored in two pieces, of which the second is beyond the limit. */
+ * operand or a pair of bounds, of which the second part is beyond the limit. */
 static bool either_fault(const struct insn_row *r, const struct hi_case *h, const struct hi_case *g)
 {
-    if (r->attr & A_X87)
+    if (r->attr & A_X87 || !strcmp(r->rule_name, "bound"))
         return h->vector == EXC_PF && (g->vector == EXC_GP || g->vector == EXC_SS);
     return r->attr & (A_VEC | A_MMX) && h->vector == EXC_GP && g->vector == EXC_SS;
 }
