@@ -219,7 +219,7 @@ enum vm_state vm_state(struct vm *vm) { return vm->state; }
 const char *vm_state_name(struct vm *vm)
 {
     switch (vm->state) {
-    case VM_RUNNING: return "running";
+    case VM_RUNNING: return vm->m->suspended ? "suspended" : "running";
     case VM_PAUSED: return "paused";
     case VM_DEBUG: return "debug";
     case VM_SHUTDOWN: return "shutdown";
@@ -283,7 +283,8 @@ void vm_cont(struct vm *vm)
     }
 }
 
-void vm_reset(struct vm *vm)
+/* Resets the machine, or ends S3 if it is suspended. */
+static void reset_or_wake(struct vm *vm)
 {
     enum vm_state old = vm->state;
     if (old == VM_RUNNING) {
@@ -294,6 +295,25 @@ void vm_reset(struct vm *vm)
     reset_all(vm);
     if (old == VM_RUNNING)
         vm_cont(vm);
+}
+
+void vm_reset(struct vm *vm)
+{
+    lock_acquire(&vm->m->lock);
+    vm->m->suspended = false;
+    lock_release(&vm->m->lock);
+    reset_or_wake(vm);
+}
+
+/* S3: time goes on, the CPUs do not until the machine is reset or wakes. */
+static void suspend(struct vm *vm)
+{
+    __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
+    wait_stopped(vm);
+    for (unsigned i = 0; i < vm->n_cpus; i++)
+        vm->cpu[i]->parked = true;
+    vm->state = VM_PAUSED;
+    vm_cont(vm);
 }
 
 void vm_inject_nmi(struct vm *vm)
@@ -368,6 +388,12 @@ static gboolean request_run(gpointer data)
         else
             vm_reset(vm);
         break;
+    case REQ_SUSPEND:
+        suspend(vm);
+        break;
+    case REQ_WAKEUP:
+        reset_or_wake(vm);
+        break;
     }
     return G_SOURCE_REMOVE;
 }
@@ -379,7 +405,7 @@ static void request_post(struct vm *vm, struct request q)
     __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < vm->n_cpus; i++)
         vcpu_kick(vm->cpu[i], XREQ_WORK);
-    g_main_context_invoke_full(NULL, G_PRIORITY_HIGH, request_run, copy, g_free);
+    g_idle_add_full(G_PRIORITY_HIGH, request_run, copy, g_free); /* never at once: the machine lock may be held */
 }
 
 void vm_request(struct machine *m, enum machine_request r, int code)

@@ -136,6 +136,7 @@ void machine_reset(struct machine *m)
             d->cls->reset(d);
     region_txn_commit();
     m->board->reset(m);
+    m->suspended = false;
 }
 
 void machine_free(struct machine *m)

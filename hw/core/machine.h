@@ -32,6 +32,7 @@ struct machine_config {
 
 enum machine_request {
     REQ_NONE, REQ_RESET, REQ_SHUTDOWN /* guest power-off */, REQ_EXIT /* isa-debug-exit */, REQ_TRIPLE_FAULT,
+    REQ_SUSPEND /* ACPI S3 */, REQ_WAKEUP,
 };
 
 struct machine {
@@ -54,6 +55,8 @@ struct machine {
     /* A20 gate: while false, address line 20 reads as 0 in every CPU access. a20_changed (set by accel/, may be NULL) is
      * called after each change, machine lock held. */
     bool a20_enabled;
+    /* ACPI S3: no CPU runs. A reset with this set is the waking: RAM and what a wake event needs stay. Machine lock. */
+    bool suspended;
     void (*a20_changed)(void *opaque, bool on);
     void *a20_opaque;
     void (*power_button)(struct machine *m); /* `system_powerdown`; set by the machine, NULL if it has none */
@@ -87,7 +90,8 @@ struct machine_board {
 /* Builds RAM, chipset, devices, loads images. 0, or -1 with e set. Main thread. */
 int machine_build(struct machine *m, const struct machine_config *cfg, struct err *e);
 void machine_free(struct machine *m);
-/* Resets every device (machine lock held, vCPUs stopped), reloads ROMs and the direct-boot image. */
+/* Resets every device (machine lock held, vCPUs stopped), reloads ROMs and the direct-boot image; or, if m->suspended, ends S3: the guest goes
+ * on at its waking vector. */
 void machine_reset(struct machine *m);
 
 #endif

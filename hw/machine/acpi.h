@@ -10,6 +10,7 @@
 #define ACPI_RSDP_FILE "etc/acpi/rsdp"
 #define ACPI_LOADER_FILE "etc/table-loader"
 #define ACPI_ALIGN 64
+#define ACPI_FACS_WAKING_VECTOR 12 /* the FACS comes first in the tables */
 
 struct acpi_config {
     unsigned cpus;

@@ -179,6 +179,17 @@ static void dsdt_platform(struct aml *a, const struct acpi_config *c)
     }
 }
 
+static void aml_sleep_state(struct aml *a, const char *name, unsigned slp_typ)
+{
+    aml_name(a, name);
+    aml_package(a, 4);
+    aml_int(a, slp_typ);
+    aml_int(a, slp_typ);
+    aml_int(a, 0);
+    aml_int(a, 0);
+    aml_end(a);
+}
+
 void acpi_dsdt_build(const struct acpi_config *c, GByteArray *out)
 {
     struct aml a = { .out = out };
@@ -195,12 +206,7 @@ void acpi_dsdt_build(const struct acpi_config *c, GByteArray *out)
         aml_end(&a);
     }
     aml_end(&a);
-    aml_name(&a, "\\_S5");
-    aml_package(&a, 4);
-    aml_int(&a, PM_SLP_TYP_S5);
-    aml_int(&a, PM_SLP_TYP_S5);
-    aml_int(&a, 0);
-    aml_int(&a, 0);
-    aml_end(&a);
+    aml_sleep_state(&a, "\\_S3", PM_SLP_TYP_S3);
+    aml_sleep_state(&a, "\\_S5", PM_SLP_TYP_S5);
     assert(a.depth == 0);
 }

@@ -374,6 +374,14 @@ void boot_install(struct boot *b)
     b->m->boot = b->state;
 }
 
+void boot_wake(struct boot *b)
+{
+    u8 vector[4] = { 0 };
+
+    dma_read(b->m->mem, b->acpi_base + ACPI_FACS_WAKING_VECTOR, vector, sizeof(vector));
+    b->m->boot = (struct boot_state){ .mode = 16, .cs = (u16)(ld32(vector) >> 4), .rip = ld32(vector) & 15 };
+}
+
 void boot_free(struct boot *b)
 {
     if (!b)

@@ -38,6 +38,8 @@ struct boot *boot_load(struct machine *m, const char *option, const char *path, 
                        struct acpi_tables *acpi, struct err *e);
 /* Writes all of it into guest memory and sets m->boot: at start-up and at each reset. */
 void boot_install(struct boot *b);
+/* After S3, in place of boot_install: sets m->boot to the waking vector that the guest left in the FACS. */
+void boot_wake(struct boot *b);
 void boot_free(struct boot *b);
 
 #endif

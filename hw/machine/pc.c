@@ -29,6 +29,8 @@
 #define FERR_PORT 0xf0
 #define COM_PORTS 4
 #define COM1_PORT 0x3f8
+#define CMOS_SHUTDOWN 0x0f
+#define SHUTDOWN_S3_WAKE 0xfe /* tells firmware to go to the waking vector */
 enum { A20_FROM_I8042, A20_FROM_PORT92, A20_SOURCES };
 static const u8 pirq_irq[4] = { 10, 10, 11, 11 }; /* as PC firmware routes them */
 
@@ -38,7 +40,7 @@ struct pc {
     struct region ram_low, ram_mid, ram_high; /* [0, 640K), [1M, hole), [4G, ...) */
     struct rom *rom;                          /* NULL with direct boot */
     struct device *bus, *pic, *ioapic, *host, *piix3, *ide, *pm, *piix4_pm, *rtc;
-    struct irq_line pic_in[16], ioapic_in[IOAPIC_PINS];
+    struct irq_line pic_in[16], ioapic_in[IOAPIC_PINS], rtc_irq;
     u8 a20_in[A20_SOURCES];
     struct region ferr;
     struct blk *disk;
@@ -191,12 +193,28 @@ static int pc_add_chipset(struct machine *m, struct pc *pc, struct err *e)
     return 0;
 }
 
+/* The clock's interrupt is the alarm event of ACPI, too. */
+static void pc_rtc_set(void *opaque, int n, int level)
+{
+    struct pc *pc = opaque;
+
+    irq_set(&pc->rtc_irq, level);
+    if (level)
+        pm_rtc_alarm(pc->pm);
+}
+
+static struct device *pc_rtc_new(struct machine *m, struct pc *pc, struct device *hpet, struct err *e)
+{
+    pc->rtc_irq = hpet_legacy_in(hpet, 1);
+    return rtc_new(m, (struct irq_line){ pc_rtc_set, pc, 0 }, e);
+}
+
 static int pc_add_legacy(struct machine *m, struct pc *pc, struct err *e)
 {
     struct irq_line a20_i8042 = { pc_a20_set, m, A20_FROM_I8042 }, a20_port92 = { pc_a20_set, m, A20_FROM_PORT92 };
     struct device *hpet = hpet_new(m, e);
 
-    if (!hpet || !pit_new(m, hpet_legacy_in(hpet, 0), e) || !(pc->rtc = rtc_new(m, hpet_legacy_in(hpet, 1), e)) ||
+    if (!hpet || !pit_new(m, hpet_legacy_in(hpet, 0), e) || !(pc->rtc = pc_rtc_new(m, pc, hpet, e)) ||
         !i8042_new(m, m->gsi[1], m->gsi[12], a20_i8042, e) || !port92_new(m, a20_port92, e) || !reset_ctl_new(m, e))
         return -1;
     region_init_io(&pc->ferr, "ferr", 1, &pc_ferr_ops, m, &m->lock);
@@ -232,7 +250,7 @@ static void pc_fill_cmos(const struct machine *m, const struct pc *pc)
 
 static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
 {
-    static const u8 system_states[6] = { 128, 0, 0, 1, 2, 128 }; /* S0 and S5 (bit 7), no S3, no S4 */
+    static const u8 system_states[6] = { 128, 0, 0, 128 | PM_SLP_TYP_S3, 2, 128 }; /* S0, S3 and S5 (bit 7), no S4 */
     const struct e820_entry e820[] = { { 0, pc->ram.low, E820_RAM }, { 4 * GiB, pc->ram.high, E820_RAM } };
     u64 *numa = g_new0(u64, 1 + m->cfg.cpus); /* no nodes */
     struct fw_cfg *f;
@@ -302,6 +320,8 @@ static void pc_reset(struct machine *m)
     struct pc *pc = m->board_state;
 
     m->boot = (struct boot_state){ 0 };
+    if (m->suspended)
+        rtc_cmos_set(pc->rtc, CMOS_SHUTDOWN, SHUTDOWN_S3_WAKE);
     if (!pc->boot)
         return;
     region_txn_begin();
@@ -312,7 +332,10 @@ static void pc_reset(struct machine *m)
     piix3_ide_enable(pc->ide);
     pci_bus_assign(m->pci, PCI_IO_BASE, PCI_MEM_BASE, PCI_MEM_END, pirq_irq);
     region_txn_commit();
-    boot_install(pc->boot);
+    if (m->suspended)
+        boot_wake(pc->boot);
+    else
+        boot_install(pc->boot);
 }
 
 static void pc_free(struct machine *m)

@@ -76,12 +76,29 @@ static void overflow_timer(void *opaque)
     pm_update(opaque);
 }
 
+/* In S3 an enabled fixed event wakes the machine. */
+static void pm_wake(struct pm *s)
+{
+    struct machine *m = s->dev.m;
+    if (m->suspended && (s->pm1_sts & s->pm1_en & (STS_RTC | STS_PWRBTN)))
+        m->request(m, REQ_WAKEUP, 0);
+}
+
+static void pm_suspend(struct pm *s)
+{
+    s->dev.m->suspended = true;
+    s->dev.m->request(s->dev.m, REQ_SUSPEND, 0);
+    pm_wake(s); /* what is up already wakes at once */
+}
+
 static void pm_sleep(struct pm *s)
 {
     struct machine *m = s->dev.m;
     unsigned type = s->pm1_cnt >> 10 & 7;
     if (type == PM_SLP_TYP_S5)
         m->request(m, REQ_SHUTDOWN, 0);
+    else if (type == PM_SLP_TYP_S3)
+        pm_suspend(s);
     else
         GUEST_ERROR("pm: sleep type %u is none that the DSDT names", type);
 }
@@ -226,6 +243,15 @@ void pm_power_button(struct device *d)
     struct pm *s = container_of(d, struct pm, dev);
     s->pm1_sts |= STS_PWRBTN;
     pm_update(s);
+    pm_wake(s);
+}
+
+void pm_rtc_alarm(struct device *d)
+{
+    struct pm *s = container_of(d, struct pm, dev);
+    s->pm1_sts |= STS_RTC;
+    pm_update(s);
+    pm_wake(s);
 }
 
 static int pm_realize(struct device *d, struct err *e)
@@ -252,8 +278,13 @@ static void pm_unrealize(struct device *d)
 static void pm_reset(struct device *d)
 {
     struct pm *s = container_of(d, struct pm, dev);
-    s->pm1_sts = s->pm1_en = s->pm1_cnt = 0;
-    s->gpe_sts = s->gpe_en = 0;
+    if (d->m->suspended) { /* these registers are in the well that stays powered */
+        s->pm1_sts |= STS_WAK;
+        s->pm1_cnt &= CNT_SCI_EN;
+    } else {
+        s->pm1_sts = s->pm1_en = s->pm1_cnt = 0;
+        s->gpe_sts = s->gpe_en = 0;
+    }
     s->apmc = s->apms = 0;
     s->smi_enabled = false;
     s->tick_seen = ticks_now(s);

@@ -13,7 +13,8 @@
 #define PM_SMI_CMD 0xb2 /* port, with 0xb3 as the status byte */
 #define PM_ACPI_ENABLE 0xf1
 #define PM_ACPI_DISABLE 0xf0
-#define PM_SLP_TYP_S5 0 /* for \_S5 in the DSDT */
+#define PM_SLP_TYP_S5 0 /* for \_S5 and \_S3 in the DSDT */
+#define PM_SLP_TYP_S3 1
 
 /* sci is level triggered: m->gsi[9]. The block is mapped by pm_map (a PCI function's PMBASE or the machine). */
 struct device *acpi_pm_new(struct machine *m, struct irq_line sci, struct err *e);
@@ -24,6 +25,8 @@ void pm_set_smi_enabled(struct device *d, bool on);
 struct irq_line pm_gpe_line(struct device *d, unsigned n);
 /* Fixed power button: what `system_powerdown` presses. */
 void pm_power_button(struct device *d);
+/* The alarm of the real-time clock has gone off: a fixed event, which wakes from S3 if it is enabled. */
+void pm_rtc_alarm(struct device *d);
 
 /* Reset control register 0xcf9 (PIIX3/ICH). */
 struct device *reset_ctl_new(struct machine *m, struct err *e);

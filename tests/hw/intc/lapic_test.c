@@ -71,6 +71,28 @@ static void test_reset_values(void)
     teardown();
 }
 
+/* The xAPIC ID is what software writes, until x2APIC mode brings back the first one. */
+static void test_id(void)
+{
+    setup();
+    enable();
+    wr(0x20, 0x55000000);
+    g_assert_cmphex(rd(0x20), ==, 0x55000000);
+    wr(0x310, 0x55000000);
+    wr(0x300, 0x4040);
+    g_assert_cmpint(ops->ack(l0), ==, 0x40);
+    wr(0xb0, 0);
+    g_assert_cmpint(ops->pv_ipi(l0, 0, 0x41), ==, 0);
+    g_assert_cmpint(ops->pv_ipi(l0, 0x55, 0x41), ==, 1);
+    g_assert_cmpint(ops->pv_ipi(l0, 0x55, 0x500), ==, -1); /* INIT */
+    g_assert_cmpint(ops->ack(l0), ==, 0x41);
+    g_assert_cmpint(ops->set_base(l0, ops->get_base(l0) | 0x400), ==, 0);
+    u64 id;
+    g_assert_cmpint(ops->x2_read(l0, 0x802, &id), ==, 0);
+    g_assert_cmphex(id, ==, 0);
+    teardown();
+}
+
 static void test_priority(void)
 {
     setup();
@@ -450,6 +472,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/lapic/reset-values", test_reset_values);
+    g_test_add_func("/lapic/id", test_id);
     g_test_add_func("/lapic/priority", test_priority);
     g_test_add_func("/lapic/level-eoi", test_level_eoi);
     g_test_add_func("/lapic/extint", test_extint);

@@ -128,13 +128,42 @@ static void test_power_button(void)
 static void test_sleep(void)
 {
     setup(NULL);
-    fm_out(f, BASE + PM_PM1_CNT, 0x2400, 2); /* S1: not offered */
+    fm_out(f, BASE + PM_PM1_CNT, 0x2800, 2); /* S1: not offered */
     g_assert_cmpuint(f->requests, ==, 0);
     fm_out(f, BASE + PM_PM1_CNT, 0x2000 | PM_SLP_TYP_S5 << 10, 2);
     g_assert_cmpint(f->request, ==, REQ_SHUTDOWN);
     g_assert_cmphex(fm_in(f, BASE + PM_PM1_CNT, 2), ==, 0); /* SLP_EN reads 0 */
     fm_out(f, BASE + PM_PM1_CNT + 1, 0x20, 1);
     g_assert_cmpuint(f->requests, ==, 2);
+    fake_machine_free(f);
+}
+
+static void alarm_now(void)
+{
+    lock_acquire(&f->m.lock);
+    pm_rtc_alarm(pm);
+    lock_release(&f->m.lock);
+}
+
+/* S3 lasts until a wake event that is enabled; the event registers survive the reset that ends it. */
+static void test_suspend(void)
+{
+    setup(NULL);
+    fm_out(f, PM_SMI_CMD, PM_ACPI_ENABLE, 1);
+    fm_out(f, BASE + PM_PM1_CNT, 0x2001 | PM_SLP_TYP_S3 << 10, 2);
+    g_assert_cmpint(f->request, ==, REQ_SUSPEND);
+    g_assert_true(f->m.suspended);
+    alarm_now();
+    g_assert_cmpuint(f->requests, ==, 1);
+    fm_out(f, BASE, 0x400, 2);
+    fm_out(f, BASE + 2, 0x400, 2);
+    alarm_now();
+    g_assert_cmpint(f->request, ==, REQ_WAKEUP);
+    lock_acquire(&f->m.lock);
+    pm->cls->reset(pm);
+    lock_release(&f->m.lock);
+    g_assert_cmphex(fm_in(f, BASE, 2), ==, 0x8400); /* WAK_STS, RTC_STS */
+    g_assert_cmphex(fm_in(f, BASE + PM_PM1_CNT, 2), ==, 1);
     fake_machine_free(f);
 }
 
@@ -162,6 +191,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pm/gpe", test_gpe);
     g_test_add_func("/pm/power-button", test_power_button);
     g_test_add_func("/pm/sleep", test_sleep);
+    g_test_add_func("/pm/suspend", test_suspend);
     g_test_add_func("/pm/map", test_map);
     return g_test_run();
 }
