@@ -62,7 +62,7 @@ void lift_jmp_ind(struct lift *l, const struct insn *in) { lift_end_jmpr(l, indi
 static void push_undoable(struct lift *l)
 {
     struct ir_val old = lift_tmp(l);
-    lift_probe_at(l, S_SS, ir_gpr(R_SP), ir_none(), 0, -8, 8, 8, ACC_WRITE);
+    lift_probe_at(l, S_SS, ir_gpr(R_SP), ir_none(), 0, -8, 8, 8, ACC_RMW);
     lift_set(l, 8, old, ir_ptr());
     struct ir_op *keep = lift_op(l, IR_STC, 8);
     keep->a = old;
