@@ -19,7 +19,8 @@ struct dbt_vcpu {
     u64 chain_key, chain_flushes; /* jc_key and count of cache flushes when it was taken */
 };
 
-/* Finds or makes the block at c->rip. NULL: cannot be translated (code in a device): interpret. May raise a fetch fault. */
+/* Finds or makes the block at c->rip. NULL: cannot be translated (code in a device): interpret. May raise a fetch fault. Between vcpu_code_enter
+ * and vcpu_code_leave, and the block is good until then. */
 struct tb *dbt_block(struct vcpu *v);
 /* lift_fetch_fn over the vCPU's code TLB; opaque is a struct dbt_fetch. */
 struct dbt_fetch {

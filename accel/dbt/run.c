@@ -150,8 +150,10 @@ static void run_block(struct vcpu *v)
     struct cpu *c = v->c;
     struct dbt_vcpu *d = v->engine;
     struct dbt *t = v->vm->engine;
+    vcpu_code_enter(v); /* from the lookup on: a flush by another vCPU would take the block away */
     struct tb *tb = dbt_block(v);
     if (!tb) {
+        vcpu_code_leave(v);
         d->chain_from = 0;
         interp_one(v);
         return;
@@ -164,7 +166,6 @@ static void run_block(struct vcpu *v)
     LOG(LOG_EXEC, "exec cpu %u pc %llx mode %x", c->index, (unsigned long long)c->rip, c->mode);
     if (UNLIKELY(d->verify))
         verify_before(v, d->verify, tb);
-    vcpu_code_enter(v);
     u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : dbt_enter(c, tb->code.entry);
     if (UNLIKELY((ret & DBT_EXIT_MASK) == DBT_EXIT_LOOKUP && cpu_is64(c) && !is_canonical(c, c->rip)))
         branch_undo(v);

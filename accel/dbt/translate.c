@@ -142,12 +142,12 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     return tb;
 }
 
-static struct tb *translate(struct dbt *d, struct vcpu *v, const struct tb_key *k, struct tlb_exec *x, u64 linear)
+/* Makes the block. Outside of the code section. */
+static void translate(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *page, u64 linear)
 {
-    struct tlb_exec page = *x; /* the entry may be replaced while the second page is looked at */
     for (;;) {
         struct dbt_fetch f = { .v = v };
-        bool others = watch_page(d, v, page.ram, page.ram_off, page.gpa);
+        bool others = watch_page(d, v, page->ram, page->ram_off, page->gpa);
         struct tlb_exec *y;
         struct mem_fault flt;
         struct ram_block *ram2 = NULL;
@@ -161,16 +161,16 @@ static struct tb *translate(struct dbt *d, struct vcpu *v, const struct tb_key *
         if (others)
             wait_boundary(d);
         lock_acquire(&d->lock);
-        if (!codepage_test(page.ram, page.ram_off) || (ram2 && !codepage_test(ram2, off2))) {
+        if (!codepage_test(page->ram, page->ram_off) || (ram2 && !codepage_test(ram2, off2))) {
             lock_release(&d->lock); /* a write emptied the page meanwhile: watch it again */
             continue;
         }
         struct tb *tb = tb_find(d, k);
         if (!tb)
-            tb = translate_locked(d, v, k, &page, &f);
+            tb = translate_locked(d, v, k, page, &f);
         lock_release(&d->lock);
         if (tb)
-            return tb;
+            return;
         if (f.faulted)
             dbt_fetch_raise(v, &f);
         vcpu_exclusive_begin(d->vm);
@@ -196,13 +196,16 @@ struct tb *dbt_block(struct vcpu *v)
     struct dbt *d = v->vm->engine;
     struct cpu *c = v->c;
     u64 linear = dbt_linear_pc(c);
-    struct tlb_exec *x = code_page(v, linear);
-    if (!x->ram)
+    struct tlb_exec page = *code_page(v, linear);
+    struct tb *tb;
+    if (!page.ram)
         return NULL;
-    struct tb_key k = { c->rip, dbt_cs_base(c), c->mode, x->gpa | (linear & (PAGE_SIZE - 1)) };
-    struct tb *tb = tb_find(d, &k);
+    struct tb_key k = { c->rip, dbt_cs_base(c), c->mode, page.gpa | (linear & (PAGE_SIZE - 1)) };
     d->st.lookups++;
-    if (!tb)
-        tb = translate(d, v, &k, x, linear);
+    while (!(tb = tb_find(d, &k))) {
+        vcpu_code_leave(v); /* translation may have to wait until all are out, for a flush; so may others, and drop this block again */
+        translate(d, v, &k, &page, linear);
+        vcpu_code_enter(v);
+    }
     return tb->crosses && !second_page_ok(v, tb) ? NULL : tb;
 }
