@@ -2,30 +2,25 @@
 # Gets Debian's kernels and a static busybox, and packs an initramfs with them. Called by tests/guest/demo.sh and by the tests
 # that boot real guests: fetch.sh FLAVOUR FOLDER, where FLAVOUR is cloud, stock (both amd64) or 686 (i386, PAE).
 #
-# Leaves FOLDER/vmlinuz-FLAVOUR and FOLDER/busybox-ARCH, and keeps them. Packages come by `apt-get download` with a package
-# state of its own, so that the host's is neither needed nor changed. Exit status 77: no network or no apt.
+# Leaves FOLDER/vmlinuz-FLAVOUR and FOLDER/busybox-ARCH, and keeps them. Packages come by `apt-get download` from where the host
+# gets its own, with a package state of its own, so that the host's is neither needed nor changed. Exit status 77: no network,
+# no apt, or a host whose sources do not have Debian's kernels.
 # As a library: `. tests/guest/fetch.sh` defines the functions only, if FETCH_LIB is set.
-SUITE=${SUITE:-bookworm}
-MIRROR=${MIRROR:-http://deb.debian.org/debian}
 
 say() {
     echo "fetch: $*" >&2
 }
 
-# apt_setup FOLDER ARCH: an apt that knows one architecture and nothing of the host's packages.
+# apt_setup FOLDER ARCH: an apt that knows one architecture and nothing of the host's packages. The host's sources, proxies and
+# mirrors are kept: only the places of what apt writes are ours.
 apt_setup() {
     apt_root=$(cd "$1" && pwd)/apt-$2
-    mkdir -p "$apt_root/lists/partial" "$apt_root/cache/archives/partial" "$apt_root/etc"
+    mkdir -p "$apt_root/lists/partial" "$apt_root/cache/archives/partial"
     [ -e "$apt_root/status" ] || : >"$apt_root/status"
-    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    signed=
-    [ -e $keyring ] && signed="[signed-by=$keyring] "
-    echo "deb $signed$MIRROR $SUITE main" >"$apt_root/etc/sources.list"
-    # A proxy or mirror of the host's configuration is kept: only the places are ours.
     apt_opts="-o Dir::State=$apt_root -o Dir::State::status=$apt_root/status -o Dir::State::lists=$apt_root/lists \
--o Dir::Cache=$apt_root/cache -o Dir::Etc::sourcelist=$apt_root/etc/sources.list -o Dir::Etc::sourceparts=- \
--o Dir::Etc::preferencesparts=- -o APT::Architecture=$2 -o APT::Architectures=$2 -o APT::Sandbox::User= \
--o Acquire::Languages=none -o Acquire::Retries=2 -o Acquire::http::Timeout=20"
+-o Dir::Cache=$apt_root/cache -o Dir::Etc::preferencesparts=/dev/null -o APT::Architecture=$2 -o APT::Architectures=$2 \
+-o APT::Sandbox::User= -o APT::Update::Post-Invoke::= -o APT::Update::Post-Invoke-Success::= -o Acquire::Languages=none \
+-o Acquire::Retries=2 -o Acquire::http::Timeout=20"
 }
 
 apt_get() {
@@ -36,9 +31,12 @@ apt_get() {
 apt_update() {
     command -v apt-get >/dev/null || { say "there is no apt-get on this host"; return 77; }
     [ -e "$apt_root/updated" ] && return 0
-    say "reading the package lists of Debian $SUITE ($1)"
-    if ! apt_get update || ! ls "$apt_root"/lists/*_Packages* >/dev/null 2>&1; then
-        say "cannot reach $MIRROR"
+    say "reading the package lists ($1)"
+    # A source that does not answer is no reason to give up: another one may have what is needed.
+    apt_get update
+    # shellcheck disable=SC2086
+    if ! apt-cache $apt_opts show busybox-static 2>/dev/null | grep -q '^Package:'; then
+        say "the package sources of this host do not answer, or have no packages for $1"
         return 77
     fi
     : >"$apt_root/updated"
@@ -85,7 +83,7 @@ fetch_kernel() {
     apt_setup "$2" "$arch"
     apt_update "$arch" || return
     pkg=$(real_kernel $meta)
-    [ -n "$pkg" ] || { say "$meta names no kernel package"; return 77; }
+    [ -n "$pkg" ] || { say "the package sources of this host have no $meta"; return 77; }
     unpack_package "$pkg" "$2/tmp-$1" || return
     cp "$2/tmp-$1"/boot/vmlinuz-* "$2/vmlinuz-$1.new" && mv "$2/vmlinuz-$1.new" "$2/vmlinuz-$1"
     rm -rf "$2/tmp-$1"
