@@ -158,9 +158,11 @@ static void group_try(struct scan *s, unsigned n, const u16 *limit)
     struct groups *gs = s->gs;
     struct group_probe *first = &gs->p[n];
     i64 lo = first->off, hi = first->off;
-    u8 member[GROUP_PROBES];
-    unsigned count = 0, last = n;
-    for (unsigned i = n; i < gs->n_probes && gs->p[i].op < limit[first->insn]; i++) {
+    u8 member[GROUP_PROBES] = { (u8)n };
+    unsigned count = 1, last = n;
+    if (!range_add(s, &lo, &hi, first))
+        return;
+    for (unsigned i = n + 1; i < gs->n_probes && gs->p[i].op < limit[first->insn]; i++) {
         if (gs->p[i].slot != GROUP_NONE || gs->p[i].id != first->id || !range_add(s, &lo, &hi, &gs->p[i]))
             continue;
         member[count++] = (u8)i;

@@ -171,6 +171,7 @@ static unsigned make_free(struct ra *ra, unsigned mask);
 static unsigned group_use(struct ra *ra, unsigned g)
 {
     if (ra->g[g].reg < 0) {
+        assert(ra->g[g].slot);
         unsigned r = make_free(ra, RA_ALL);
         enc_load(ra->e, 8, r, ra_slot(SLOT_GROUP + g));
         ra->g[g].reg = (i8)r;

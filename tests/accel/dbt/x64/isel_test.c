@@ -480,7 +480,7 @@ static void seq_add(struct ir_block *b, unsigned full, unsigned d, unsigned a, i
 static void seq_random(struct ir_block *b, unsigned full, const u8 *base)
 {
     unsigned r = base[below(3)], x = 8 + below(5), size = full == 8 ? 1u << below(4) : 1u << below(3);
-    i64 disp = (i64)below(200) - 100;
+    i64 disp = chance(90) ? (i64)below(200) - 100 : (i64)below(600) - 300;
     seq_insn(b);
     switch (below(9)) {
     case 0:
