@@ -97,6 +97,8 @@ void isel_vec(struct jit *j, const struct ir_op *o)
     bool written = k->reg_class == CC_GPR ? k->reg_gpr_w : k->rm_gpr_w;
     if (k->x87)
         x87_want(j);
+    if (k->implicit && k->rm_class == CC_MEM)
+        ra_ptr_single(&j->ra); /* three of the four scratch registers are spoken for */
     implicit_in(j, k);
     if (k->rm_class == CC_MEM)
         place_memory(j, o, &p);
