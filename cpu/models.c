@@ -1,27 +1,30 @@
 /* CPU models that -cpu names: identities and feature sets. Constant data; read by cpu/cpuid.c at start-up and by -cpu help.
  *
- * The identity of the default model is AMD's, family 0xf as QEMU's, on purpose: kernels know such processors to be free of the flaws that
- * page-table isolation and other costly defences are for, and under translation those flaws do not exist. */
+ * The identity of the default models is that of AMD's fourth Zen generation, on purpose: kernels know no erratum of it that a guest has to work
+ * around, and it is free of the flaws that page-table isolation and other costly defences are for. What they do suspect it of (speculative
+ * return stack overflow and the like), translated code does not have, and CPUID says so. */
 #include "cpu/cpuid.h"
 
 #define AMD "AuthenticAMD"
 #define INTEL "GenuineIntel"
 #define BRAND "Gemel Virtual CPU"
+#define DEFAULT_ID AMD, 0x19, 0x11, 0, 0xd, 0x80000021
 #define BASE32 "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 hypervisor " \
                "kvmclock kvmclock-old kvm-nopiodelay kvmclock-stable-bit zero-fcs-fds x2apic tsc-deadline tsc-adjust arat"
 #define BASE64 "syscall nx lm"
+#define SOUND "arch-capabilities spec-ctrl amd-no-ssb btc-no srso-no tsa-sq-no tsa-l1-no lfence-always-serializing null-sel-clr-base"
 
 static const struct cpu_model_def models[] = {
-    { "max", "default: all that the engine and this host can execute, but monitor and la57", NULL, AMD, 0xf, 107, 1, 0xd, 0x80000008,
+    { "max", "default: all that the engine and this host can execute, but monitor and la57", NULL, DEFAULT_ID,
       BRAND, "*", "monitor la57" },
     { "host", "max with the host's identity", "max", NULL, 0, 0, 0, 0xd, 0x80000008, NULL, "", "" },
-    { "x86-64-v1", "x86-64 baseline", NULL, AMD, 0xf, 107, 1, 0xd, 0x80000008, BRAND, BASE32 " " BASE64, "" },
-    { "x86-64-v2", "baseline + SSE4.2, POPCNT, CX16", "x86-64-v1", AMD, 0xf, 107, 1, 0xd, 0x80000008, BRAND,
+    { "x86-64-v1", "x86-64 baseline", NULL, DEFAULT_ID, BRAND, BASE32 " " BASE64 " " SOUND, "" },
+    { "x86-64-v2", "baseline + SSE4.2, POPCNT, CX16", "x86-64-v1", DEFAULT_ID, BRAND,
       "pni ssse3 sse4.1 sse4.2 popcnt cx16 lahf-lm", "" },
-    { "x86-64-v3", "v2 + AVX2, FMA, BMI, F16C, LZCNT, MOVBE", "x86-64-v2", AMD, 0xf, 107, 1, 0xd, 0x80000008, BRAND,
+    { "x86-64-v3", "v2 + AVX2, FMA, BMI, F16C, LZCNT, MOVBE", "x86-64-v2", DEFAULT_ID, BRAND,
       "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave", "" },
-    { "qemu64", "QEMU's old default for 64 bits", NULL, AMD, 0xf, 107, 1, 0xd, 0x80000008, BRAND,
-      BASE32 " " BASE64 " pni cx16 lahf-lm", "" },
+    { "qemu64", "QEMU's old default for 64 bits", NULL, DEFAULT_ID, BRAND,
+      BASE32 " " BASE64 " pni cx16 lahf-lm " SOUND, "" },
     { "qemu32", "QEMU's old default for 32 bits", NULL, INTEL, 6, 6, 3, 4, 0x80000004, BRAND, BASE32 " pni", "" },
     { "kvm64", "common 64-bit processor", NULL, INTEL, 15, 6, 1, 5, 0x80000008, "Common KVM processor", BASE32 " " BASE64 " pni cx16", "" },
     { "kvm32", "common 32-bit processor", NULL, INTEL, 15, 6, 1, 5, 0x80000008, "Common 32-bit KVM processor", BASE32 " pni", "" },

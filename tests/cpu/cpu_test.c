@@ -20,7 +20,7 @@ static void test_reset(void)
     g_assert_cmphex(c->rip, ==, 0xfff0);
     g_assert_cmphex(c->seg[S_CS].base, ==, 0xffff0000u);
     g_assert_cmphex(c->seg[S_CS].sel, ==, 0xf000);
-    g_assert_cmphex(c->gpr[R_DX], ==, 0x00060fb1);
+    g_assert_cmphex(c->gpr[R_DX], ==, 0x00a10f10);
     g_assert_cmphex(c->cr0, ==, 0x60000010);
     g_assert_cmphex(c->dr[6], ==, 0xffff0ff0u);
     g_assert_cmphex(c->dr[7], ==, 0x400);
