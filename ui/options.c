@@ -104,8 +104,10 @@ static result opt_machine(struct options *o, const char *arg, struct err *e)
             o->accel.accel = kv.value;
         else if (!strcmp(kv.name, "usb") && !strcmp(kv.value, "off"))
             continue;
+        else if (!strcmp(kv.name, "pit") && (!strcmp(kv.value, "on") || !strcmp(kv.value, "off")))
+            o->machine.no_pit = !strcmp(kv.value, "off");
         else
-            return err_set(e, "-machine %s=%s: there is no such property; there are type= and accel=", kv.name, kv.value);
+            return err_set(e, "-machine %s=%s: there is no such property; there are type=, accel= and pit=on|off", kv.name, kv.value);
     }
     return OPTIONS_RUN;
 }
@@ -538,7 +540,7 @@ const struct option option_table[] = {
     { "help", NULL, opt_help, "print this text, and exit" },
     { "h", NULL, opt_help, "the same" },
     { "version", NULL, opt_version, "print the version, and exit" },
-    { "machine", "[type=]NAME[,accel=LIST]", opt_machine, "machine type ('help' lists them)" },
+    { "machine", "[type=]NAME[,accel=LIST][,pit=off]", opt_machine, "machine type ('help' lists them)" },
     { "M", "NAME", opt_machine, "the same" },
     { "accel", "NAME[,PROP=VALUE]...", opt_accel, "engine that runs the guest ('help' lists them)" },
     { "enable-kvm", NULL, opt_enable_kvm, "the same as -accel kvm" },

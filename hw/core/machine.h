@@ -27,6 +27,7 @@ struct machine_config {
     const char *const *devices; unsigned n_devices; /* -device arguments, in order */
     const char *const *globals; unsigned n_globals; /* -global driver.prop=value */
     bool nodefaults;
+    bool no_pit;            /* -machine pit=off */
     u32 tsc_khz;            /* TSC frequency the guest is told */
 };
 

@@ -214,7 +214,7 @@ static int pc_add_legacy(struct machine *m, struct pc *pc, struct err *e)
     struct irq_line a20_i8042 = { pc_a20_set, m, A20_FROM_I8042 }, a20_port92 = { pc_a20_set, m, A20_FROM_PORT92 };
     struct device *hpet = hpet_new(m, e);
 
-    if (!hpet || !pit_new(m, hpet_legacy_in(hpet, 0), e) || !(pc->rtc = pc_rtc_new(m, pc, hpet, e)) ||
+    if (!hpet || (!m->cfg.no_pit && !pit_new(m, hpet_legacy_in(hpet, 0), e)) || !(pc->rtc = pc_rtc_new(m, pc, hpet, e)) ||
         !i8042_new(m, m->gsi[1], m->gsi[12], a20_i8042, e) || !port92_new(m, a20_port92, e) || !reset_ctl_new(m, e))
         return -1;
     region_init_io(&pc->ferr, "ferr", 1, &pc_ferr_ops, m, &m->lock);
