@@ -75,6 +75,29 @@ static void test_data_breakpoint(void)
     pm_free(p);
 }
 
+/* MOV SS delays instruction breakpoints on Intel's processors only; ICEBP behind it takes along what it delayed. */
+static void test_shadow(void)
+{
+    static const struct { const char *cpu; int first; } vendor[] = { { "max", EXC_DB }, { "max,vendor=GenuineIntel", -1 } };
+    for (unsigned i = 0; i < ARRAY_LEN(vendor); i++) {
+        struct pm_cpu *p = pm_new(32, vendor[i].cpu);
+        pm_gate(p, EXC_DB, SYS_INT32, 0, SEL_C0, PM_HANDLER, 0);
+        pm_help(p, help_mov_to_dr, 0, PM_CODE, 0);
+        pm_help(p, help_mov_to_dr, 7, 2, 0);
+        p->c->int_shadow = 2;
+        pm_help(p, begin, 0, 0, 0);
+        g_assert_cmpint(p->first, ==, vendor[i].first);
+        pm_free(p);
+    }
+    struct pm_cpu *p = with_gates();
+    p->c->db_pending = 2;
+    pm_help(p, help_soft_int, EXC_DB, PM_CODE + 1, SOFT_INT1);
+    pm_help(p, end, 0, 0, 0);
+    g_assert_cmpuint(p->faults, ==, 0); /* nothing but the one INT1 */
+    g_assert_cmphex(p->c->dr[6] & 15, ==, 2);
+    pm_free(p);
+}
+
 static void test_single_step(void)
 {
     struct pm_cpu *p = with_gates();
@@ -141,6 +164,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cpu/debug/exec", test_exec_breakpoint);
     g_test_add_func("/cpu/debug/data", test_data_breakpoint);
+    g_test_add_func("/cpu/debug/shadow", test_shadow);
     g_test_add_func("/cpu/debug/step", test_single_step);
     g_test_add_func("/cpu/debug/registers", test_registers);
     g_test_add_func("/cpu/debug/alignment", test_alignment);

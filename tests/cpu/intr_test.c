@@ -197,8 +197,11 @@ static void test_long(void)
     g_assert_cmphex(pm_ld64(p, PM_STACK0 - 16), ==, PM_STACK3 - 4);
     g_assert_cmphex(pm_ld64(p, PM_STACK0 - 8), ==, SEL_D3 | 3);
     c->gpr[R_SP] += 8;
+    c->seg[S_GS] = (struct seg_reg){ .base = 0x123456789000ull, .limit = 0xffffffff, .sel = SEL_D0, .attr = 0xc093 };
     pm_help(p, help_iret, 8, 0, 0);
     g_assert_cmpint(p->first, ==, -1);
+    g_assert_cmphex(c->seg[S_GS].sel, ==, 0); /* not for CPL 3, but its base stays */
+    g_assert_cmphex(c->seg[S_GS].base, ==, 0x123456789000ull);
     g_assert_cmpuint(cpu_cpl(c), ==, 3);
     g_assert_cmphex(c->gpr[R_SP], ==, PM_STACK3 - 4);
     cpu_deliver_nmi(c);

@@ -52,6 +52,39 @@ static void test_values(void)
     check(p, 0x3a, 1, true);
     check(p, 0x3a, 1, false); /* locked */
     check(p, 0x12345678, 0, false);
+    check(p, 0xc0010003, 0x5300c0, true);
+    check(p, 0xc0010007, MASK64(48), true);
+    pm_free(p);
+}
+
+static void test_vendor(void)
+{
+    struct pm_cpu *amd = pm_new(64, "max"), *intel = pm_new(64, "max,vendor=GenuineIntel");
+    check(amd, 0x400, 0xaa, true);
+    check(intel, 0x400, 0xaa, false);
+    check(intel, 0x400, ~0ull, true);
+    check(intel, 0x402, 0xaa, true);
+    check(amd, 0xc0010015, BIT(18), true); /* McStatusWrEn */
+    check(amd, 0x401, 0xaa, true);
+    check(intel, 0xc0010000, 0, false);
+    pm_free(amd);
+    pm_free(intel);
+}
+
+static void test_misc_enable(void)
+{
+    struct pm_cpu *p = pm_new(64, "max,vendor=GenuineIntel");
+    u32 r[4];
+    u64 v;
+    p->c->efer &= ~(u64)EFER_NX;
+    g_assert_true(msr_write(p->c, 0x1a0, MISC_XD_DISABLE | MISC_LIMIT_CPUID));
+    g_assert_true(msr_read(p->c, 0x1a0, &v));
+    g_assert_cmphex(v, ==, MISC_XD_DISABLE | MISC_LIMIT_CPUID | 0x1800); /* BTS and PEBS unavailable: read-only */
+    cpuid_query(p->c, 0, 0, r);
+    g_assert_cmpuint(r[0], ==, 2);
+    cpuid_query(p->c, 0x80000001, 0, r);
+    g_assert_false(r[3] & BIT(20));
+    g_assert_false(msr_write(p->c, 0xc0000080, EFER_LME | EFER_NX));
     pm_free(p);
 }
 
@@ -141,6 +174,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cpu/msr/table", test_table);
     g_test_add_func("/cpu/msr/values", test_values);
+    g_test_add_func("/cpu/msr/vendor", test_vendor);
+    g_test_add_func("/cpu/msr/misc-enable", test_misc_enable);
     g_test_add_func("/cpu/msr/privilege", test_privilege);
     g_test_add_func("/cpu/msr/efer", test_efer);
     g_test_add_func("/cpu/msr/tsc", test_tsc);

@@ -97,6 +97,11 @@ static void test_rights(void)
     g_assert_cmpint(go(0x200000, ACC_READ | ACC_USER, &w), ==, 0);
     g_assert_cmpint(go(0x200000, ACC_WRITE | ACC_USER, &w), ==, -1);
     g_assert_cmphex(w.error, ==, E_P | E_W | E_U | E_PK);
+    setup_64(0x9000 | P | U | 5ull << 59); /* the key is named even where the page is read-only anyhow */
+    regs.pke = true;
+    regs.pkru = 2u << 10;
+    g_assert_cmpint(go(0x200000, ACC_WRITE | ACC_USER, &w), ==, -1);
+    g_assert_cmphex(w.error, ==, E_P | E_W | E_U | E_PK);
     regs.pkru = 1u << 10;
     g_assert_cmpint(go(0x200000, ACC_READ, &w), ==, -1);
     g_assert_cmpint(go(0x200000, ACC_EXEC | ACC_USER, &w), ==, 0);
