@@ -449,16 +449,21 @@ int vcpu_start(struct vcpu *v, struct err *e)
     return 0;
 }
 
+void vcpu_end(struct vcpu *v)
+{
+    if (!v->started)
+        return;
+    lock_acquire(&v->lock);
+    v->quit = true;
+    __atomic_fetch_or(&v->c->exit_request, XREQ_WORK, __ATOMIC_SEQ_CST);
+    pthread_cond_signal(&v->wake);
+    lock_release(&v->lock);
+    pthread_join(v->thread, NULL);
+    v->started = false;
+}
+
 void vcpu_free(struct vcpu *v)
 {
-    if (v->started) {
-        lock_acquire(&v->lock);
-        v->quit = true;
-        __atomic_fetch_or(&v->c->exit_request, XREQ_WORK, __ATOMIC_SEQ_CST);
-        pthread_cond_signal(&v->wake);
-        lock_release(&v->lock);
-        pthread_join(v->thread, NULL);
-    }
     if (v->vm->ops && v->vm->ops->vcpu_fini)
         v->vm->ops->vcpu_fini(v);
     free(v->c);

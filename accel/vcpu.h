@@ -39,7 +39,8 @@ struct vcpu {
 
 int vcpu_new(struct vm *vm, unsigned index, struct vcpu **out, struct err *e);
 int vcpu_start(struct vcpu *v, struct err *e);
-void vcpu_free(struct vcpu *v); /* stops and joins */
+void vcpu_end(struct vcpu *v);  /* ends the thread; threads reach for each other, so all end before any is freed */
+void vcpu_free(struct vcpu *v);
 /* Makes the vCPU leave guest code soon and look at its requests; any thread, never blocks. */
 void vcpu_kick(struct vcpu *v, u32 xreq);
 /* Runs fn on the vCPU's thread at its next block boundary and waits for it; any other thread, no lock of rank >= RANK_VCPU held.

@@ -203,6 +203,9 @@ void vm_free(struct vm *vm)
     __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < vm->n_cpus; i++)
         if (vm->cpu[i])
+            vcpu_end(vm->cpu[i]);
+    for (unsigned i = 0; i < vm->n_cpus; i++)
+        if (vm->cpu[i])
             vcpu_free(vm->cpu[i]);
     if (vm->m && vm->m->mem) /* the machine is taken apart later, without us */
         aspace_del_listener(vm->m->mem, mem_listener, vm);
