@@ -1,17 +1,20 @@
 #!/bin/sh
 # Boots Debian's kernels (amd64 cloud, amd64 stock, i386 with PAE) to a busybox userland that tests itself and powers off. TAP.
 # timeout: 1500
-# Skipped without network; FLAVOURS="cloud" and CPUS="1 2" choose what is run.
+# Skipped without network; FLAVOURS="cloud" and CPUS="1 2" choose what is run. `make check-boots` sets BOOTS=50: each that often.
 . tests/lib/tap.sh
 guests=build/guests
 FETCH_LIB=1
 . tests/guest/fetch.sh
 mkdir -p "$guests" || exit 1
+userland=$BUILD/tests/guest/userland
+[ -e "$userland" ] || make --no-print-directory "$userland" >&2 || exit 1
+program=$("$userland" | sha256sum | cut -c 1-64)
 sum=$(seq 1 20000 | sha256sum | cut -c 1-64)
 
-# boot FLAVOUR CPUS
+# boot FLAVOUR CPUS COUNT: tests boot, userland and power-off, the COUNT-th time.
 boot() {
-    name=/linux/$1/cpus-$2
+    name=/linux/$1/cpus-$2${BOOTS:+/$3}
     arch=$(flavour_arch "$1")
     { fetch_kernel "$1" "$guests" && fetch_busybox "$arch" "$guests"; } 2>"$tmp/fetch"
     case $? in
@@ -19,9 +22,11 @@ boot() {
     77) skip "$name" "$(tail -n 1 "$tmp/fetch")"; return ;;
     *) cp "$tmp/fetch" "$tmp/err"; check "$name/fetch" false; return ;;
     esac
-    pack_initramfs "$guests/busybox-$arch" tests/guest/init-test "$tmp/initrd.gz"
+    # Our own program is a 64-bit one.
+    case $arch in amd64) with=$userland ;; *) with= ;; esac
+    pack_initramfs "$guests/busybox-$arch" tests/guest/init-test "$tmp/initrd.gz" $with
     timeout -k 5 "${GUEST_TIMEOUT:-240}" "$GEMEL" -nographic -no-reboot -m 512 -smp "$2" -kernel "$guests/vmlinuz-$1" \
-        -initrd "$tmp/initrd.gz" -append "console=ttyS0 panic=-1 gemel.sum=$sum gemel.cpus=$2" \
+        -initrd "$tmp/initrd.gz" -append "console=ttyS0 panic=-1 gemel.sum=$sum gemel.cpus=$2 gemel.program=$program" \
         </dev/null >"$tmp/out" 2>"$tmp/err"
     status=$?
     check "$name/boot" grep -q GUEST-START "$tmp/out" || return
@@ -30,8 +35,10 @@ boot() {
 }
 
 for flavour in ${FLAVOURS:-cloud stock 686}; do
-    for cpus in ${CPUS:-1 2}; do
-        boot "$flavour" "$cpus"
+    for cpus in ${CPUS:-1 2 4}; do
+        for count in $(seq "${BOOTS:-1}"); do
+            boot "$flavour" "$cpus" "$count"
+        done
     done
 done
 tap_end

@@ -38,3 +38,11 @@ $(eval $(call GUEST_RULES,32))
 $(eval $(call GUEST_RULES,64))
 -include $(wildcard $(BUILD)/guest*/tests/guest/*.d $(BUILD)/guest*/tests/lib/guest/*.d)
 .SECONDARY: $(foreach m,32 64,$(patsubst %,$(BUILD)/guest$(m)/%.o,$(basename $(GUEST_LIB) $(filter %_$(m).c,$(GUEST_C)))))
+
+# A static Linux program for the initramfs of linux_test.sh, which also runs it on the host and compares.
+GUEST_IMAGES += $(BUILD)/tests/guest/userland
+$(BUILD)/tests/guest/userland: tests/guest/userland.c
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Wno-unused-parameter -ffp-contract=off -fno-math-errno \
+	    -static -pthread -o $@ $<
