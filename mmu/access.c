@@ -10,6 +10,7 @@ struct piece {
     const struct frange *f;
     bool direct;             /* may be accessed through host for this acc, now and by emitted code */
     bool lapic;
+    bool global;
 };
 
 static bool canonical(const struct walk_regs *r, gla_t a)
@@ -43,6 +44,7 @@ static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *
         return -1;
     }
     p->gpa = w.gpa;
+    p->global = w.global;
     p->lapic = m->hooks && m->hooks->is_lapic && m->hooks->is_lapic(m->hooks->opaque, w.gpa & PAGE_MASK);
     p->f = aspace_find(m->mem, w.gpa);
     p->host = !p->lapic && p->f && p->f->host ? p->f->host + (w.gpa - p->f->start) : NULL;
@@ -231,7 +233,7 @@ int mem_exec_page(struct mem_ctx *m, gla_t addr, unsigned acc, struct tlb_exec *
         return -1;
     gpa_t page = p.gpa & PAGE_MASK;
     bool whole = p.host && p.f->start <= page && page + PAGE_SIZE <= p.f->end;
-    *x = (struct tlb_exec){ .page = (addr & PAGE_MASK) | 1, .gpa = page };
+    *x = (struct tlb_exec){ .page = (addr & PAGE_MASK) | 1, .gpa = page, .global = p.global };
     if (whole) {
         x->host = p.host - (p.gpa - page);
         x->ram = p.f->ram;

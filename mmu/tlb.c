@@ -36,6 +36,8 @@ static void flush_mode(struct tlb *t, unsigned m, bool global)
 
 void tlb_flush(struct tlb *t, bool global)
 {
+    t->flushed_page = TLB_WHOLE;
+    t->flushed_global = global;
     for (unsigned m = 0; m < TLB_MODES; m++)
         flush_mode(t, m, global);
     memset(t->exec, 0, sizeof(t->exec));
@@ -53,6 +55,8 @@ void tlb_flush_page(struct tlb *t, gla_t addr)
         return;
     }
     u64 page = addr & PAGE_MASK;
+    t->flushed_page = page;
+    t->flushed_global = true;
     unsigned i = tlb_index(addr);
     for (unsigned m = 0; m < TLB_MODES; m++) {
         /* the entry stays in the filled list: the next flush clears it again, a refill finds it listed */

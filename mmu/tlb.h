@@ -26,13 +26,18 @@ struct tlb_table {
 struct tlb_exec {
     u64 page; /* linear page | 1 when valid */
     gpa_t gpa;
+    bool global;
     u8 *host; /* RAM or ROM; NULL: device */
     struct ram_block *ram; /* for code-page bits; with its offset */
     u64 ram_off;
 };
 
+#define TLB_WHOLE (~0ull)
 struct tlb {
     u64 index_mask;  /* PEXT mask for the index: (TLB_ENTRIES - 1) << 12 */
+    /* what the last flush dropped: one page (else TLB_WHOLE); entries of global pages, too */
+    u64 flushed_page;
+    bool flushed_global;
     u64 large_lo, large_hi; /* linear range touched by large pages since the last flush: INVLPG inside flushes all */
     struct walk_regs regs;
     struct tlb_table t[TLB_MODES];

@@ -10,7 +10,10 @@ struct dbt_vcpu {
     jmp_buf jb;                 /* c->fault_jmp */
     struct ir_block *block;     /* for interpretation */
     struct jump_entry *jc;
-    u64 generation;             /* of virtual-PC caches */
+    /* jump cache: generations of what CPL 0-2 and CPL 3 have in it */
+    u64 generation[2];
+    bool kernel_local;          /* CPL 0-2 has blocks of pages that are not global in it */
+    u64 used[1024];              /* Bloom filter of the linear pages with blocks in it */
     bool fault_pending;         /* c->fault is to be delivered */
     bool interp_next;           /* emitted code handed its current instruction over */
     struct verify *verify;      /* NULL: off */

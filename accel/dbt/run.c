@@ -33,7 +33,7 @@ static void jc_rekey(struct vcpu *v)
 {
     struct dbt_vcpu *d = v->engine;
     struct dbt *t = v->vm->engine;
-    u64 k = mix(d->generation ^ (u64)t->key_salt << 32);
+    u64 k = mix(d->generation[cpu_cpl(v->c) == 3] ^ (u64)t->key_salt << 32);
     v->c->jc_key = mix(k ^ v->c->mode ^ mix(dbt_cs_base(v->c)));
 }
 
@@ -43,26 +43,55 @@ static void dbt_mode_changed(struct vcpu *v)
         jc_rekey(v);
 }
 
+static u64 *used_word(struct dbt_vcpu *d, u64 linear, u64 *bit)
+{
+    u64 h = (linear >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 48;
+    *bit = 1ull << (h & 63);
+    return &d->used[h >> 6];
+}
+
+/* Voids what the flush may have made wrong in the jump cache: nothing if it was one page and no code was run from there; what CPL 3 has; with
+ * global pages, or if the kernel runs from others, all. */
 static void dbt_tlb_flushed(struct vcpu *v)
 {
     struct dbt_vcpu *d = v->engine;
-    if (!d)
+    const struct tlb *t = &v->c->tlb;
+    u64 bit;
+    if (!d || (t->flushed_page != TLB_WHOLE && !(*used_word(d, t->flushed_page, &bit) & bit)))
         return;
-    d->generation++;
+    d->generation[1]++;
+    if (t->flushed_global || d->kernel_local) {
+        d->generation[0]++;
+        d->kernel_local = false;
+        memset(d->used, 0, sizeof(d->used));
+    }
     d->chain_from = 0;
     jc_rekey(v);
 }
 
-/* The entry that was there goes to the second way. */
+static bool page_is_global(const struct cpu *c, u64 linear)
+{
+    const struct tlb_exec *x = &c->tlb.exec[cpu_cpl(c) == 3][linear >> PAGE_BITS & (TLB_EXEC_ENTRIES - 1)];
+    return x->global && x->page == ((linear & PAGE_MASK) | 1);
+}
+
+/* The block at the present rip, which dbt_block has just found. The entry that was there goes to the second way. */
 static void jc_insert(struct vcpu *v, struct tb *tb)
 {
     struct dbt_vcpu *d = v->engine;
+    struct cpu *c = v->c;
     struct jump_entry *e = &d->jc[tb->pc & (JC_ENTRIES - 1)];
-    u64 key = -(tb->pc + v->c->jc_key);
-    if (e->key != key)
+    u64 key = -(tb->pc + c->jc_key), linear = dbt_linear_pc(c), bit;
+    if (e[JC_ENTRIES].code == tb->code.entry)
+        e += JC_ENTRIES; /* of an older generation */
+    else if (e->key != key && e->code != tb->code.entry)
         e[JC_ENTRIES] = *e;
     e->key = key;
     e->code = tb->code.entry;
+    *used_word(d, linear, &bit) |= bit;
+    *used_word(d, linear + tb->len - 1, &bit) |= bit;
+    if (cpu_cpl(c) != 3 && !(page_is_global(c, linear) && page_is_global(c, linear + tb->len - 1)))
+        d->kernel_local = true;
 }
 
 /* --- requests --- */
