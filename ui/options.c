@@ -97,6 +97,8 @@ static result opt_machine(struct options *o, const char *arg, struct err *e)
 
     if (!strcmp(arg, "help") || !strcmp(arg, "?"))
         return options_print_machines();
+    if (!*arg)
+        return err_set(e, "-machine: the name of the machine is missing ('-machine help' lists them)");
     for (; next_pair(o, &p, implied, &kv); implied = NULL) {
         if (!strcmp(kv.name, "type"))
             o->machine.type = kv.value;
@@ -132,6 +134,8 @@ static result opt_cpu(struct options *o, const char *arg, struct err *e)
 {
     if (!strcmp(arg, "help") || !strcmp(arg, "?"))
         return options_print_cpus();
+    if (!*arg)
+        return err_set(e, "-cpu: the name of the CPU model is missing ('-cpu help' lists them)");
     o->accel.cpu = arg;
     return OPTIONS_RUN;
 }
@@ -147,6 +151,8 @@ static int smp_read(struct options *o, const char *arg, struct smp *s, struct er
     u64 n;
 
     *s = (struct smp){ 0 };
+    if (!*arg)
+        return err_set(e, "-smp: the number of CPUs is missing");
     for (; next_pair(o, &p, implied, &kv); implied = NULL) {
         if (parse_number(kv.value, &n) < 0 || n == 0 || n > CPUS_MAX)
             return err_set(e, "-smp %s: %s=%s must be a number from 1 to %d", arg, kv.name, kv.value, CPUS_MAX);
@@ -261,6 +267,8 @@ static result opt_kernel(struct options *o, const char *arg, struct err *e)
 
 static result opt_initrd(struct options *o, const char *arg, struct err *e)
 {
+    if (!*arg)
+        return err_set(e, "-initrd: the name of the file is missing");
     o->machine.initrd = arg;
     return OPTIONS_RUN;
 }
@@ -288,6 +296,7 @@ static result set_disk(struct options *o, const char *opt, const char *path, str
     if (o->machine.disk)
         return err_set(e, "%s %s: there is one disk only, and it is '%s' already", opt, path, o->machine.disk);
     o->machine.disk = path;
+    o->machine.disk_option = opt;
     return check_readable(opt, path, e);
 }
 

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "hw/backend/chr_impl.h"
@@ -127,6 +128,26 @@ static struct sock *sock_new(struct chr *c)
     return s;
 }
 
+/* Takes the path of a server that is gone; never one in use, nor another kind of file. */
+static int unix_clear_path(const char *path, const struct sockaddr_un *sa, struct err *e)
+{
+    struct stat st;
+    int fd, r;
+
+    if (lstat(path, &st) < 0)
+        return 0;
+    if (!S_ISSOCK(st.st_mode))
+        return err_set(e, "cannot listen on '%s': the file exists and is no socket", path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_set(e, "cannot make a socket: %s", strerror(errno));
+    r = connect(fd, (const void *)sa, sizeof(*sa)) < 0 && errno == ECONNREFUSED ? unlink(path) : 1;
+    close(fd);
+    if (r > 0)
+        return err_set(e, "cannot listen on '%s': another program does", path);
+    return r < 0 ? err_set(e, "cannot remove the old socket '%s': %s", path, strerror(errno)) : 0;
+}
+
 static int unix_socket(const struct sock_opts *o, struct err *e)
 {
     struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -138,8 +159,10 @@ static int unix_socket(const struct sock_opts *o, struct err *e)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return err_set(e, "cannot make a socket: %s", strerror(errno));
-    if (o->server)
-        unlink(o->addr);
+    if (o->server && unix_clear_path(o->addr, &sa, e) < 0) {
+        close(fd);
+        return -1;
+    }
     if (o->server ? bind(fd, (void *)&sa, sizeof(sa)) || listen(fd, 1) : connect(fd, (void *)&sa, sizeof(sa))) {
         err_set(e, "cannot %s '%s': %s", o->server ? "listen on" : "connect to", o->addr, strerror(errno));
         close(fd);
@@ -200,6 +223,8 @@ static int tcp_socket(struct sock_opts *o, struct err *e)
 
     if (!port || !port[1])
         return err_set(e, "tcp: needs HOST:PORT, got '%s'", o->addr);
+    if (g_ascii_isdigit(port[1]) && g_ascii_strtoull(port + 1, NULL, 10) > 65535)
+        return err_set(e, "tcp:%s: there is no such port; the last is 65535", o->addr);
     *port++ = 0;
     if (*host == '[' && host[strlen(host) - 1] == ']') {
         host[strlen(host) - 1] = 0;

@@ -147,8 +147,8 @@ static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
     }
     if (cfg->disk) {
         if (pc->disk)
-            return err_set(e, "-hda %s: there is one disk only, and it is '%s' already", cfg->disk, cfg->image);
-        pc->disk = blk_open("-hda", cfg->disk, e);
+            return err_set(e, "%s %s: there is one disk only, and it is '%s' already", cfg->disk_option, cfg->disk, cfg->image);
+        pc->disk = blk_open(cfg->disk_option, cfg->disk, e);
         if (!pc->disk)
             return -1;
     }
