@@ -156,6 +156,15 @@ static void show(struct run *r)
     g_free(text);
 }
 
+/* Where the threads of a program that does not end are. */
+static void show_threads(struct run *r)
+{
+    g_autofree char *command = g_strdup_printf("gdb -p %d -batch -ex 'thread apply all bt 20'", (int)r->pid);
+    g_autofree char *out = NULL, *err = NULL;
+    if (g_spawn_command_line_sync(command, &out, &err, NULL, NULL))
+        g_test_message("%s", out);
+}
+
 /* The program's end, or what is wrong with it. */
 static const char *judge(struct run *r, int status)
 {
@@ -181,10 +190,7 @@ static bool run_one(struct run *r)
     say(r, "quit\n");
     if (!ended(r, PATIENCE_MS)) {
         hung = true;
-        if (g_getenv("FUZZ_KEEP")) {
-            g_printerr("process %d hangs\n", (int)r->pid);
-            pause();
-        }
+        show_threads(r);
         kill(r->pid, SIGABRT);
     }
     waitpid(r->pid, &status, 0);
