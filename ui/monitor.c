@@ -245,9 +245,13 @@ void monitor_run(struct ui *ui, unsigned *cpu, const char *line, GString *out)
 /* To the back end, with the line ends of a terminal. */
 static void put_text(struct monitor *m, const char *text)
 {
-    GString *s = g_string_new(text);
+    GString *s = g_string_sized_new(strlen(text) + 64);
 
-    g_string_replace(s, "\n", "\r\n", 0);
+    for (; *text; text++) {
+        if (*text == '\n')
+            g_string_append_c(s, '\r');
+        g_string_append_c(s, *text);
+    }
     chr_write(m->chr, (const u8 *)s->str, (unsigned)s->len);
     g_string_free(s, TRUE);
 }

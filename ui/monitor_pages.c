@@ -12,7 +12,7 @@
 #define ADDR_MASK 0x000ffffffffff000ull
 /* A guest can map one page, or one table, everywhere. */
 #define LINES_MAX 100000
-#define TABLES_MAX 1000000
+#define TABLES_MAX 200000
 
 /* One form of paging; level 1 is the table of 4 KiB pages. */
 struct paging {
