@@ -1,6 +1,6 @@
 # One non-recursive makefile: build/libgemel.a of everything but main.c, the program, the tests.
-# `make`, `make check`, `make demo`, `make install`, `make lint`, `make outline`, `make clean`; SANITIZE=1 builds and
-# checks a second tree with ASan and UBSan below build/sanitize.
+# `make`, `make check`, `make check-long`, `make check-boots`, `make bench-quick`, `make demo`, `make install`, `make lint`,
+# `make outline`, `make clean`; SANITIZE=1 builds and checks a second tree with ASan and UBSan below build/sanitize.
 all: gemel-bin
 
 ifeq ($(filter clean distclean,$(MAKECMDGOALS)),)
@@ -106,6 +106,22 @@ check-unit:
 	$(Q)$(MAKE) -k tests SANITIZE=$(SANITIZE) || true
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ONLY='$(ONLY)' tests/run $(TEST_BIN)
 
+# What takes too long for `make check`: memtest86+'s first pass over 64 MiB; Debian's cloud kernel 50 times in a row.
+check-long: $(PROGRAM)
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' LONG=1 tests/run tests/guest/firmware_test.sh
+
+check-boots: $(PROGRAM) $(GUEST_IMAGES)
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' BOOTS=50 FLAVOURS=cloud CPUS=2 tests/run tests/guest/linux_test.sh
+
+# Boot time, a loop in the guest and resident memory, compared with QEMU's translator where that is installed.
+bench-quick: $(PROGRAM) $(BUILD)/bench/loop
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' bench/quick
+
+$(BUILD)/bench/%: bench/%.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) -static -o $@ $<
+
 lint:
 	$(Q)tests/lint -v
 
@@ -130,4 +146,4 @@ distclean: clean
 	rm -f config.h config.mk config.log
 
 FORCE:
-.PHONY: all gemel-bin tests check check-unit lint outline demo install clean distclean FORCE
+.PHONY: all gemel-bin tests check check-unit check-long check-boots bench-quick lint outline demo install clean distclean FORCE

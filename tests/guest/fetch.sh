@@ -89,6 +89,15 @@ fetch_kernel() {
     rm -rf "$2/tmp-$1"
 }
 
+# fetch_memtest FOLDER: FOLDER/memtest, memtest86+ in the form of a Linux kernel.
+fetch_memtest() {
+    [ -e "$1/memtest" ] && return 0
+    apt_setup "$1" amd64
+    apt_update amd64 && unpack_package memtest86+ "$1/tmp-memtest" || return
+    cp "$1/tmp-memtest/boot/memtest86+x64.bin" "$1/memtest.new" && mv "$1/memtest.new" "$1/memtest"
+    rm -rf "$1/tmp-memtest"
+}
+
 # pack_initramfs BUSYBOX INIT OUT [FILE...]: a cpio archive with busybox, INIT as /init, and the files at the top.
 pack_initramfs() {
     busybox=$1 init=$2 out=$3
