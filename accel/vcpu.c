@@ -126,7 +126,7 @@ static bool wait_for_run(struct vcpu *v)
             lock_release(&v->lock);
             x87_sync(c);
             lock_acquire(&v->lock);
-            if (may_run(v) || v->work)
+            if (may_run(v) || v->work || v->quit)
                 continue;
             v->stopped = true;
             pthread_cond_broadcast(&v->done);
