@@ -130,13 +130,19 @@ const struct chr_kind chr_file = { .name = "file", .halves = true, .open = file_
 
 /* --- pipe --- */
 
-/* Opened for both directions, so that neither end waits for the other and end-of-file never comes. */
+/* Opened for both directions, so that neither end waits for the other and end-of-file never comes. An ordinary file is left alone. */
 static int fifo_open(const char *path, const char *suffix)
 {
     char *name = g_strconcat(path, suffix, NULL);
     int fd = open(name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
 
     g_free(name);
+    if (fd >= 0 && (fstat(fd, &st) < 0 || S_ISREG(st.st_mode))) {
+        close(fd);
+        errno = ENOTSUP;
+        return -1;
+    }
     return fd;
 }
 
