@@ -254,6 +254,8 @@ static void run_loop(struct vcpu *v)
             interp_one(v);
         else
             run_block(v);
+        if (UNLIKELY(c->step_trap)) /* SYSRET or SYSCALL has just set TF */
+            debug_end(c);
     }
 }
 

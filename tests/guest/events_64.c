@@ -388,6 +388,35 @@ static void user_syscall(void *p)
     user_done();
 }
 
+/* SYSCALL with TF: masked away, so no trap in the kernel; SYSRET brings it back and traps before the next instruction. */
+extern u8 syscall_tf_back[];
+static void user_syscall_tf(void *p)
+{
+    asm volatile("pushf\n orl $0x100, (%%rsp)\n popf\n syscall\n syscall_tf_back: nop" : : : "rax", "rcx", "r11", "memory", "cc");
+    user_done();
+}
+
+static ulong sysret_db_cs;
+static void on_db_sysret(struct frame *f)
+{
+    on_db(f);
+    sysret_db_cs = f->cs;
+    f->flags &= ~FL_TF;
+}
+
+static void test_syscall_tf(void)
+{
+    test("SYSRET that sets TF");
+    wrmsr(0xc0000084, FL_TF | FL_IF | FL_DF);
+    handlers[V_DB] = on_db_sysret;
+    db_count = 0;
+    CHECK_EQ(guest_try_user(user_syscall_tf, NULL), USER_DONE);
+    handlers[V_DB] = NULL;
+    CHECK_EQ(db_count, 1);
+    CHECK_EQ(db_ip[0], (ulong)syscall_tf_back);
+    CHECK_EQ(sysret_db_cs, U_CODE);
+}
+
 static void test_syscall(void)
 {
     test("SYSCALL and SYSRET");
@@ -399,6 +428,7 @@ static void test_syscall(void)
     CHECK_EQ(syscall_cs[1], K_DATA);
     CHECK(syscall_r11 & FL_CF);
     CHECK(!(syscall_flags & FL_CF));
+    test_syscall_tf();
     wrmsr(0xc0000080, rdmsr(0xc0000080) & ~1ull);
     CHECK_EQ(guest_try_user(user_syscall, NULL), V_UD);
     wrmsr(0xc0000080, rdmsr(0xc0000080) | 1);
