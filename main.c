@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "accel/accel.h"
 #include "hw/backend/chr.h"
+#include "hw/backend/drive.h"
 #include "hw/core/machine.h"
 #include "ui/gdb.h"
 #include "ui/monitor.h"
@@ -127,6 +128,8 @@ static void program_end(struct program *p)
         vm_free(p->ui.vm);
     if (p->machine_built)
         machine_free(p->machine);
+    drives_free();
+    blk_close_all();
     chr_free_all();
     g_free(p->machine);
     options_free(&p->options);

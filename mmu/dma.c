@@ -42,3 +42,32 @@ int dma_write_rom(struct aspace *as, gpa_t gpa, const void *buf, u64 len)
 {
     return transfer(as, gpa, (u8 *)(uintptr_t)buf, len, DMA_WRITE_ROM);
 }
+
+void *dma_map(struct aspace *as, gpa_t gpa, u64 *len, bool write)
+{
+    const struct frange *f;
+    void *host = NULL;
+
+    aspace_thread_online();
+    f = aspace_find(as, gpa);
+    if (f && f->host && !(write && f->readonly)) {
+        host = f->host + (gpa - f->start);
+        *len = MIN_OF(*len, f->end - gpa);
+    }
+    aspace_thread_offline();
+    return host;
+}
+
+void dma_written(struct aspace *as, gpa_t gpa, u64 len)
+{
+    aspace_thread_online();
+    while (len) {
+        const struct frange *f = aspace_find(as, gpa);
+        u64 n = f ? MIN_OF(len, f->end - gpa) : MIN_OF(len, PAGE_SIZE - (gpa & (PAGE_SIZE - 1)));
+        if (f && f->host)
+            codepage_written(f->ram, f->ram_off + (gpa - f->start), n);
+        gpa += n;
+        len -= n;
+    }
+    aspace_thread_offline();
+}

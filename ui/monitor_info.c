@@ -161,25 +161,11 @@ static void info_mtree(struct mon *m, char *args)
 
 static void print_prop(struct mon *m, const struct device *d, const struct prop *p)
 {
-    const char *at = (const char *)d + p->offset;
-    static const u8 sizes[] = { [PROP_U8] = 1, [PROP_U16] = 2, [PROP_U32] = 4, [PROP_U64] = 8 };
-    const char *str;
-    u64 v = 0;
+    char *v = device_get_prop(d, p->name);
+    bool text = p->kind >= PROP_STR;
 
-    switch (p->kind) {
-    case PROP_STR:
-        memcpy(&str, at, sizeof(str));
-        mon_print(m, "  %s = \"%s\"\n", p->name, str ? str : "");
-        break;
-    case PROP_BOOL:
-        mon_print(m, "  %s = %s\n", p->name, *(const bool *)at ? "true" : "false");
-        break;
-    case PROP_CHR:
-        break;
-    default:
-        memcpy(&v, at, sizes[p->kind]);
-        mon_print(m, "  %s = %llu (0x%llx)\n", p->name, (ull)v, (ull)v);
-    }
+    mon_print(m, text ? "  %s = \"%s\"\n" : "  %s = %s\n", p->name, v);
+    g_free(v);
 }
 
 static void info_qtree(struct mon *m, char *args)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "config.h"
 #include "util/log.h"
+#include "util/opts.h"
 
 #define CPUS_MAX 64
 #define RAM_DEFAULT (512 * MiB)
@@ -55,27 +56,6 @@ static bool next_pair(struct options *o, const char **p, const char *implied, st
     return true;
 }
 
-int options_parse_size(const char *s, u64 unit, u64 *out)
-{
-    char *end;
-    double v;
-    u64 mul = unit;
-
-    if (*s < '0' || *s > '9')
-        return -1;
-    v = g_ascii_strtod(s, &end);
-    switch (g_ascii_toupper(*end)) {
-    case 'B': mul = 1; end++; break;
-    case 'K': mul = KiB; end++; break;
-    case 'M': mul = MiB; end++; break;
-    case 'G': mul = GiB; end++; break;
-    case 'T': mul = 1024 * GiB; end++; break;
-    }
-    if (*end || !(v * (double)mul < 9e18))
-        return -1;
-    *out = (u64)(v * (double)mul);
-    return 0;
-}
 
 static int parse_number(const char *s, u64 *out)
 {
@@ -222,7 +202,7 @@ static result opt_memory(struct options *o, const char *arg, struct err *e)
         if (strcmp(kv.name, "size"))
             return err_set(e, "-m %s: '%s' does not exist here, memory cannot be added later; use -m size=N", arg,
                            kv.name);
-        if (options_parse_size(kv.value, MiB, &size) < 0)
+        if (size_parse(kv.value, MiB, &size) < 0)
             return err_set(e, "-m %s: not a size; use a number of MiB or a suffix K, M, G: -m 512, -m 2G", arg);
     }
     if (size < MiB)

@@ -48,7 +48,6 @@ enum options_result options_print_log_items(void);
 enum options_result options_print_devices(void);
 /* Properties of one class. */
 enum options_result options_print_device(const char *cls, struct err *e);
-/* "512", "512M", "1.5G": bytes, where a bare number counts `unit`. -1 on nonsense or overflow. */
 int options_parse_size(const char *s, u64 unit, u64 *out);
 
 #endif

@@ -81,13 +81,18 @@ static void print_prop(const struct prop *p)
 {
     static const char *const kinds[] = {
         [PROP_U8] = "uint8", [PROP_U16] = "uint16", [PROP_U32] = "uint32", [PROP_U64] = "uint64",
-        [PROP_BOOL] = "bool", [PROP_STR] = "str", [PROP_CHR] = "str",
+        [PROP_BOOL] = "bool", [PROP_I32] = "int32", [PROP_SIZE] = "size", [PROP_AUTO] = "on|off|auto", [PROP_STR] = "str",
+        [PROP_ENUM] = "str", [PROP_MAC] = "str", [PROP_CHR] = "str", [PROP_DRIVE] = "str", [PROP_NET] = "str",
     };
     char def[64] = "";
 
     if (p->kind == PROP_BOOL)
         snprintf(def, sizeof(def), " (default: %s)", p->def ? "on" : "off");
-    else if (p->kind < PROP_BOOL)
+    else if (p->kind == PROP_I32)
+        snprintf(def, sizeof(def), " (default: %d)", (int)(i32)p->def);
+    else if (p->kind == PROP_AUTO)
+        snprintf(def, sizeof(def), " (default: %s)", p->def == AUTO_OFF ? "off" : p->def == AUTO_ON ? "on" : "auto");
+    else if (p->kind < PROP_STR)
         snprintf(def, sizeof(def), " (default: %#llx)", (unsigned long long)p->def);
     else if (p->def_str)
         snprintf(def, sizeof(def), " (default: \"%s\")", p->def_str);

@@ -418,6 +418,11 @@ struct chr *chr_new(const char *id, const char *spec, struct err *e)
     return NULL;
 }
 
+const char *chr_id(const struct chr *c)
+{
+    return c->id ? c->id : "";
+}
+
 struct chr *chr_find(const char *id)
 {
     for (struct chr *c = chr_list; c; c = c->next)

@@ -13,6 +13,7 @@ enum chr_event { CHR_OPENED, CHR_CLOSED, CHR_BREAK };
  * null, pipe:P, vc (refused by name). NULL with e set on error. */
 struct chr *chr_new(const char *id, const char *spec, struct err *e);
 struct chr *chr_find(const char *id);
+const char *chr_id(const struct chr *c);
 void chr_free(struct chr *c); /* flushes and closes; c may be NULL; the front end is told nothing */
 void chr_free_all(void); /* flushes and restores terminal modes */
 /* Attaches the front end: can_read says how many bytes it takes now, read delivers them. */

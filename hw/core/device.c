@@ -1,9 +1,11 @@
-/* The life of a device: class table, properties, creation, saving. Called by the machine and by -device handling on the
- * main thread with the machine lock held. */
+/* The life of a device: class table, creation, plugging and unplugging, saving. Called by the machine and by -device and
+ * device_add handling on the main thread with the machine lock held. */
 #include "hw/core/device.h"
 #include <glib.h>
-#include "hw/backend/chr.h"
 #include "hw/core/machine.h"
+#include "hw/core/prop.h"
+#include "util/event.h"
+#include "util/opts.h"
 
 #define DEVICE(cls) extern const struct dev_class cls;
 #include "hw/core/devices.def"
@@ -29,89 +31,6 @@ const struct dev_class *dev_class_find(const char *name)
     return NULL;
 }
 
-static const struct prop *prop_find(const struct dev_class *cls, const char *name)
-{
-    for (const struct prop *p = cls->props; p && p->kind != PROP_END; p++)
-        if (!strcmp(p->name, name))
-            return p;
-    return NULL;
-}
-
-static unsigned prop_size(const struct prop *p)
-{
-    switch ((enum prop_kind)p->kind) {
-    case PROP_U8:
-        return 1;
-    case PROP_U16:
-        return 2;
-    case PROP_U32:
-        return 4;
-    case PROP_U64:
-        return 8;
-    case PROP_BOOL:
-        return sizeof(bool);
-    default:
-        return sizeof(void *);
-    }
-}
-
-static void set_default(struct device *d, const struct prop *p)
-{
-    char *at = (char *)d + p->offset;
-    if (p->kind == PROP_STR)
-        *(char **)at = g_strdup(p->def_str);
-    else if (p->kind == PROP_BOOL)
-        *(bool *)at = p->def != 0;
-    else if (p->kind != PROP_CHR)
-        memcpy(at, &p->def, prop_size(p));
-}
-
-static int parse_bool(const char *value, bool *out)
-{
-    static const char *const words[] = { "off", "on", "false", "true", "no", "yes", "0", "1" };
-    for (unsigned i = 0; i < ARRAY_LEN(words); i++) {
-        if (!strcmp(value, words[i])) {
-            *out = i & 1;
-            return 0;
-        }
-    }
-    return -1;
-}
-
-/* Decimal, 0x or 0 octal, no sign, at most max. */
-static int parse_uint(const char *value, u64 max, u64 *out)
-{
-    char *end;
-    errno = 0;
-    *out = g_ascii_strtoull(value, &end, 0);
-    return errno || !g_ascii_isdigit(value[0]) || *end || *out > max ? -1 : 0;
-}
-
-int device_set_prop(struct device *d, const char *name, const char *value, struct err *e)
-{
-    const struct prop *p = prop_find(d->cls, name);
-    u64 v;
-    if (!p)
-        return err_set(e, "device %s has no property '%s' (-device %s,help lists them)", d->cls->name, name,
-                       d->cls->name);
-    void *at = (char *)d + p->offset;
-    if (p->kind == PROP_STR) {
-        g_free(*(char **)at);
-        *(char **)at = g_strdup(value);
-        return 0;
-    }
-    if (p->kind == PROP_CHR) {
-        *(struct chr **)at = chr_find(value);
-        return *(struct chr **)at ? 0 : err_set(e, "%s.%s: there is no -chardev with id '%s'", d->cls->name, name, value);
-    }
-    if (p->kind == PROP_BOOL)
-        return parse_bool(value, at) < 0 ? err_set(e, "%s.%s: '%s' is neither on nor off", d->cls->name, name, value) : 0;
-    if (parse_uint(value, MASK64(prop_size(p) * 8), &v) < 0)
-        return err_set(e, "%s.%s: '%s' is not a number of %u bits", d->cls->name, name, value, prop_size(p) * 8);
-    memcpy(at, &v, prop_size(p));
-    return 0;
-}
-
 /* Applies one "name=value". A name alone means "name=on", as in QEMU's syntax. */
 static int set_pair(struct device *d, const char *pair, struct err *e)
 {
@@ -135,35 +54,17 @@ static int apply_globals(struct device *d, struct err *e)
     return 0;
 }
 
-/* The list as QEMU writes it: commas separate, a doubled comma is one in a value. */
-static int apply_props(struct device *d, const char *props, struct err *e)
-{
-    GString *pair = g_string_new(NULL);
-    int r = 0;
-    for (const char *p = props; r == 0 && *p; p++) {
-        if (*p == ',' && p[1] == ',') {
-            g_string_append_c(pair, *p++);
-        } else if (*p != ',') {
-            g_string_append_c(pair, *p);
-        } else {
-            r = pair->len ? set_pair(d, pair->str, e) : 0;
-            g_string_truncate(pair, 0);
-        }
-    }
-    if (r == 0 && pair->len)
-        r = set_pair(d, pair->str, e);
-    g_string_free(pair, TRUE);
-    return r;
-}
-
 /* Frees what the core allocated; the device is not (or no longer) realized nor linked. */
 static void device_dispose(struct device *d)
 {
-    for (const struct prop *p = d->cls->props; p && p->kind != PROP_END; p++)
-        if (p->kind == PROP_STR)
-            g_free(*(char **)((char *)d + p->offset));
+    props_fini(d);
     g_free(d->id);
     g_free(d);
+}
+
+void device_abandon(struct device *d)
+{
+    device_dispose(d);
 }
 
 struct device *device_alloc(struct machine *m, const char *cls_name, struct err *e)
@@ -177,8 +78,7 @@ struct device *device_alloc(struct machine *m, const char *cls_name, struct err 
     struct device *d = g_malloc0(cls->state_size);
     d->cls = cls;
     d->m = m;
-    for (const struct prop *p = cls->props; p && p->kind != PROP_END; p++)
-        set_default(d, p);
+    props_init(d);
     if (apply_globals(d, e) < 0) {
         device_dispose(d);
         return NULL;
@@ -186,13 +86,43 @@ struct device *device_alloc(struct machine *m, const char *cls_name, struct err 
     return d;
 }
 
+/* A device whose class sits on a bus has one after this, or the machine has none of that type. */
+static int device_take_bus(struct device *d, struct err *e)
+{
+    const char *type = d->cls->bus_type;
+
+    if (!type || d->bus)
+        return 0;
+    d->bus = bus_for(d->m, type);
+    if (d->bus)
+        return 0;
+    for (const struct bus *b = d->m->buses; b; b = b->next)
+        if (!strcmp(b->type, type))
+            return err_set(e, "no %s bus has room for a %s", type, d->cls->name);
+    return err_set(e, "this machine has no %s bus for a %s", type, d->cls->name);
+}
+
+int device_set_bus(struct device *d, struct bus *b, struct err *e)
+{
+    if (!d->cls->bus_type)
+        return err_set(e, "a %s sits on no bus, bus=%s does not fit", d->cls->name, b->name);
+    if (strcmp(d->cls->bus_type, b->type))
+        return err_set(e, "bus=%s: a %s bus, but a %s needs a %s bus", b->name, b->type, d->cls->name, d->cls->bus_type);
+    if (b->max && bus_count(b) >= b->max)
+        return err_set(e, "bus=%s: full, it has %u devices", b->name, b->max);
+    d->bus = b;
+    return 0;
+}
+
 int device_realize(struct device *d, struct err *e)
 {
-    if (d->cls->realize && d->cls->realize(d, e) < 0) {
+    struct device **tail = &d->m->devices;
+
+    if (device_take_bus(d, e) < 0 || (d->bus && d->bus->ops && d->bus->ops->attach && d->bus->ops->attach(d->bus, d, e) < 0) ||
+        (d->cls->realize && d->cls->realize(d, e) < 0)) {
         device_dispose(d);
         return -1;
     }
-    struct device **tail = &d->m->devices;
     while (*tail)
         tail = &(*tail)->next;
     *tail = d;
@@ -201,17 +131,139 @@ int device_realize(struct device *d, struct err *e)
     return 0;
 }
 
+/* Everything of the list but the core's own words. */
+static int apply_opts(struct device *d, struct opts *o, struct err *e)
+{
+    for (unsigned i = 0; i < opts_count(o); i++) {
+        const char *name = opts_name(o, i);
+        opts_mark_used(o, i);
+        if (strcmp(name, "driver") && strcmp(name, "id") && strcmp(name, "bus") &&
+            device_set_prop(d, name, opts_value(o, i), e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 struct device *device_create(struct machine *m, const char *cls, const char *id, const char *props, struct err *e)
 {
-    struct device *d = device_alloc(m, cls, e);
-    if (!d)
+    struct opts *o = opts_parse(props ? props : "", NULL, e);
+    struct device *d = o ? device_alloc(m, cls, e) : NULL;
+
+    if (d) {
+        d->id = g_strdup(id);
+        if (apply_opts(d, o, e) < 0) {
+            device_dispose(d);
+            d = NULL;
+        }
+    }
+    opts_free(o);
+    return d && device_realize(d, e) == 0 ? d : NULL;
+}
+
+/* -- what the user adds and takes away -------------------------------------------------------------------------------- */
+
+struct device *device_find(struct machine *m, const char *id)
+{
+    for (struct device *d = m->devices; d; d = d->next)
+        if (d->id && !strcmp(d->id, id))
+            return d;
+    return NULL;
+}
+
+char *device_path(const struct device *d)
+{
+    unsigned n = 0;
+
+    if (d->id)
+        return g_strdup_printf("/machine/peripheral/%s", d->id);
+    for (const struct device *o = d->m->devices; o && o != d; o = o->next)
+        n += !o->id && o->user_made == d->user_made;
+    return g_strdup_printf(d->user_made ? "/machine/peripheral-anon/device[%u]" : "/machine/unattached/device[%u]", n);
+}
+
+static int check_user_device(struct machine *m, const char *driver, const char *id, struct err *e)
+{
+    const struct dev_class *cls = driver ? dev_class_find(driver) : NULL;
+
+    if (!driver)
+        return err_set(e, "the name of the device (driver=) is missing");
+    if (!cls)
+        return err_set(e, "there is no device '%s' (-device help lists them)", driver);
+    if (!cls->user_creatable)
+        return err_set(e, "'%s' is part of the machine and cannot be added", driver);
+    if (id && device_find(m, id))
+        return err_set(e, "there is a device with id '%s' already", id);
+    return 0;
+}
+
+/* Puts it on the bus that bus= names; a hot-plugged device needs a bus that can tell the guest. */
+static int choose_bus(struct device *d, struct opts *o, struct err *e)
+{
+    const char *name = opts_get(o, "bus");
+    struct bus *b = name ? bus_find(d->m, name) : NULL;
+
+    if (name && !b)
+        return err_set(e, "bus=%s: there is no such bus", name);
+    if (b && device_set_bus(d, b, e) < 0)
+        return -1;
+    if (device_take_bus(d, e) < 0)
+        return -1;
+    if (d->m->running && !d->bus)
+        return err_set(e, "a %s cannot be added while the machine runs", d->cls->name);
+    if (d->m->running && !(d->bus->ops && d->bus->ops->plugged))
+        return err_set(e, "Bus '%s' does not support hotplugging", d->bus->name);
+    return 0;
+}
+
+struct device *device_add(struct machine *m, struct opts *o, struct err *e)
+{
+    const char *driver = opts_get(o, "driver"), *id = opts_get(o, "id");
+    struct device *d;
+
+    if (check_user_device(m, driver, id, e) < 0 || !(d = device_alloc(m, driver, e)))
         return NULL;
     d->id = g_strdup(id);
-    if (props && apply_props(d, props, e) < 0) {
+    d->user_made = true;
+    if (choose_bus(d, o, e) < 0 || apply_opts(d, o, e) < 0) {
         device_dispose(d);
         return NULL;
     }
-    return device_realize(d, e) < 0 ? NULL : d;
+    if (device_realize(d, e) < 0)
+        return NULL;
+    if (m->running && d->bus->ops->plugged(d->bus, d, e) < 0) {
+        device_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+int device_del(struct device *d, struct err *e)
+{
+    const char *name = d->id ? d->id : d->cls->name;
+
+    if (!d->user_made || !d->bus)
+        return err_set(e, "Device '%s' does not support hotplugging", name);
+    if (!d->bus->ops || !d->bus->ops->unplug_request)
+        return err_set(e, "Bus '%s' does not support hotplugging", d->bus->name);
+    if (d->unplugging)
+        return err_set(e, "Device %s is already in the process of unplug", name);
+    d->unplugging = true;
+    if (d->bus->ops->unplug_request(d->bus, d, e) < 0) {
+        d->unplugging = false;
+        return -1;
+    }
+    return 0;
+}
+
+void device_unplugged(struct device *d)
+{
+    char *path = device_path(d), *id = g_strdup(d->id);
+    const struct event_member members[] = { EVENT_STR("device", id), EVENT_STR("path", path), EVENT_DONE };
+
+    device_free(d);
+    event_emit("DEVICE_DELETED", members);
+    g_free(id);
+    g_free(path);
 }
 
 void device_free(struct device *d)

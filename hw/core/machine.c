@@ -4,6 +4,7 @@
 #include "hw/core/machine.h"
 #include "hw/machine/pc.h"
 #include "mmu/aspace.h"
+#include "util/opts.h"
 
 #define PHYS_SPACE (1ull << 52)
 #define PORT_SPACE (64 * KiB)
@@ -42,52 +43,13 @@ static int check_global(const char *g, struct err *e)
     return r;
 }
 
-/* Takes "id=X" out of a -device argument's properties (after the class); the rest goes to device_create. */
-static char *split_id(const char *props, char **id)
-{
-    char **pairs = g_strsplit(props, ",", -1);
-    GString *rest = g_string_new(NULL);
-
-    *id = NULL;
-    for (char **p = pairs; *p; p++) {
-        if (g_str_has_prefix(*p, "id=")) {
-            g_free(*id);
-            *id = g_strdup(*p + 3);
-            continue;
-        }
-        g_string_append_printf(rest, "%s%s", p == pairs || !rest->len ? "" : ",", *p);
-    }
-    g_strfreev(pairs);
-    return g_string_free(rest, FALSE);
-}
-
-static bool id_is_taken(const struct machine *m, const char *id)
-{
-    for (const struct device *d = m->devices; d; d = d->next)
-        if (id && d->id && !strcmp(d->id, id))
-            return true;
-    return false;
-}
-
 static int make_user_device(struct machine *m, const char *arg, struct err *e)
 {
-    const char *comma = strchr(arg, ',');
-    char *name = comma ? g_strndup(arg, comma - arg) : g_strdup(arg), *id, *props = split_id(comma ? comma + 1 : "", &id);
-    const struct dev_class *cls = dev_class_find(name);
-    int r = 0;
+    struct opts *o = opts_parse(arg, "driver", e);
+    struct device *d = o ? device_add(m, o, e) : NULL;
 
-    if (!cls)
-        r = err_set(e, "-device %s: there is no device '%s' (-device help lists them)", arg, name);
-    else if (!cls->user_creatable)
-        r = err_set(e, "-device %s: '%s' is part of the machine and cannot be added", arg, name);
-    else if (id_is_taken(m, id))
-        r = err_set(e, "-device %s: there is a device with id '%s' already", arg, id);
-    else if (!device_create(m, name, id, props, e))
-        r = err_prefix(e, "-device %s", arg);
-    g_free(props);
-    g_free(name);
-    g_free(id);
-    return r;
+    opts_free(o);
+    return d ? 0 : err_prefix(e, "-device %s", arg);
 }
 
 static int machine_build_locked(struct machine *m, struct err *e)
@@ -97,6 +59,7 @@ static int machine_build_locked(struct machine *m, struct err *e)
     for (unsigned i = 0; i < m->cfg.n_devices; i++)
         if (make_user_device(m, m->cfg.devices[i], e) < 0)
             return -1;
+    m->running = true;
     return 0;
 }
 

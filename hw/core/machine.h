@@ -45,6 +45,8 @@ struct machine {
     struct aspace *mem, *io;
     struct ram_block *ram;
     struct device *devices;
+    struct bus *buses;
+    bool running;                     /* built and started once: what is added now is hot-plugged */
     struct cpu_pins pins;             /* filled by accel/ before machine_build */
     const struct lapic_ops *lapic_ops; /* set by the machine */
     void *lapic[64];                  /* per CPU, for lapic_ops */

@@ -135,7 +135,7 @@ static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
         if (image_probe(cfg->image, &kind, e) < 0)
             return -1;
         if (kind == IMAGE_DISK) {
-            pc->disk = blk_open("image", cfg->image, e);
+            pc->disk = blk_open(NULL, "image", cfg->image, true, e);
             if (!pc->disk)
                 return -1;
         } else if (cfg->kernel) {
@@ -148,7 +148,7 @@ static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
     if (cfg->disk) {
         if (pc->disk)
             return err_set(e, "%s %s: there is one disk only, and it is '%s' already", cfg->disk_option, cfg->disk, cfg->image);
-        pc->disk = blk_open(cfg->disk_option, cfg->disk, e);
+        pc->disk = blk_open(NULL, cfg->disk_option, cfg->disk, true, e);
         if (!pc->disk)
             return -1;
     }

@@ -28,7 +28,7 @@ static void setup(struct fixture *x)
     close(fd);
     g_free(data);
     x->f = fake_machine_new(1);
-    x->blk = blk_open("image", x->path, &e);
+    x->blk = blk_open(NULL, "image", x->path, true, &e);
     g_assert_nonnull(x->blk);
     struct blk *disks[4] = { x->blk };
     lock_acquire(&x->f->m.lock);

@@ -1,0 +1,59 @@
+/* Network back ends and links: a network device and a back end (-netdev) are the two ports of a link; frames go from one port to the
+ * other. Made on the main thread. */
+#ifndef HW_BACKEND_NET_H
+#define HW_BACKEND_NET_H
+#include <sys/uio.h>
+#include "util/base.h"
+
+struct err;
+struct lock;
+struct opts;
+struct net;
+
+/* What a frame carries besides its bytes: the fields of virtio_net_hdr (virtio 1.2, 5.1.6) in host byte order. All zero: an
+ * ordinary complete frame. */
+struct net_offload {
+    u8 flags, gso_type;
+    u16 hdr_len, gso_size, csum_start, csum_offset;
+};
+enum { NET_F_NEEDS_CSUM = 1, NET_F_DATA_VALID = 2 };
+enum { NET_GSO_NONE = 0, NET_GSO_TCPV4 = 1, NET_GSO_UDP = 3, NET_GSO_TCPV6 = 4, NET_GSO_UDP_L4 = 5, NET_GSO_ECN = 0x80 };
+enum { /* what a receiver takes as it is, and the sender need not finish itself */
+    NET_CAN_CSUM = 1, NET_CAN_TSO4 = 2, NET_CAN_TSO6 = 4, NET_CAN_UFO = 8, NET_CAN_USO = 16,
+};
+#define NET_FRAME_MAX (64 * KiB + 64) /* with segmentation offload; else 1514 and VLAN tags */
+
+/* The device's half of a link; the device's lock held around all of them. */
+struct net_dev_ops {
+    /* True if `receive` would take a frame now. net_receive_ready() tells when that becomes true again. */
+    bool (*can_receive)(void *opaque);
+    /* A frame for the guest; main thread or the device's I/O thread. Taken, or dropped as hardware would. */
+    void (*receive)(void *opaque, const u8 *frame, unsigned len, const struct net_offload *o);
+    void (*link_changed)(void *opaque, bool up); /* set_link, or the back end's peer came or went; optional */
+};
+
+/* By -netdev id=; NULL if there is none. Main thread. */
+struct net *net_find(const char *id);
+const char *net_id(const struct net *n);
+/* -netdev KIND,id=ID,... ("type" holds the kind). NULL with e set. Main thread. */
+struct net *net_new(struct opts *o, struct err *e);
+/* No device is attached. n may be NULL. Main thread. */
+void net_free(struct net *n);
+void net_free_all(void);
+/* One device uses a back end at a time. Machine lock. */
+int net_attach(struct net *n, const struct net_dev_ops *ops, void *opaque, struct lock *lock, struct err *e);
+void net_detach(struct net *n);
+/* NET_CAN_* that the device's receive function accepts now. Lock held. */
+void net_set_receiver_offloads(struct net *n, unsigned caps);
+/* NET_CAN_* that net_send may be given for this back end. */
+unsigned net_send_offloads(const struct net *n);
+/* A frame from the guest; the bytes are copied. o may be NULL. False: the back end's queue is full and the
+ * frame was dropped, as on a real wire. Lock held; never calls the device back. */
+bool net_send(struct net *n, const struct iovec *iov, unsigned n_iov, const struct net_offload *o);
+/* The device can receive again: queued frames are delivered soon. Lock held. */
+void net_receive_ready(struct net *n);
+bool net_link_up(const struct net *n);
+/* `info network`: one line without newline, e.g. "type=user,net=10.0.2.0,restrict=off". Caller frees. */
+char *net_info(const struct net *n);
+
+#endif
