@@ -1,6 +1,6 @@
 # One non-recursive makefile: build/libgemel.a of everything but main.c, the program, the tests.
 # `make`, `make check`, `make check-long`, `make check-boots`, `make bench-quick`, `make demo`, `make install`, `make lint`,
-# `make outline`, `make clean`; SANITIZE=1 builds and checks a second tree with ASan and UBSan below build/sanitize.
+# `make outline`, `make clean`; `make fuzz`; SANITIZE=1 builds and checks a second tree with ASan and UBSan below build/sanitize.
 all: gemel-bin
 
 ifeq ($(filter clean distclean,$(MAKECMDGOALS)),)
@@ -18,6 +18,15 @@ ifeq ($(SANITIZE),1)
 BUILD := build/sanitize
 PROGRAM := $(BUILD)/gemel
 SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SANITIZE),fuzz)
+BUILD := build/fuzz
+PROGRAM := $(BUILD)/gemel
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -fsanitize-coverage=trace-pc
+else ifeq ($(SANITIZE),libfuzzer)
+BUILD := build/libfuzzer
+PROGRAM := $(BUILD)/gemel
+CC := clang
+SAN_FLAGS := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else
 BUILD := build
 PROGRAM := gemel
@@ -47,6 +56,12 @@ TEST_SRC := $(sort $(shell find tests -name '*_test.c'))
 TEST_OBJ := $(TEST_SRC:%.c=$(BUILD)/%.o)
 TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
 TEST_SH := $(sort $(shell find tests -name '*_test.sh'))
+# Fuzz targets (tests/fuzz/fuzz.h), each a program of its own with the driver; FUZZ_WITH_NAME: objects of other tests that it needs.
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_OBJ := $(FUZZ_SRC:%.c=$(BUILD)/%.o)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
+FUZZ_WITH_gdb := tests/ui/fake_vm
+FUZZ_WITH_monitor := tests/ui/fake_vm
 # tests/guest/rules.mk adds what it builds to GUEST_IMAGES and what it wants run to GUEST_CHECKS.
 GUEST_IMAGES :=
 GUEST_CHECKS :=
@@ -83,23 +98,47 @@ $(BUILD)/flags: FORCE
 	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
 
 # A test is linked with the other files of its folder, which may stand in for parts of libgemel.a, and with tests/lib.
-TEST_HELP := $(filter-out $(TEST_OBJ) $(TESTLIB_OBJ),$(patsubst %.c,$(BUILD)/%.o,$(sort $(shell find tests -name '*.c'))))
+TEST_HELP := $(filter-out $(TEST_OBJ) $(TESTLIB_OBJ) $(FUZZ_OBJ) $(BUILD)/tests/fuzz/driver.o,$(patsubst %.c,$(BUILD)/%.o,$(sort $(shell find tests -name '*.c'))))
 in_folder = $(foreach o,$(TEST_HELP),$(if $(filter $1/,$(dir $o)),$o))
 .SECONDEXPANSION:
 $(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $$(call in_folder,$$(@D)) $(BUILD)/libtest.a $(BUILD)/libgemel.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
+ifeq ($(SANITIZE),libfuzzer)
+FUZZ_MAIN := -fsanitize=fuzzer
+else
+FUZZ_MAIN := $(BUILD)/tests/fuzz/driver.o
+endif
+$(FUZZ_BIN): $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(filter %.o,$(FUZZ_MAIN)) $$(addprefix $(BUILD)/,$$(addsuffix .o,$$(FUZZ_WITH_$$*))) \
+    $(BUILD)/libtest.a $(BUILD)/libgemel.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(filter -%,$(FUZZ_MAIN)) -o $@ $^ $(ALL_LIBS)
+
 -include $(wildcard tests/guest/rules.mk)
--include $(wildcard $(LIB_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(TEST_HELP:.o=.d) $(BUILD)/main.d)
-.SECONDARY: $(TEST_OBJ) $(TEST_HELP)
+-include $(wildcard $(LIB_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(TEST_HELP:.o=.d) $(FUZZ_OBJ:.o=.d) \
+    $(BUILD)/tests/fuzz/driver.d $(BUILD)/main.d)
+.SECONDARY: $(TEST_OBJ) $(TEST_HELP) $(FUZZ_OBJ)
 
 # --- checks ---
-tests: $(TEST_BIN) $(GUEST_IMAGES)
+tests: $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
 
-check: $(PROGRAM) $(TEST_BIN) $(GUEST_IMAGES)
+check: $(PROGRAM) $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ONLY='$(ONLY)' \
-	    tests/run tests/lint $(TEST_BIN) $(TEST_SH) $(GUEST_CHECKS)
+	    tests/run tests/lint $(TEST_BIN) $(FUZZ_BIN) $(TEST_SH) $(GUEST_CHECKS)
+
+# The fuzz targets for FUZZ_SECONDS each, with sanitizers and coverage: by our driver, or FUZZER=clang by libFuzzer.
+FUZZ_SECONDS ?= 60
+FUZZER ?= gcc
+fuzz:
+	$(Q)$(MAKE) SANITIZE=$(if $(filter clang,$(FUZZER)),libfuzzer,fuzz) fuzz-run
+
+fuzz-run: $(FUZZ_BIN)
+ifeq ($(SANITIZE),libfuzzer)
+	$(Q)for t in $(FUZZ_BIN); do BUILD='$(BUILD)' FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/fuzz/libfuzzer $$t || exit 1; done
+else
+	$(Q)BUILD='$(BUILD)' ONLY='$(ONLY)' FUZZ_SECONDS='$(FUZZ_SECONDS)' TIMEOUT=$$(($(FUZZ_SECONDS) + 120)) tests/run $(FUZZ_BIN)
+endif
 
 # Every unit test that builds, even while some part of the tree does not.
 check-unit:
@@ -146,4 +185,4 @@ distclean: clean
 	rm -f config.h config.mk config.log
 
 FORCE:
-.PHONY: all gemel-bin tests check check-unit check-long check-boots bench-quick lint outline demo install clean distclean FORCE
+.PHONY: all gemel-bin tests check fuzz fuzz-run check-unit check-long check-boots bench-quick lint outline demo install clean distclean FORCE

@@ -130,9 +130,10 @@ static void on_vm_change(void *opaque, const struct vm_stop_info *i)
 
 /* --- receiving --- */
 
-static int hex_digit(u8 b)
+/* Anything else counts as 15: the sum will be wrong, or happens to be right. */
+static u8 hex_digit(u8 b)
 {
-    return g_ascii_isxdigit((char)b) ? g_ascii_xdigit_value((char)b) : -1;
+    return g_ascii_isxdigit((char)b) ? (u8)g_ascii_xdigit_value((char)b) : 15;
 }
 
 static void ack(struct gdb *g, char c)
@@ -200,7 +201,7 @@ static void put_byte(struct gdb *g, u8 b)
         g->rx = RX_SUM2;
         break;
     case RX_SUM2:
-        g->sum_got |= (u8)hex_digit(b);
+        g->sum_got |= hex_digit(b);
         packet_end(g);
         break;
     }

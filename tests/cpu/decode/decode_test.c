@@ -1,7 +1,7 @@
 /* Tests of cpu/decode/: hand-written encodings of every format, and lengths of random byte strings compared with Capstone's. */
-#include <capstone/capstone.h>
 #include <glib.h>
 #include "cpu/cpuid.h"
+#include "tests/lib/capstone.h"
 #include "tests/lib/insn_gen.h"
 
 #define PC 0x1000ull
@@ -200,34 +200,6 @@ static void test_features(void)
 }
 
 /* --- against Capstone --- */
-/* Where Capstone does not know an instruction that we accept. */
-static bool capstone_lacks(const struct insn *in)
-{
-    const char *m = in->row->mnem;
-    static const char *const late[] = { "GF2P8", "VGF2P8", "VAES", "VPCLMULQDQ", "RDPKRU", "WRPKRU", "VBROADCASTI128", "RDPID", "VPDP" };
-    if (in->bits == 16)
-        return true; /* most instructions with 66 as a mandatory prefix */
-    for (unsigned i = 0; i < G_N_ELEMENTS(late); i++)
-        if (!strncmp(m, late[i], strlen(late[i])))
-            return true;
-    if (!strcmp(in->row->rule_name, "nop") || !strcmp(in->row->rule_name, "fence") || !strcmp(in->row->rule_name, "ud"))
-        return true; /* hint no-operations, PREFETCH of a register, fences with a non-zero rm field */
-    if (in->op[0].kind == OK_SEG || in->op[1].kind == OK_SEG)
-        return in->rex; /* REX.R with a segment register, which is ignored */
-    /* A mandatory prefix beside another prefix; LOCK MOV CR0. */
-    return (in->p66 && (in->rep || in->repne)) || (in->asize != in->bits / 8 && (in->p66 || in->rep || in->repne)) || in->lock;
-}
-
-/* Where Capstone's length is not the processor's. */
-static bool capstone_length_wrong(const struct insn *in)
-{
-    if (!strcmp(in->row->rule_name, "ud"))
-        return true; /* UD0 and UD1 have a ModRM byte */
-    if (in->bits == 64 && in->p66 && in->row->attr & A_F64)
-        return true; /* near branches ignore 66 */
-    return (in->p66 && (in->rep || in->repne)) || (in->bits == 64 && in->rex && in->row->attr & A_F64);
-}
-
 /* Half of the strings start with bytes that lead to the larger maps. */
 static void random_bytes(struct insn_gen *g, u8 *buf)
 {
@@ -243,21 +215,17 @@ static void random_bytes(struct insn_gen *g, u8 *buf)
         buf[n] = kind & 1 ? 0x38 : 0x3a;
 }
 
-static void compare_one(csh h, cs_insn *ci, const u8 *buf, unsigned bits)
+static void compare_one(const u8 *buf, unsigned bits)
 {
     struct insn in;
     enum dec_result r = insn_decode(&in, buf, 15, bits, true, PC, NULL);
-    const u8 *p = buf;
-    size_t n = 15;
-    uint64_t addr = PC;
-    bool theirs = cs_disasm_iter(h, &p, &n, &addr, ci);
-    if (r == DEC_OK && theirs ? in.len == ci->size || capstone_length_wrong(&in) : r != DEC_OK || capstone_lacks(&in))
+    unsigned theirs = capstone_insn_len(bits, PC, buf, 15);
+    if (r == DEC_OK && theirs ? in.len == theirs || capstone_length_wrong(&in) : r != DEC_OK || capstone_lacks(&in))
         return;
     GString *s = g_string_new(NULL);
     for (unsigned i = 0; i < 15; i++)
         g_string_append_printf(s, " %02x", buf[i]);
-    g_test_message("%u-bit%s: %s, length %u; Capstone: %s %s, length %u", bits, s->str, in.row->mnem, in.len, theirs ? ci->mnemonic : "none",
-                   theirs ? ci->op_str : "", theirs ? ci->size : 0u);
+    g_test_message("%u-bit%s: %s, length %u; Capstone: length %u", bits, s->str, in.row->mnem, in.len, theirs);
     g_string_free(s, TRUE);
     g_test_fail();
 }
@@ -265,17 +233,12 @@ static void compare_one(csh h, cs_insn *ci, const u8 *buf, unsigned bits)
 static void test_capstone(void)
 {
     for (unsigned bits = 16; bits <= 64; bits *= 2) {
-        csh h;
         struct insn_gen g = { .seed = 88172645463325252ull + bits, .bits = bits };
-        g_assert_cmpint(cs_open(CS_ARCH_X86, bits == 16 ? CS_MODE_16 : bits == 32 ? CS_MODE_32 : CS_MODE_64, &h), ==, CS_ERR_OK);
-        cs_insn *ci = cs_malloc(h);
         for (unsigned i = 0; i < 300000; i++) {
             u8 buf[16];
             random_bytes(&g, buf);
-            compare_one(h, ci, buf, bits);
+            compare_one(buf, bits);
         }
-        cs_free(ci, 1);
-        cs_close(&h);
     }
 }
 
