@@ -141,9 +141,9 @@ static void on_tick(int sig)
 static void watch_failures(void)
 {
 #ifdef __SANITIZE_ADDRESS__ /* its own handlers of the others say more */
-    static const int fatal[] = { SIGABRT };
+    static const int fatal[] = { SIGABRT, SIGTRAP };
 #else
-    static const int fatal[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+    static const int fatal[] = { SIGABRT, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
 #endif
     for (unsigned i = 0; i < ARRAY_LEN(fatal); i++)
         signal(fatal[i], on_signal);

@@ -19,6 +19,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     struct err e;
     ram = ram_new("ram", RAM_SIZE, &e);
     g_assert_nonnull(ram);
+    g_main_context_default(); /* it has descriptors */
     return 0;
 }
 
