@@ -16,7 +16,14 @@ struct accel_config {
     unsigned cpus, cores, threads; /* -smp: cores a package, threads a core (each at least 1) */
     bool start_stopped;     /* -S */
     bool no_reboot, no_shutdown;
+    enum panic_action { PANIC_SHUTDOWN, PANIC_PAUSE, PANIC_NONE, PANIC_EXIT_FAILURE } panic_action;
+    enum watchdog_action {
+        WATCHDOG_RESET, WATCHDOG_SHUTDOWN, WATCHDOG_POWEROFF, WATCHDOG_PAUSE, WATCHDOG_DEBUG, WATCHDOG_NONE, WATCHDOG_INJECT_NMI
+    } watchdog_action;
 };
+/* QMP's words for them, by value; NULL at the end. */
+extern const char *const panic_action_words[], *const watchdog_action_words[];
+
 
 /* Splits and checks -accel/-machine accel= lists ("kvm:tcg"): picks the first that works. Prints nothing. */
 struct vm *vm_new(const struct accel_config *cfg, struct err *e);
@@ -25,12 +32,18 @@ void vm_attach_machine(struct vm *vm, struct machine *m);
 int vm_start(struct vm *vm, struct err *e);
 void vm_free(struct vm *vm); /* stops and joins all threads */
 
-enum vm_state { VM_RUNNING, VM_PAUSED, VM_DEBUG /* stopped for the debugger */, VM_SHUTDOWN, VM_INTERNAL_ERROR };
+enum vm_state {
+    VM_RUNNING, VM_PAUSED, VM_DEBUG /* stopped for the debugger */, VM_SHUTDOWN, VM_INTERNAL_ERROR,
+    VM_IO_ERROR /* a disk's werror= or rerror= said stop */, VM_PANICKED, VM_WATCHDOG,
+};
 enum vm_state vm_state(struct vm *vm);
 const char *vm_state_name(struct vm *vm); /* QMP's RunState names: "running", "paused", "prelaunch", "debug", "shutdown" */
 void vm_cont(struct vm *vm);
 void vm_stop(struct vm *vm);        /* returns when every vCPU is out of guest code */
 void vm_reset(struct vm *vm);       /* system reset, keeps run state */
+int vm_wakeup(struct vm *vm);       /* ends S3; -1 if the machine is not suspended */
+/* What the guest's requests lead to; may be changed while it runs (set-action, watchdog-set-action). */
+struct accel_config *vm_config(struct vm *vm);
 void vm_inject_nmi(struct vm *vm);
 unsigned vm_cpu_count(struct vm *vm);
 struct cpu *vm_cpu(struct vm *vm, unsigned i); /* touch only while stopped */

@@ -7,6 +7,7 @@
 #include "mmu/aspace.h"
 #include "mmu/dma.h"
 #include "util/clock.h"
+#include "util/event.h"
 #include "util/log.h"
 
 extern const struct accel_ops dbt_accel_ops;
@@ -16,7 +17,6 @@ static const struct {
 } engines[] = { { "dbt", &dbt_accel_ops }, { "tcg", &dbt_accel_ops }, { "kvm", NULL } };
 
 #define TSC_KHZ 1000000u /* the guest's TSC counts nanoseconds: no conversion anywhere */
-#define STATUS_TRIPLE_FAULT 3
 
 /* --- engine selection: "NAME[,opt=val...]" or "NAME:NAME" --- */
 static int engine_find(const char *name, size_t len, const struct accel_ops **ops)
@@ -221,14 +221,17 @@ enum vm_state vm_state(struct vm *vm) { return vm->state; }
 
 const char *vm_state_name(struct vm *vm)
 {
-    switch (vm->state) {
-    case VM_RUNNING: return vm->m->suspended ? "suspended" : "running";
-    case VM_PAUSED: return "paused";
-    case VM_DEBUG: return "debug";
-    case VM_SHUTDOWN: return "shutdown";
-    case VM_INTERNAL_ERROR: break;
-    }
-    return "internal-error";
+    static const char *const names[] = {
+        [VM_RUNNING] = "running", [VM_PAUSED] = "paused", [VM_DEBUG] = "debug", [VM_SHUTDOWN] = "shutdown",
+        [VM_INTERNAL_ERROR] = "internal-error", [VM_IO_ERROR] = "io-error", [VM_PANICKED] = "guest-panicked",
+        [VM_WATCHDOG] = "watchdog",
+    };
+
+    if (vm->state == VM_RUNNING && vm->m->suspended)
+        return "suspended";
+    if (vm->state == VM_PAUSED && !vm->ran)
+        return "prelaunch";
+    return names[vm->state];
 }
 
 static void notify(struct vm *vm, const struct vm_stop_info *i)
@@ -251,7 +254,7 @@ static void wait_stopped(struct vm *vm)
     clock_stop(vm->m->clock);
 }
 
-static void stop_as(struct vm *vm, enum vm_state s, const struct vm_stop_info *info)
+void vm_stop_as(struct vm *vm, enum vm_state s, const struct vm_stop_info *info)
 {
     struct vm_stop_info own = { .state = s, .cpu = -1 };
     __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
@@ -263,7 +266,16 @@ static void stop_as(struct vm *vm, enum vm_state s, const struct vm_stop_info *i
 void vm_stop(struct vm *vm)
 {
     if (vm->state == VM_RUNNING)
-        stop_as(vm, VM_PAUSED, NULL);
+        vm_stop_as(vm, VM_PAUSED, NULL);
+}
+
+static void run_cpus(struct vm *vm)
+{
+    __atomic_store_n(&vm->running, true, __ATOMIC_SEQ_CST);
+    for (unsigned k = 0; k < vm->n_cpus; k++) {
+        vm->cpu[k]->skip_bp = true;
+        vcpu_kick(vm->cpu[k], XREQ_WORK);
+    }
 }
 
 void vm_cont(struct vm *vm)
@@ -272,13 +284,10 @@ void vm_cont(struct vm *vm)
         return;
     struct vm_stop_info i = { .state = VM_RUNNING, .cpu = -1 };
     vm->state = VM_RUNNING;
+    vm->ran = true;
     clock_start(vm->m->clock);
     notify(vm, &i);
-    __atomic_store_n(&vm->running, true, __ATOMIC_SEQ_CST);
-    for (unsigned k = 0; k < vm->n_cpus; k++) {
-        vm->cpu[k]->skip_bp = true;
-        vcpu_kick(vm->cpu[k], XREQ_WORK);
-    }
+    run_cpus(vm);
     if (vm->deferred != REQ_NONE) {
         enum machine_request r = vm->deferred;
         vm->deferred = REQ_NONE;
@@ -286,37 +295,75 @@ void vm_cont(struct vm *vm)
     }
 }
 
+/* Takes the vCPUs out of guest code without telling the listeners. */
+static void stop_silently(struct vm *vm)
+{
+    __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
+    wait_stopped(vm);
+    vm->state = VM_PAUSED;
+}
+
+void vm_resume_silently(struct vm *vm)
+{
+    vm->state = VM_RUNNING;
+    clock_start(vm->m->clock);
+    run_cpus(vm);
+}
+
+/* As new: a VM that had ended can be started again. */
+static void set_prelaunch(struct vm *vm)
+{
+    vm->state = VM_PAUSED;
+    vm->ran = false;
+}
+
 /* Resets the machine, or ends S3 if it is suspended. */
 static void reset_or_wake(struct vm *vm)
 {
     enum vm_state old = vm->state;
-    if (old == VM_RUNNING) {
-        __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
-        wait_stopped(vm);
-        vm->state = VM_PAUSED;
-    }
+
+    if (old == VM_RUNNING)
+        stop_silently(vm);
     reset_all(vm);
     if (old == VM_RUNNING)
-        vm_cont(vm);
+        vm_resume_silently(vm);
+    else if (old == VM_SHUTDOWN || old == VM_PANICKED || old == VM_INTERNAL_ERROR)
+        set_prelaunch(vm);
 }
 
-void vm_reset(struct vm *vm)
+void vm_reset_as(struct vm *vm, bool guest, const char *reason)
 {
+    const struct event_member members[] = { EVENT_BOOL("guest", guest), EVENT_ENUM("reason", reason), EVENT_DONE };
+
     lock_acquire(&vm->m->lock);
     vm->m->suspended = false;
     lock_release(&vm->m->lock);
     reset_or_wake(vm);
+    event_emit("RESET", members);
+}
+
+void vm_reset(struct vm *vm)
+{
+    vm_reset_as(vm, false, "host-qmp-system-reset");
 }
 
 /* S3: time goes on, the CPUs do not until the machine is reset or wakes. */
-static void suspend(struct vm *vm)
+void vm_suspend(struct vm *vm)
 {
-    __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
-    wait_stopped(vm);
+    stop_silently(vm);
     for (unsigned i = 0; i < vm->n_cpus; i++)
         vm->cpu[i]->parked = true;
-    vm->state = VM_PAUSED;
-    vm_cont(vm);
+    vm_resume_silently(vm);
+    event_emit("SUSPEND", NULL);
+}
+
+int vm_wakeup(struct vm *vm)
+{
+    if (!vm->m->suspended)
+        return -1;
+    reset_or_wake(vm);
+    event_emit("WAKEUP", NULL);
+    return 0;
 }
 
 void vm_inject_nmi(struct vm *vm)
@@ -340,85 +387,6 @@ void vm_add_listener(struct vm *vm, void (*fn)(void *, const struct vm_stop_info
     assert(vm->n_listeners < VM_LISTENERS_MAX);
     vm->listener[vm->n_listeners].fn = fn;
     vm->listener[vm->n_listeners++].opaque = opaque;
-}
-
-/* --- what a guest asks for; carried to the main thread --- */
-struct request {
-    struct vm *vm;
-    enum machine_request r;
-    int code;
-    struct vm_stop_info stop;
-};
-
-static void end_run(struct vm *vm, int status)
-{
-    stop_as(vm, VM_SHUTDOWN, NULL);
-    if (!vm->cfg.no_shutdown && vm->exit_fn)
-        vm->exit_fn(vm->exit_opaque, status);
-}
-
-static gboolean request_run(gpointer data)
-{
-    struct request *q = data;
-    struct vm *vm = q->vm;
-    if (vm->state != VM_RUNNING) {
-        if (vm->state != VM_SHUTDOWN && q->r != REQ_NONE) {
-            vm->deferred = q->r;
-            vm->deferred_code = q->code;
-        }
-        return G_SOURCE_REMOVE;
-    }
-    switch (q->r) {
-    case REQ_NONE:
-        stop_as(vm, VM_DEBUG, &q->stop);
-        break;
-    case REQ_RESET:
-        if (vm->cfg.no_reboot)
-            end_run(vm, 0);
-        else
-            vm_reset(vm);
-        break;
-    case REQ_SHUTDOWN:
-        end_run(vm, 0);
-        break;
-    case REQ_EXIT:
-        stop_as(vm, VM_SHUTDOWN, NULL);
-        vm->exit_fn(vm->exit_opaque, q->code);
-        break;
-    case REQ_TRIPLE_FAULT:
-        if (vm->cfg.no_reboot)
-            end_run(vm, STATUS_TRIPLE_FAULT);
-        else
-            vm_reset(vm);
-        break;
-    case REQ_SUSPEND:
-        suspend(vm);
-        break;
-    case REQ_WAKEUP:
-        reset_or_wake(vm);
-        break;
-    }
-    return G_SOURCE_REMOVE;
-}
-
-static void request_post(struct vm *vm, struct request q)
-{
-    struct request *copy = g_new(struct request, 1);
-    *copy = q;
-    __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
-    for (unsigned i = 0; i < vm->n_cpus; i++)
-        vcpu_kick(vm->cpu[i], XREQ_WORK);
-    g_idle_add_full(G_PRIORITY_HIGH, request_run, copy, g_free); /* never at once: the machine lock may be held */
-}
-
-void vm_request(struct machine *m, enum machine_request r, int code)
-{
-    request_post(m->request_opaque, (struct request){ .vm = m->request_opaque, .r = r, .code = code });
-}
-
-void vm_debug_stop(struct vm *vm, struct vcpu *v, const struct vm_stop_info *info)
-{
-    request_post(vm, (struct request){ .vm = vm, .r = REQ_NONE, .stop = *info });
 }
 
 /* --- debugging --- */

@@ -26,6 +26,7 @@ struct vm {
     enum vm_state state;
     bool running;              /* [atomic] vCPUs may run guest code */
     bool started;
+    bool ran;                  /* was continued once: it is not "prelaunch" any more */
     enum machine_request deferred; /* asked for just when the VM was stopped: carried out by vm_cont */
     int deferred_code;
     /* breakpoints: changed by the main thread while stopped; read by vCPUs while running */
@@ -53,6 +54,14 @@ void vm_debug_stop(struct vm *vm, struct vcpu *v, const struct vm_stop_info *inf
 bool vm_bp_at(const struct vm *vm, u64 linear);
 /* True if the debugger watches something in this linear page. */
 bool vm_page_watched(const struct vm *vm, u64 page);
+/* Stops with that state and tells the listeners; info NULL: nothing but the state. Main thread. */
+void vm_stop_as(struct vm *vm, enum vm_state s, const struct vm_stop_info *info);
+/* Goes on after a request of the guest that changed nothing the listeners know of. Main thread. */
+void vm_resume_silently(struct vm *vm);
+/* System reset; guest: the guest asked for it. reason: QMP's ShutdownCause. Main thread. */
+void vm_reset_as(struct vm *vm, bool guest, const char *reason);
+/* ACPI S3. Main thread. */
+void vm_suspend(struct vm *vm);
 /* Guest-chosen end of the run or reset; the machine's request callback. Any thread. */
 void vm_request(struct machine *m, enum machine_request r, int code);
 /* Device registers or firmware changed what addresses mean: every vCPU drops its translations at its next boundary. Any thread. */

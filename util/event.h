@@ -11,6 +11,7 @@ struct event_member {
     i64 n;            /* EV_INT, EV_BOOL */
 };
 #define EVENT_STR(name, s) { name, EV_STR, s, 0 }
+#define EVENT_ENUM(name, s) { name, EV_ENUM, s, 0 }
 #define EVENT_INT(name, i) { name, EV_INT, NULL, i }
 #define EVENT_BOOL(name, b) { name, EV_BOOL, NULL, b }
 #define EVENT_DONE { NULL, EV_END, NULL, 0 }

@@ -35,6 +35,9 @@ struct machine_config {
 enum machine_request {
     REQ_NONE, REQ_RESET, REQ_SHUTDOWN /* guest power-off */, REQ_EXIT /* isa-debug-exit */, REQ_TRIPLE_FAULT,
     REQ_SUSPEND /* ACPI S3 */, REQ_WAKEUP,
+    REQ_IO_ERROR,     /* a drive's error policy: stop ("io-error") until the user continues */
+    REQ_PANIC,        /* pvpanic; code 0: panicked, 1: its crash kernel was loaded. What follows is -action panic= */
+    REQ_WATCHDOG,     /* a watchdog has fired; what follows is -watchdog-action */
 };
 
 struct machine {
