@@ -5,6 +5,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "mmu/aspace.h"
+#include "mmu/dirty.h"
 #include "mmu/dma.h"
 #include "util/clock.h"
 #include "util/event.h"
@@ -94,6 +95,14 @@ void vm_mem_changed(struct vm *vm)
 }
 
 static void mem_listener(void *opaque) { vm_mem_changed(opaque); }
+
+static void revoke_writes(void *opaque, const struct ram_block *b, u64 first, u64 n, const u8 *pages)
+{
+    struct vm *vm = opaque;
+    for (unsigned i = 0; vm->started && i < vm->n_cpus; i++)
+        tlb_revoke_write_host(&vm->cpu[i]->c->tlb, b->host + first * PAGE_SIZE, n, pages);
+}
+
 static void a20_listener(void *opaque, bool on) { vm_mem_changed(opaque); }
 
 void vm_attach_machine(struct vm *vm, struct machine *m)
@@ -108,6 +117,7 @@ void vm_attach_machine(struct vm *vm, struct machine *m)
     m->tsc_opaque = vm;
     m->cfg.tsc_khz = TSC_KHZ;
     m->a20_changed = a20_listener;
+    dirty_set_revoker(revoke_writes, vm);
     m->a20_opaque = vm;
 }
 
@@ -200,6 +210,7 @@ void vm_free(struct vm *vm)
 {
     if (!vm)
         return;
+    dirty_set_revoker(NULL, NULL);
     __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < vm->n_cpus; i++)
         if (vm->cpu[i])

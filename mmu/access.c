@@ -2,6 +2,7 @@
 #include "mmu/access.h"
 #include "mmu/aspace.h"
 #include "mmu/codepage.h"
+#include "mmu/dirty.h"
 
 /* One translated piece of an access that lies within a page. */
 struct piece {
@@ -63,6 +64,8 @@ static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *
         tlb_revoke_write(m->tlb, page);
         writable = false;
     }
+    if (writable)
+        dirty_mark(p->f->ram, ram_page, PAGE_SIZE); /* after the tag: whoever collects before this finds the mark next time */
     p->direct = !wants || writable;
     return 0;
 }
@@ -165,7 +168,7 @@ static void piece_write(struct mem_ctx *m, const struct piece *p, const u8 *buf,
         case 8: st64(p->host, ld64(buf)); break;
         default: memcpy(p->host, buf, n);
         }
-        codepage_written(p->f->ram, p->f->ram_off + (p->gpa - p->f->start), n);
+        ram_written(p->f->ram, p->f->ram_off + (p->gpa - p->f->start), n);
         return;
     }
     for (unsigned i = 0, u; i < n; i += u) {

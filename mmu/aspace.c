@@ -4,7 +4,7 @@
 #include <glib.h>
 #include <stdlib.h>
 #include "mmu/aspace_priv.h"
-#include "mmu/codepage.h"
+#include "mmu/ram.h"
 #include "util/lock.h"
 
 struct view {
@@ -331,7 +331,7 @@ void aspace_write_uint(struct aspace *as, gpa_t gpa, u64 val, unsigned size)
     } else if (f && f->host && !f->readonly) {
         u64 off = f->ram_off + (gpa - f->start);
         ram_store(f->host + (gpa - f->start), val, size);
-        codepage_written(f->ram, off, size);
+        ram_written(f->ram, off, size);
     } else if (f && f->region->ops) {
         struct lock *l = f->region->lock;
         if (l)

@@ -1,7 +1,7 @@
 /* Atomic read-modify-write of guest memory. On vCPU threads; called for locked instructions that are not emitted code. */
 #include "mmu/aspace.h"
+#include "mmu/ram.h"
 #include "mmu/atomic.h"
-#include "mmu/codepage.h"
 #include "util/lock.h"
 
 /* Held around accesses that the host cannot make atomic; what hardware calls a bus lock. */
@@ -98,6 +98,6 @@ int mem_rmw(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, mem_rmw_
     if (!ram || off - range->ram_off + size > range->end - range->start)
         return slow_rmw(m, addr, size, acc, fn, opaque, f);
     host_rmw(ram, size, fn, opaque);
-    codepage_written(range->ram, off, size);
+    ram_written(range->ram, off, size);
     return 0;
 }

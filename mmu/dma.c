@@ -1,7 +1,7 @@
 /* Devices' and loaders' access to guest RAM and ROM. Any thread. */
 #include "mmu/dma.h"
 #include "mmu/aspace.h"
-#include "mmu/codepage.h"
+#include "mmu/ram.h"
 
 enum dir { DMA_READ, DMA_WRITE, DMA_WRITE_ROM };
 
@@ -17,7 +17,7 @@ static int transfer(struct aspace *as, gpa_t gpa, u8 *buf, u64 len, enum dir dir
             memcpy(buf, f->host + (gpa - f->start), n);
         } else if (ok) {
             memcpy(f->host + (gpa - f->start), buf, n);
-            codepage_written(f->ram, f->ram_off + (gpa - f->start), n);
+            ram_written(f->ram, f->ram_off + (gpa - f->start), n);
         } else {
             ret = -1;
             if (dir == DMA_READ)
@@ -65,7 +65,7 @@ void dma_written(struct aspace *as, gpa_t gpa, u64 len)
         const struct frange *f = aspace_find(as, gpa);
         u64 n = f ? MIN_OF(len, f->end - gpa) : MIN_OF(len, PAGE_SIZE - (gpa & (PAGE_SIZE - 1)));
         if (f && f->host)
-            codepage_written(f->ram, f->ram_off + (gpa - f->start), n);
+            ram_written(f->ram, f->ram_off + (gpa - f->start), n);
         gpa += n;
         len -= n;
     }

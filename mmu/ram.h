@@ -10,10 +10,14 @@ struct ram_block {
     u64 size;
     int fd;
     u8 *code_bits; /* one bit a page: it holds translated code (mmu/codepage.h) */
+    u8 *dirty;     /* [atomic] one byte a page: who has not seen its last change (mmu/dirty.h) */
+    u8 dirty_clients; /* [atomic] who wants to know */
 };
 
 /* size is rounded up to a page. NULL with e set if the host cannot give it. */
 struct ram_block *ram_new(const char *name, u64 size, struct err *e);
 void ram_free(struct ram_block *b);
+/* To be called after bytes were written through host pointers: translated code and those who watch the block learn of it. Any thread. */
+void ram_written(struct ram_block *b, u64 off, u64 len);
 
 #endif

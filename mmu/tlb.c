@@ -107,3 +107,18 @@ bool tlb_revoke_write(struct tlb *t, gpa_t page)
             }
     return found;
 }
+
+void tlb_revoke_write_host(struct tlb *t, const u8 *host, u64 n, const u8 *pages)
+{
+    for (unsigned m = 0; m < TLB_MODES; m++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            u64 tag = __atomic_load_n(&t->t[m].wtag[i], __ATOMIC_ACQUIRE);
+            if (tag == TLB_NO_TAG(i))
+                continue;
+            /* A torn pair means that the owner is filling the entry: a tag too many taken, or one that its mark makes good. */
+            u64 at = __atomic_load_n(&t->t[m].addend[i], __ATOMIC_RELAXED) - tag - (u64)(uintptr_t)host;
+            if (at >> PAGE_BITS < n && pages[at >> PAGE_BITS])
+                __atomic_store_n(&t->t[m].wtag[i], TLB_NO_TAG(i), __ATOMIC_SEQ_CST);
+        }
+    }
+}

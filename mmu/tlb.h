@@ -66,5 +66,7 @@ void tlb_flush_page(struct tlb *t, gla_t addr);
 void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, u8 *host_page, bool write);
 /* Takes the write tags of one physical page away, so that the next store takes the slow path. Any thread. Returns true if one was there. */
 bool tlb_revoke_write(struct tlb *t, gpa_t page);
+/* The same for every page of host memory [host, host + n pages) whose byte in pages[] is set, in one pass. Any thread. */
+void tlb_revoke_write_host(struct tlb *t, const u8 *host, u64 n, const u8 *pages);
 
 #endif
