@@ -672,6 +672,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     o->machine.n_devices = o->devices->len;
     o->machine.globals = (const char *const *)o->globals->pdata;
     o->machine.n_globals = o->globals->len;
+    o->machine.data_dirs = (const char *const *)o->data_dirs->pdata;
+    o->machine.n_data_dirs = o->data_dirs->len;
     return OPTIONS_RUN;
 }
 

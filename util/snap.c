@@ -40,6 +40,12 @@ static void save_value(const struct snap_field *f, const void *obj, GByteArray *
         for (u32 i = 0; i < f->count; i++)
             snap_save(f->sub, p + i * f->size, out);
         break;
+    case SNAP_VARIABLE: {
+        const struct snap_var *v = (const struct snap_var *)p;
+        if (v->len)
+            g_byte_array_append(out, v->data, v->len);
+        break;
+    }
     case SNAP_END:
         break;
     }
@@ -111,6 +117,14 @@ static int load_value(const struct snap_field *f, void *obj, const u8 *data, u32
             len -= used;
         }
         return len ? -1 : 0;
+    case SNAP_VARIABLE: {
+        struct snap_var *v = (struct snap_var *)p;
+        if (len != v->len)
+            return -1;
+        if (len)
+            memcpy(v->data, data, len);
+        return 0;
+    }
     case SNAP_END:
         break;
     }

@@ -4,7 +4,7 @@
 #define UTIL_SNAP_H
 #include "util/base.h"
 
-enum snap_kind { SNAP_END, SNAP_UINT, SNAP_BYTES, SNAP_TIMER, SNAP_ARRAY_UINT, SNAP_STRUCT, SNAP_ARRAY_STRUCT };
+enum snap_kind { SNAP_END, SNAP_UINT, SNAP_BYTES, SNAP_TIMER, SNAP_ARRAY_UINT, SNAP_STRUCT, SNAP_ARRAY_STRUCT, SNAP_VARIABLE };
 
 struct snap_field {
     const char *name;
@@ -15,12 +15,19 @@ struct snap_field {
     const struct snap_field *sub; /* STRUCT kinds */
 };
 
+struct snap_var {
+    u8 *data; /* owned by the object */
+    u32 len;
+};
+
 #define SNAP_U(type, f) { #f, SNAP_UINT, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL }
 #define SNAP_B(type, f) { #f, SNAP_BYTES, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL }
 #define SNAP_T(type, f) { #f, SNAP_TIMER, 0, offsetof(type, f), 1, NULL } /* struct timer */
 #define SNAP_A(type, f) { #f, SNAP_ARRAY_UINT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), NULL }
 #define SNAP_S(type, f, s) { #f, SNAP_STRUCT, sizeof(((type *)0)->f), offsetof(type, f), 1, s }
 #define SNAP_AS(type, f, s) { #f, SNAP_ARRAY_STRUCT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), s }
+/* struct snap_var: bytes whose number the object's configuration says; a load wants the same number. */
+#define SNAP_V(type, f) { #f, SNAP_VARIABLE, sizeof(struct snap_var), offsetof(type, f), 1, NULL }
 #define SNAP_DONE { NULL, SNAP_END, 0, 0, 0, NULL }
 
 struct _GByteArray;

@@ -27,6 +27,7 @@ struct machine_config {
     const char *cpu_vendor_note;
     const char *const *devices; unsigned n_devices; /* -device arguments, in order */
     const char *const *globals; unsigned n_globals; /* -global driver.prop=value */
+    const char *const *data_dirs; unsigned n_data_dirs; /* -L */
     bool nodefaults;
     bool no_pit;            /* -machine pit=off */
     u32 tsc_khz;            /* TSC frequency the guest is told */

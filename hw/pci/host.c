@@ -67,34 +67,32 @@ static void confadd_write(void *opaque, u64 off, u64 val, unsigned size)
         r->ops->write(r->opaque, CONFADD_PORT + off - r->addr, val, size);
 }
 
-/* Device and register that the latched address and a port offset select; -1 if the cycle has no target on bus 0. */
-static int confdata_target(const struct i440fx *h, u64 off, unsigned *reg)
+/* The bus and register that the latched address and a port offset select; NULL if the cycle has no target. */
+static struct pci_bus *confdata_target(const struct i440fx *h, u64 off, unsigned *reg)
 {
     u32 a = h->config_addr;
 
     *reg = (a & 0xfc) + off;
-    if (!(a & CONFIG_ENABLE) || (a >> 16 & 0xff) != 0)
-        return -1;
-    return a >> 8 & 0xff;
+    return (a & CONFIG_ENABLE) ? pci_bus_number(h->pci.bus, a >> 16) : NULL;
 }
 
 static u64 confdata_read(void *opaque, u64 off, unsigned size)
 {
     struct i440fx *h = opaque;
     unsigned reg;
-    int devfn = confdata_target(h, off, &reg);
+    struct pci_bus *b = confdata_target(h, off, &reg);
 
-    return devfn < 0 ? MASK64(8 * size) : pci_config_read(h->pci.bus, devfn, reg, size);
+    return b ? pci_config_read(b, h->config_addr >> 8, reg, size) : MASK64(8 * size);
 }
 
 static void confdata_write(void *opaque, u64 off, u64 val, unsigned size)
 {
     struct i440fx *h = opaque;
     unsigned reg;
-    int devfn = confdata_target(h, off, &reg);
+    struct pci_bus *b = confdata_target(h, off, &reg);
 
-    if (devfn >= 0)
-        pci_config_write(h->pci.bus, devfn, reg, val, size);
+    if (b)
+        pci_config_write(b, h->config_addr >> 8, reg, val, size);
 }
 
 static const struct region_ops confadd_ops = { confadd_read, confadd_write, 1, 4 };
@@ -249,6 +247,7 @@ static const struct snap_field i440fx_fields[] = { PCI_SNAP, SNAP_U(struct i440f
 const struct dev_class i440fx_class = {
     .name = "i440FX",
     .desc = "82441FX host bridge",
+    .bus_type = "PCI",
     .state_size = sizeof(struct i440fx),
     .props = i440fx_props,
     .fields = i440fx_fields,
@@ -367,7 +366,7 @@ static void piix3_post_load(struct device *d)
     piix3_update(p);
 }
 
-static const struct prop piix3_props[] = { PCI_PROPS_AT("1"), PROP_DONE };
+static const struct prop piix3_props[] = { PCI_PROPS_FULL("1", true, NULL), PROP_DONE };
 static const struct snap_field piix3_fields[] = {
     PCI_SNAP, SNAP_U(struct piix3, pirq_level), SNAP_U(struct piix3, sci_level), SNAP_DONE
 };
@@ -375,6 +374,7 @@ static const struct snap_field piix3_fields[] = {
 const struct dev_class piix3_class = {
     .name = "PIIX3",
     .desc = "82371SB PCI-to-ISA bridge",
+    .bus_type = "PCI",
     .state_size = sizeof(struct piix3),
     .props = piix3_props,
     .fields = piix3_fields,
@@ -466,6 +466,7 @@ static const struct snap_field piix4_pm_fields[] = { PCI_SNAP, SNAP_DONE };
 const struct dev_class piix4_pm_class = {
     .name = "PIIX4_PM",
     .desc = "82371AB power management function",
+    .bus_type = "PCI",
     .state_size = sizeof(struct piix4_pm),
     .props = piix4_pm_props,
     .fields = piix4_pm_fields,
