@@ -163,12 +163,15 @@ static void random_string(struct oracle *o, u8 *buf)
         buf[n] = (u8)((buf[n] & 0xe0) | (insn_gen_random(&o->gen) % 3 + 1));
 }
 
-/* Instructions of the host that we do not offer: AVX-512 with its mask registers, SSE4A, SVM; AMD's VPERMPD ignores W. */
+/* Instructions of the host that we do not offer: AVX-512 with its mask registers, SSE4A, SVM; AMD's VPERMPD ignores W, and its
+ * VERW reads its operand before it minds a LOCK prefix. */
 static bool host_only(const struct insn *in)
 {
     u8 op = in->opcode;
     if (in->vex)
         return (op >= 0x30 && op <= 0x33) || (op >= 0x41 && op <= 0x4b) || (op >= 0x90 && op <= 0x99) || op == 0x01;
+    if (op == 0x00 && in->lock && (in->reg & 7) == 5)
+        return true;
     return op == 0x62 || op == 0x78 || op == 0x79 || op == 0x2b || (op == 0x01 && in->mod == 3);
 }
 
