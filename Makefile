@@ -152,6 +152,10 @@ check-long: $(PROGRAM)
 check-boots: $(PROGRAM) $(GUEST_IMAGES)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' BOOTS=50 FLAVOURS=cloud CPUS=2 tests/run tests/guest/linux_test.sh
 
+# Whole systems from disk images: Debian 12 installed from packages.
+check-guests: $(PROGRAM)
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/run tests/guest/debian_check.sh
+
 # Boot time, a loop in the guest and resident memory, compared with QEMU's translator where that is installed.
 bench-quick: $(PROGRAM) $(BUILD)/bench/loop
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' bench/quick
@@ -185,4 +189,4 @@ distclean: clean
 	rm -f config.h config.mk config.log
 
 FORCE:
-.PHONY: all gemel-bin tests check fuzz fuzz-run check-unit check-long check-boots bench-quick lint outline demo install clean distclean FORCE
+.PHONY: all gemel-bin tests check fuzz fuzz-run check-unit check-long check-boots check-guests bench-quick lint outline demo install clean distclean FORCE
