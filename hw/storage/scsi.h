@@ -44,12 +44,11 @@ struct scsi_req {
     u64 len, moved;       /* bytes of the data phase */
     /* inside */
     u8 phase;             /* enum scsi_phase of scsi_impl.h */
+    bool cancelled;
     u64 off;              /* where on the disk the next byte goes, or the range's start */
-    u64 range;            /* bytes of the range of a command without data phase, or what is left of it */
+    u64 range;            /* what is left of a command that works without the adapter: bytes of disk, or of a list */
+    u64 piece;            /* of len or range: what the block layer has at the moment */
     u32 buf_len;          /* bytes in buf; 0: the data phase is the disk's */
-    u64 piece;            /* bytes of the piece that is being moved */
-    struct iovec *iov;    /* of that piece, while the block layer has it */
-    unsigned n_iov;
     u8 *scratch;          /* what WRITE SAME writes */
     struct scsi_req *next; /* in lu->active */
     u8 buf[SCSI_REQ_BUF]; /* of commands whose data are not the disk's */
