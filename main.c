@@ -13,6 +13,7 @@
 #include "ui/monitor.h"
 #include "ui/options.h"
 #include "ui/streams.h"
+#include "util/fdset.h"
 #include "util/log.h"
 
 struct program {
@@ -114,7 +115,7 @@ static int program_start(struct program *p, struct err *e)
     if (p->options.gdb && gdb_start(&p->ui, p->options.gdb, e) < 0)
         return err_prefix(e, "-gdb");
     for (unsigned i = 0; i < p->streams.n_monitors; i++)
-        p->monitors[i] = monitor_new(&p->ui, p->streams.monitor[i]);
+        p->monitors[i] = monitor_new(&p->ui, p->streams.monitor[i].chr);
     return vm_start(p->ui.vm, e);
 }
 
@@ -131,6 +132,7 @@ static void program_end(struct program *p)
     drives_free();
     blk_close_all();
     chr_free_all();
+    fdset_free_all();
     g_free(p->machine);
     options_free(&p->options);
     g_main_loop_unref(p->loop);

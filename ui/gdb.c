@@ -236,7 +236,7 @@ static void on_event(void *opaque, enum chr_event ev)
 {
     struct gdb *g = ((struct ui *)opaque)->gdb;
 
-    if (!g || ev == CHR_BREAK)
+    if (!g || (ev != CHR_OPENED && ev != CHR_CLOSED))
         return;
     g->connected = ev == CHR_OPENED;
     if (g->connected) {
@@ -250,6 +250,12 @@ static void on_event(void *opaque, enum chr_event ev)
 /* A socket is a server that waits for nobody, whatever else the spec says. */
 static struct chr *open_chr(const char *spec, struct err *e)
 {
+    if (!strncmp(spec, "chardev:", 8)) {
+        struct chr *there = chr_find(spec + 8);
+        if (!there)
+            err_set(e, "%s: there is no -chardev with this id", spec);
+        return there;
+    }
     bool sock = !strncmp(spec, "tcp:", 4) || !strncmp(spec, "unix:", 5);
     char *full = g_strdup_printf("%.*s%s", (int)strcspn(spec, ","), spec, sock ? ",server=on,wait=off,nodelay=on" : "");
     struct chr *c = chr_new("gdb", full, e);
@@ -261,16 +267,18 @@ static struct chr *open_chr(const char *spec, struct err *e)
 int gdb_start(struct ui *ui, const char *spec, struct err *e)
 {
     struct gdb *g;
-    struct chr *c;
+    struct chr *c, *mine;
 
     gdb_stop(ui);
     c = open_chr(spec, e);
-    if (!c)
+    mine = c ? chr_claim(c, e) : NULL;
+    if (!mine)
         return -1;
     g = g_new0(struct gdb, 1);
     g->ui = ui;
     g->vm = ui->vm;
-    g->chr = c;
+    g->chr = mine;
+    g->opened = strncmp(spec, "chardev:", 8) ? c : NULL;
     g->regs = gdb_regs_new(vm_cpu(ui->vm, 0));
     g->in = g_string_new(NULL);
     g->sent = g_string_new(NULL);
@@ -279,7 +287,7 @@ int gdb_start(struct ui *ui, const char *spec, struct err *e)
     if (!ui->gdb_listens)
         vm_add_listener(ui->vm, on_vm_change, ui);
     ui->gdb_listens = true;
-    chr_attach(c, on_can_read, on_read, on_event, ui);
+    chr_attach(mine, on_can_read, on_read, on_event, ui);
     return 0;
 }
 
@@ -294,7 +302,8 @@ void gdb_stop(struct ui *ui)
         ;
     if (g->connected)
         vm_bp_clear(g->vm);
-    chr_free(g->chr);
+    chr_release(g->chr);
+    chr_free(g->opened);
     gdb_regs_free(g->regs);
     g_string_free(g->in, TRUE);
     g_string_free(g->sent, TRUE);

@@ -12,6 +12,7 @@ struct gdb {
     struct ui *ui;
     struct vm *vm;
     struct chr *chr;
+    struct chr *opened; /* to be freed in the end; NULL: -chardev's */
     struct gdb_regs *regs;
     bool connected;
     bool no_ack;

@@ -20,7 +20,8 @@ struct monitor {
     char line[LINE_MAX_LEN];
     unsigned len;
     unsigned escape;  /* how far into an ESC [ x sequence the input is */
-    bool greeted;
+    bool greeted, open;
+    bool focus;       /* has the keyboard of the stream: always, but on a multiplexer */
 };
 
 void mon_print(struct mon *m, const char *fmt, ...)
@@ -316,11 +317,9 @@ static void on_read(void *opaque, const u8 *buf, unsigned len)
         put_byte(opaque, buf[i]);
 }
 
-static void on_event(void *opaque, enum chr_event ev)
+static void greet(struct monitor *m)
 {
-    struct monitor *m = opaque;
-
-    if (ev != CHR_OPENED)
+    if (!m->open || !m->focus)
         return;
     if (!m->greeted)
         put_text(m, "Gemel " GEMEL_VERSION " monitor - type 'help' for more information\n");
@@ -329,12 +328,37 @@ static void on_event(void *opaque, enum chr_event ev)
     put_text(m, PROMPT);
 }
 
+static void on_event(void *opaque, enum chr_event ev)
+{
+    struct monitor *m = opaque;
+
+    switch (ev) {
+    case CHR_OPENED:
+        m->open = true;
+        greet(m);
+        break;
+    case CHR_CLOSED:
+        m->open = m->greeted = false;
+        break;
+    case CHR_MUX_IN:
+        m->focus = true;
+        greet(m);
+        break;
+    case CHR_MUX_OUT:
+        m->focus = false;
+        break;
+    case CHR_BREAK:
+        break;
+    }
+}
+
 struct monitor *monitor_new(struct ui *ui, struct chr *chr)
 {
     struct monitor *m = g_new0(struct monitor, 1);
 
     m->ui = ui;
     m->chr = chr;
+    m->focus = !chr_is_mux_port(chr);
     chr_attach(chr, on_can_read, on_read, on_event, m);
     return m;
 }
@@ -343,6 +367,6 @@ void monitor_free(struct monitor *m)
 {
     if (!m)
         return;
-    chr_attach(m->chr, NULL, NULL, NULL, NULL);
+    chr_release(m->chr);
     g_free(m);
 }

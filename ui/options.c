@@ -374,11 +374,35 @@ static result opt_debugcon(struct options *o, const char *arg, struct err *e)
     return OPTIONS_RUN;
 }
 
+static result add_mon(struct options *o, const char *arg, int form)
+{
+    struct mon_option m = { arg, form };
+
+    if (strcmp(arg, "none"))
+        g_array_append_val(o->mons, m);
+    return OPTIONS_RUN;
+}
+
 static result opt_monitor(struct options *o, const char *arg, struct err *e)
 {
-    o->monitor = strcmp(arg, "none") ? arg : NULL;
     o->monitor_given = true;
-    return OPTIONS_RUN;
+    return add_mon(o, arg, MON_HMP);
+}
+
+static result opt_qmp(struct options *o, const char *arg, struct err *e)
+{
+    return add_mon(o, arg, MON_QMP);
+}
+
+static result opt_qmp_pretty(struct options *o, const char *arg, struct err *e)
+{
+    return add_mon(o, arg, MON_QMP_PRETTY);
+}
+
+static result opt_mon(struct options *o, const char *arg, struct err *e)
+{
+    o->monitor_given = true;
+    return add_mon(o, arg, MON_CHARDEV);
 }
 
 static result opt_gdb(struct options *o, const char *arg, struct err *e)
@@ -387,8 +411,9 @@ static result opt_gdb(struct options *o, const char *arg, struct err *e)
         o->gdb = NULL;
         return OPTIONS_RUN;
     }
-    if (strncmp(arg, "tcp:", 4) && strncmp(arg, "unix:", 5) && strcmp(arg, "stdio") && strcmp(arg, "pty"))
-        return err_set(e, "-gdb %s: use tcp:[HOST]:PORT, unix:PATH, stdio, pty or none", arg);
+    if (strncmp(arg, "tcp:", 4) && strncmp(arg, "unix:", 5) && strncmp(arg, "chardev:", 8) && strcmp(arg, "stdio") &&
+        strcmp(arg, "pty"))
+        return err_set(e, "-gdb %s: use tcp:[HOST]:PORT, unix:PATH, chardev:ID, stdio, pty or none", arg);
     o->gdb = arg;
     return OPTIONS_RUN;
 }
@@ -556,6 +581,9 @@ const struct option option_table[] = {
     { "chardev", "KIND,id=ID[,OPTION]...", opt_chardev, "character back end for -device and chardev:ID" },
     { "debugcon", "CHR", opt_debugcon, "debug console at port 0xe9" },
     { "monitor", "CHR", opt_monitor, "where the monitor is" },
+    { "mon", "[chardev=]ID[,mode=readline|control][,pretty=on]", opt_mon, "a monitor, or QMP (control), on a -chardev" },
+    { "qmp", "CHR", opt_qmp, "where QMP is: unix:P,server=on,wait=off, tcp:H:N,..., stdio, pty" },
+    { "qmp-pretty", "CHR", opt_qmp_pretty, "the same, with indented output" },
     { "nographic", NULL, opt_nographic, "no display; first serial port and monitor on stdio, Ctrl-a h helps" },
     { "display", "none", opt_display, "no display" },
     { "S", NULL, opt_stopped, "do not start the CPUs; the monitor's or gdb's 'c' does" },
@@ -622,7 +650,10 @@ static void choose_streams(struct options *o)
     bool console = o->nographic || !o->no_display; /* there is no window in which they could be */
 
     stdio_taken |= o->debugcon && strstr(o->debugcon, "stdio");
-    stdio_taken |= o->monitor && strstr(o->monitor, "stdio");
+    for (unsigned i = 0; i < o->mons->len; i++) {
+        const struct mon_option *m = &g_array_index(o->mons, struct mon_option, i);
+        stdio_taken |= m->form != MON_CHARDEV && strstr(m->arg, "stdio");
+    }
     for (unsigned i = 0; i < o->n_serial; i++)
         stdio_taken |= strstr(o->serial[i], "stdio") != NULL;
     for (unsigned i = 0; i < o->chardevs->len; i++)
@@ -654,6 +685,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     o->globals = g_ptr_array_new();
     o->data_dirs = g_ptr_array_new();
     o->chardevs = g_ptr_array_new();
+    o->mons = g_array_new(FALSE, FALSE, sizeof(struct mon_option));
     o->accel.cpus = o->accel.cores = o->accel.threads = 1;
     o->machine.type = "pc";
     o->machine.ram_size = RAM_DEFAULT;
@@ -683,5 +715,6 @@ void options_free(struct options *o)
     g_ptr_array_unref(o->globals);
     g_ptr_array_unref(o->data_dirs);
     g_ptr_array_unref(o->chardevs);
+    g_array_unref(o->mons);
     g_ptr_array_unref(o->strings);
 }

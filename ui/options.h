@@ -9,12 +9,18 @@
 
 #define SERIAL_MAX 4
 
+struct mon_option {
+    const char *arg;
+    enum { MON_HMP, MON_QMP, MON_QMP_PRETTY, MON_CHARDEV } form;
+};
+
 struct options {
     struct accel_config accel;
     struct machine_config machine;
     const char *serial[SERIAL_MAX]; /* specs; "none" leaves the port out */
     unsigned n_serial;
-    const char *monitor, *gdb, *debugcon; /* specs; NULL: none */
+    const char *gdb, *debugcon; /* specs; NULL: none */
+    GArray *mons;               /* struct mon_option: -monitor, -qmp, -mon, in order */
     const char *log_items, *log_path;
     const char *name;
     bool nographic, no_display;

@@ -1,153 +1,127 @@
-/* From -serial, -debugcon, -monitor and -chardev to open character back ends. Main thread, from main.c, before the machine
+/* From -serial, -debugcon, -monitor, -qmp, -mon and -chardev to open character back ends. Main thread, from main.c, before the machine
  * is built. */
 #include "ui/streams.h"
 #include <stdio.h>
 #include "hw/backend/chr.h"
+#include "util/opts.h"
 
-/* What -chardev's options say; the spec for chr_new is put together from them. */
-struct chardev {
-    char *kind, *id, *path, *host, *port;
-    bool mux, server, wait;
-};
-
-static void chardev_clear(struct chardev *d)
+static int add_monitor(struct streams *s, struct chr *c, bool qmp, bool pretty, struct err *e)
 {
-    g_free(d->kind);
-    g_free(d->id);
-    g_free(d->path);
-    g_free(d->host);
-    g_free(d->port);
-}
-
-static bool is_on(const char *v)
-{
-    return !strcmp(v, "on") || !strcmp(v, "yes") || !*v;
-}
-
-static int chardev_option(struct chardev *d, const char *name, const char *v, struct err *e)
-{
-    if (!strcmp(name, "id"))
-        d->id = g_strdup(v);
-    else if (!strcmp(name, "path"))
-        d->path = g_strdup(v);
-    else if (!strcmp(name, "host"))
-        d->host = g_strdup(v);
-    else if (!strcmp(name, "port"))
-        d->port = g_strdup(v);
-    else if (!strcmp(name, "mux"))
-        d->mux = is_on(v);
-    else if (!strcmp(name, "server"))
-        d->server = is_on(v);
-    else if (!strcmp(name, "wait"))
-        d->wait = is_on(v);
-    else if (!strcmp(name, "nowait"))
-        d->wait = false;
-    else if (strcmp(name, "signal") || is_on(v) == d->mux)
-        return err_set(e, "-chardev %s: option '%s' is not available here", d->kind, name);
+    if (s->n_monitors == MONITORS_MAX)
+        return err_set(e, "there are more than %d monitors", MONITORS_MAX);
+    s->monitor[s->n_monitors++] = (struct stream_monitor){ c, qmp, pretty };
     return 0;
 }
 
-static int chardev_parse(struct chardev *d, const char *arg, struct err *e)
+static int open_chardev(const char *arg, struct err *e)
 {
-    char **parts = g_strsplit(arg, ",", -1);
-    int r = 0;
+    struct opts *o = opts_parse(arg, "backend", e);
+    struct chr *c = o ? chr_new_opts(o, e) : NULL;
 
-    *d = (struct chardev){ .kind = g_strdup(parts[0] ? parts[0] : ""), .wait = true };
-    for (unsigned i = 1; parts[0] && parts[i] && !r; i++) {
-        char *v = strchr(parts[i], '=');
-        if (v)
-            *v++ = 0;
-        r = chardev_option(d, parts[i], v ? v : "", e);
-    }
-    g_strfreev(parts);
-    if (!r && (!d->id || !*d->id))
-        r = err_set(e, "-chardev %s: id=ID is missing", arg);
-    return r;
+    opts_free(o);
+    return c ? 0 : err_prefix(e, "-chardev %s", arg);
 }
 
-/* The same thing in -serial's syntax; NULL with e set if the kind or a needed option is missing. */
-static char *chardev_spec(const struct chardev *d, struct err *e)
+static int claim(const char *opt, const char *id, struct chr **out, struct err *e)
 {
-    const char *mon = d->mux ? "mon:" : "", *opts = !d->server ? "" : d->wait ? ",server=on" : ",server=on,wait=off";
+    struct chr *c = chr_find(id);
 
-    if (!strcmp(d->kind, "stdio") || !strcmp(d->kind, "pty") || !strcmp(d->kind, "null"))
-        return g_strdup_printf("%s%s", mon, d->kind);
-    if ((!strcmp(d->kind, "file") || !strcmp(d->kind, "pipe")) && d->path)
-        return g_strdup_printf("%s%s:%s", mon, d->kind, d->path);
-    if (!strcmp(d->kind, "socket") && d->path)
-        return g_strdup_printf("%sunix:%s%s", mon, d->path, opts);
-    if (!strcmp(d->kind, "socket") && d->port)
-        return g_strdup_printf("%stcp:%s:%s%s", mon, d->host ? d->host : "", d->port, opts);
-    err_set(e, "-chardev %s: use stdio, pty, null, file,path=P, pipe,path=P, socket,path=P or socket,host=H,port=N",
-            d->kind);
-    return NULL;
+    if (!c)
+        return err_set(e, "-%s chardev:%s: there is no -chardev with this id", opt, id);
+    *out = chr_claim(c, e);
+    return *out ? 0 : err_prefix(e, "-%s", opt);
 }
 
-/* Notes the monitor's side of a multiplexer. */
-static void add_monitor(struct streams *s, struct chr *c)
+int stream_open(const char *opt, const char *id, const char *spec, struct chr **out, struct chr **mon, struct err *e)
 {
-    if (c && s->n_monitors < MONITORS_MAX)
-        s->monitor[s->n_monitors++] = c;
-}
+    bool shared = !strncmp(spec, "mon:", 4);
 
-static int open_chardev(struct streams *s, const char *arg, struct err *e)
-{
-    struct chardev d;
-    struct chr *c = NULL;
-    char *spec = NULL;
-
-    if (!chardev_parse(&d, arg, e))
-        spec = chardev_spec(&d, e);
-    if (spec)
-        c = chr_new(d.id, spec, e);
-    if (c)
-        add_monitor(s, chr_monitor_port(c));
-    else if (spec)
-        err_prefix(e, "-chardev %s", arg);
-    g_free(spec);
-    chardev_clear(&d);
-    return c ? 0 : -1;
-}
-
-/* One -OPT SPEC; "none" gives NULL and success, "chardev:ID" what -chardev made. */
-static int open_spec(struct streams *s, const char *opt, const char *id, const char *spec, struct chr **out, struct err *e)
-{
     *out = NULL;
+    if (mon)
+        *mon = NULL;
     if (!strcmp(spec, "none"))
         return 0;
-    if (!strncmp(spec, "chardev:", 8)) {
-        *out = chr_find(spec + 8);
-        return *out ? 0 : err_set(e, "-%s %s: there is no -chardev with this id", opt, spec);
-    }
-    *out = chr_new(id, spec, e);
-    if (!*out)
+    if (!strncmp(spec, "chardev:", 8))
+        return claim(opt, spec + 8, out, e);
+    if (shared && !mon)
+        return err_set(e, "-%s %s: only a serial port can share its stream with a monitor", opt, spec);
+    if (!chr_new(id, spec, e))
         return err_prefix(e, "-%s", opt);
-    add_monitor(s, chr_monitor_port(*out));
-    return 0;
+    if (claim(opt, id, out, e) < 0)
+        return -1;
+    return shared ? claim(opt, id, mon, e) : 0;
+}
+
+static int open_serial(struct options *o, struct streams *s, unsigned i, struct err *e)
+{
+    struct chr *mon;
+    char id[24];
+
+    snprintf(id, sizeof(id), "serial%u", i);
+    o->machine.serial[i] = o->serial[i];
+    if (stream_open("serial", id, o->serial[i], &o->machine.serial_chr[i], &mon, e) < 0)
+        return -1;
+    return mon ? add_monitor(s, mon, false, false, e) : 0;
+}
+
+/* -mon [chardev=]ID[,mode=readline|control][,pretty=on|off] */
+static int open_mon(struct streams *s, const char *arg, struct err *e)
+{
+    static const char *const modes[] = { "readline", "control", NULL };
+    struct opts *o = opts_parse(arg, "chardev", e);
+    const char *id;
+    struct chr *c;
+    bool pretty;
+    int mode, r = -1;
+
+    if (!o)
+        return err_prefix(e, "-mon %s", arg);
+    id = opts_get(o, "chardev");
+    if (opts_enum(o, "mode", modes, 0, &mode, e) < 0 || opts_bool(o, "pretty", false, &pretty, e) < 0 || opts_all_used(o, e) < 0)
+        err_prefix(e, "-mon %s", arg);
+    else if (!id)
+        err_set(e, "-mon %s: chardev=ID is missing", arg);
+    else if (pretty && mode == 0)
+        err_set(e, "-mon %s: 'pretty' is not compatible with mode=readline", arg);
+    else
+        r = claim("mon", id, &c, e);
+    opts_free(o);
+    return r < 0 ? r : add_monitor(s, c, mode == 1, pretty, e);
+}
+
+/* -monitor, -qmp, -qmp-pretty SPEC. Back ends are called compat_monitor0 and so on, as in QEMU. */
+static int open_monitor(struct streams *s, const struct mon_option *m, unsigned *count, struct err *e)
+{
+    static const char *const names[] = { [MON_HMP] = "monitor", [MON_QMP] = "qmp", [MON_QMP_PRETTY] = "qmp-pretty" };
+    struct chr *c, *other;
+    char id[32];
+
+    snprintf(id, sizeof(id), "compat_monitor%u", *count);
+    *count += 1;
+    if (stream_open(names[m->form], id, m->arg, &c, m->form == MON_HMP ? &other : NULL, e) < 0)
+        return -1;
+    if (m->form == MON_HMP)
+        chr_release(other); /* "mon:stdio": the monitor is the monitor, there is nobody to share with */
+    return c ? add_monitor(s, c, m->form != MON_HMP, m->form == MON_QMP_PRETTY, e) : 0;
 }
 
 int streams_open(struct options *o, struct streams *s, struct err *e)
 {
-    struct chr *c;
-    char id[24];
+    unsigned count = 0;
 
     memset(s, 0, sizeof(*s));
     for (unsigned i = 0; i < o->chardevs->len; i++)
-        if (open_chardev(s, o->chardevs->pdata[i], e) < 0)
+        if (open_chardev(o->chardevs->pdata[i], e) < 0)
             return -1;
-    for (unsigned i = 0; i < o->n_serial; i++) {
-        snprintf(id, sizeof(id), "serial%u", i);
-        if (open_spec(s, "serial", id, o->serial[i], &o->machine.serial_chr[i], e) < 0)
+    for (unsigned i = 0; i < o->n_serial; i++)
+        if (open_serial(o, s, i, e) < 0)
             return -1;
-        o->machine.serial[i] = o->serial[i];
-    }
-    if (o->debugcon && open_spec(s, "debugcon", "debugcon", o->debugcon, &o->machine.debugcon_chr, e) < 0)
+    if (o->debugcon && stream_open("debugcon", "debugcon", o->debugcon, &o->machine.debugcon_chr, NULL, e) < 0)
         return -1;
-    if (o->monitor) {
-        if (open_spec(s, "monitor", "monitor", o->monitor, &c, e) < 0)
+    for (unsigned i = 0; i < o->mons->len; i++) {
+        const struct mon_option *m = &g_array_index(o->mons, struct mon_option, i);
+        if ((m->form == MON_CHARDEV ? open_mon(s, m->arg, e) : open_monitor(s, m, &count, e)) < 0)
             return -1;
-        if (c && !chr_monitor_port(c))
-            add_monitor(s, c);
     }
     return 0;
 }

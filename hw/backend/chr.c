@@ -1,6 +1,6 @@
-/* Character back ends: the base object, its output queue, the registry, and the choice of a kind by spec. Input is read on
- * the main loop's thread; output is written at once by the calling thread where the host takes it, and else queued and
- * written by the main loop. Called by serial ports, debug consoles, the monitor and the gdb stub. */
+/* Character back ends: the base object and its output queue. Input is read on the main loop's thread; output is written at once by the
+ * calling thread where the host takes it, and else queued and written by the main loop. Called by serial ports, consoles, monitors and
+ * the gdb stub. */
 #include "hw/backend/chr_impl.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -10,13 +10,6 @@
 #define QUEUE_MAX (64 * MiB)  /* a peer that stopped reading may cost this much memory, then output is dropped */
 #define READ_MAX 4096
 #define FLUSH_MS 1000         /* how long chr_free_all waits for a slow peer */
-
-/* The back ends of the process, which its front ends find by id. [main] */
-static struct chr *chr_list;
-
-static const struct chr_kind *const kinds[] = {
-    &chr_null, &chr_stdio, &chr_file, &chr_pipe, &chr_pty, &chr_unix, &chr_tcp,
-};
 
 static void update(struct chr *c);
 
@@ -94,6 +87,8 @@ void chr_attach(struct chr *c, unsigned (*can_read)(void *), void (*read)(void *
     c->event = event;
     c->opaque = opaque;
     c->announced = false;
+    if (c->kind->attached)
+        c->kind->attached(c, read != NULL);
     chr_post_update(c);
 }
 
@@ -143,6 +138,7 @@ static void output_ended(struct chr *c)
     lock_release(&c->lock);
 }
 
+/* Reads what there is. May be told to stop by what it delivers: the source is then gone already. */
 static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
 {
     struct chr *c = opaque;
@@ -154,7 +150,8 @@ static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
         chr_unwatch(&c->in);
         return G_SOURCE_REMOVE;
     }
-    n = read(fd, buf, MIN_OF(room, READ_MAX));
+    room = MIN_OF(room, READ_MAX);
+    n = c->kind->recv ? c->kind->recv(c, buf, room) : read(fd, buf, room);
     if (n > 0) {
         chr_deliver(c, buf, (unsigned)n);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -287,12 +284,35 @@ static void enqueue(struct chr *c, const u8 *buf, size_t len)
         c->out = chr_watch(c->wfd, G_IO_OUT, on_writable, c);
 }
 
+/* Lock held. A log that cannot be written ends, with one line that says so. */
+static void write_log(struct chr *c, const u8 *buf, size_t len)
+{
+    while (len && c->log_fd >= 0) {
+        ssize_t n = write(c->log_fd, buf, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            warn_report("%s: writing the log file failed: %s", c->id, n ? strerror(errno) : "no progress");
+            close(c->log_fd);
+            c->log_fd = -1;
+            return;
+        }
+        buf += n;
+        len -= (size_t)n;
+    }
+}
+
 unsigned chr_write(struct chr *c, const u8 *buf, unsigned len)
 {
     ssize_t n = 0;
 
     if (!len)
         return 0;
+    if (c->log_fd >= 0) {
+        lock_acquire(&c->lock);
+        write_log(c, buf, len);
+        lock_release(&c->lock);
+    }
     if (c->kind->write) {
         c->kind->write(c, buf, len);
         return len;
@@ -349,73 +369,31 @@ struct chr *chr_alloc(const char *id, const struct chr_kind *kind)
 
     c->id = g_strdup(id);
     c->kind = kind;
-    c->rfd = c->wfd = -1;
+    c->filename = g_strdup(kind->name);
+    c->rfd = c->wfd = c->log_fd = -1;
     c->queue = g_byte_array_new();
     lock_init(&c->lock, "chr", RANK_BACKEND);
     return c;
-}
-
-void chr_link(struct chr *c)
-{
-    c->next = chr_list;
-    chr_list = c;
-}
-
-static void unlink_chr(struct chr *c)
-{
-    for (struct chr **p = &chr_list; *p; p = &(*p)->next)
-        if (*p == c) {
-            *p = c->next;
-            return;
-        }
 }
 
 void chr_free(struct chr *c)
 {
     if (!c)
         return;
-    unlink_chr(c);
+    chr_unlink(c);
     flush(c);
     close_fds(c);
     if (c->kind->close)
         c->kind->close(c);
     while (g_idle_remove_by_data(c))
         ;
+    if (c->log_fd >= 0)
+        close(c->log_fd);
     lock_fini(&c->lock);
     g_byte_array_unref(c->queue);
+    g_free(c->filename);
     g_free(c->id);
     g_free(c);
-}
-
-struct chr *chr_open(const char *id, const struct chr_kind *kind, const char *arg, struct err *e)
-{
-    struct chr *c = chr_alloc(id, kind);
-
-    if (kind->open(c, arg, e) < 0) {
-        chr_free(c);
-        return NULL;
-    }
-    chr_link(c);
-    return c;
-}
-
-struct chr *chr_new(const char *id, const char *spec, struct err *e)
-{
-    size_t len = strcspn(spec, ":");
-    const char *arg = spec[len] ? spec + len + 1 : "";
-
-    if (chr_find(id)) {
-        err_set(e, "two character devices are called '%s'", id);
-        return NULL;
-    }
-    if (!strncmp(spec, "mon:", 4))
-        return chr_mux_new(id, spec + 4, e);
-    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
-        if (strlen(kinds[i]->name) == len && !strncmp(kinds[i]->name, spec, len))
-            return chr_open(id, kinds[i], arg, e);
-    err_set(e, "'%s' is not a character device that Gemel has; use stdio, mon:stdio, file:PATH, pipe:PATH, pty, "
-            "unix:PATH[,server][,nowait], tcp:HOST:PORT[,server][,nowait] or null", spec);
-    return NULL;
 }
 
 const char *chr_id(const struct chr *c)
@@ -423,26 +401,27 @@ const char *chr_id(const struct chr *c)
     return c->id ? c->id : "";
 }
 
-struct chr *chr_find(const char *id)
+const char *chr_filename(const struct chr *c)
 {
-    for (struct chr *c = chr_list; c; c = c->next)
-        if (!strcmp(c->id, id))
-            return c;
-    return NULL;
+    return c->filename;
 }
 
-void chr_free_all(void)
+void chr_set_filename(struct chr *c, const char *fmt, ...)
 {
-    while (chr_list)
-        chr_free(chr_list);
-    chr_stdio_restore();
+    va_list ap;
+
+    g_free(c->filename);
+    va_start(ap, fmt);
+    c->filename = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
 }
 
-static int null_open(struct chr *c, const char *arg, struct err *e)
+bool chr_has_front_end(const struct chr *c)
 {
-    if (*arg)
-        return err_set(e, "null takes no argument, got '%s'", arg);
-    return 0;
+    return c->read != NULL;
 }
 
-const struct chr_kind chr_null = { .name = "null", .open = null_open };
+void chr_send_break(struct chr *c)
+{
+    chr_send_event(c, CHR_BREAK);
+}

@@ -1,4 +1,4 @@
-/* Character back ends on plain descriptors: stdio, file, pipe and pty. Main thread, from chr.c. The terminal's modes are
+/* Character back ends on plain descriptors: stdio, file, pipe, pty and serial lines of the host. Main thread, from chr.c. The terminal's modes are
  * process-wide, and so is the one piece of state here that remembers them. */
 #include <fcntl.h>
 #include <poll.h>
@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 #include "hw/backend/chr_impl.h"
+#include "util/fdset.h"
 
 #define PTY_POLL_MS 250 /* how soon a program that opens the pty is noticed while the guest is silent */
 
@@ -70,13 +71,13 @@ static int stdout_nonblocking(bool *own)
     return STDOUT_FILENO;
 }
 
-static int stdio_setup(struct chr *c, const char *arg, bool signals, struct err *e)
+static int stdio_open(struct chr *c, struct opts *o, struct err *e)
 {
-    bool own;
+    bool own, signals;
     int wfd;
 
-    if (*arg)
-        return err_set(e, "stdio takes no argument, got '%s'", arg);
+    if (opts_bool(o, "signal", true, &signals, e) < 0)
+        return -1;
     if (tty.in_use)
         return err_set(e, "stdio can be used by one character device only (mon:stdio shares it with the monitor)");
     tty.in_use = true;
@@ -91,42 +92,44 @@ static int stdio_setup(struct chr *c, const char *arg, bool signals, struct err 
     return 0;
 }
 
-static int stdio_open(struct chr *c, const char *arg, struct err *e)
-{
-    return stdio_setup(c, arg, true, e);
-}
-
-/* Ctrl-C and friends go to the guest: for the multiplexer, whose Ctrl-a x ends the program. */
-static int stdio_open_raw(struct chr *c, const char *arg, struct err *e)
-{
-    return stdio_setup(c, arg, false, e);
-}
-
 static void stdio_close(struct chr *c)
 {
     if (c->priv)
         chr_stdio_restore();
 }
 
-const struct chr_kind chr_stdio = { .name = "stdio", .halves = true, .open = stdio_open, .close = stdio_close };
-const struct chr_kind chr_stdio_raw = { .name = "stdio", .halves = true, .open = stdio_open_raw, .close = stdio_close };
+static const char *const stdio_options[] = { "signal", NULL };
+const struct chr_kind chr_stdio = {
+    .name = "stdio", .options = stdio_options, .halves = true, .open = stdio_open, .close = stdio_close,
+};
 
 /* --- file --- */
 
-static int file_open(struct chr *c, const char *path, struct err *e)
+static int file_open(struct chr *c, struct opts *o, struct err *e)
 {
-    int fd;
+    const char *path = opts_get(o, "path"), *in_path = opts_get(o, "input-path");
+    int fd, in = -1;
+    bool append;
 
-    if (!*path)
-        return err_set(e, "file: needs a path: file:PATH");
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
-    if (fd < 0)
-        return err_set(e, "cannot open '%s' for writing: %s", path, strerror(errno));
-    chr_connect(c, -1, fd, true);
+    if (!path || !*path)
+        return err_set(e, "file: path=PATH is missing");
+    if (opts_bool(o, "append", false, &append, e) < 0)
+        return -1;
+    if (in_path && (in = host_open(in_path, O_RDONLY | O_NONBLOCK, 0)) < 0)
+        return err_set(e, "cannot open '%s' for reading: %s", in_path, strerror(errno));
+    fd = host_open(path, O_WRONLY | O_CREAT | O_NONBLOCK | (append ? O_APPEND : O_TRUNC), 0666);
+    if (fd < 0) {
+        err_set(e, "cannot open '%s' for writing: %s", path, strerror(errno));
+        if (in >= 0)
+            close(in);
+        return -1;
+    }
+    chr_connect(c, in, fd, true);
     return 0;
 }
 
-const struct chr_kind chr_file = { .name = "file", .halves = true, .open = file_open };
+static const char *const file_options[] = { "path", "append", "input-path", NULL };
+const struct chr_kind chr_file = { .name = "file", .options = file_options, .halves = true, .open = file_open };
 
 /* --- pipe --- */
 
@@ -146,12 +149,13 @@ static int fifo_open(const char *path, const char *suffix)
     return fd;
 }
 
-static int pipe_open(struct chr *c, const char *path, struct err *e)
+static int pipe_open(struct chr *c, struct opts *o, struct err *e)
 {
+    const char *path = opts_get(o, "path");
     int in, out;
 
-    if (!*path)
-        return err_set(e, "pipe: needs a path: pipe:PATH");
+    if (!path || !*path)
+        return err_set(e, "pipe: path=PATH is missing");
     in = fifo_open(path, ".in");
     out = fifo_open(path, ".out");
     if (in < 0 || out < 0) {
@@ -168,7 +172,8 @@ static int pipe_open(struct chr *c, const char *path, struct err *e)
     return 0;
 }
 
-const struct chr_kind chr_pipe = { .name = "pipe", .halves = true, .open = pipe_open };
+static const char *const path_options[] = { "path", NULL };
+const struct chr_kind chr_pipe = { .name = "pipe", .options = path_options, .halves = true, .open = pipe_open };
 
 /* --- pty --- */
 
@@ -198,7 +203,7 @@ static void pty_disconnected(struct chr *c)
         p->timer = g_timeout_add(PTY_POLL_MS, pty_check, c);
 }
 
-static int pty_open(struct chr *c, const char *arg, struct err *e)
+static int pty_open(struct chr *c, struct opts *o, struct err *e)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     char name[64];
@@ -206,8 +211,6 @@ static int pty_open(struct chr *c, const char *arg, struct err *e)
     struct pty *p;
     int slave;
 
-    if (*arg)
-        return err_set(e, "pty takes no argument, got '%s'", arg);
     if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 || ptsname_r(master, name, sizeof(name)))
         return err_set(e, "cannot make a pty: %s", strerror(errno));
     slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -222,6 +225,7 @@ static int pty_open(struct chr *c, const char *arg, struct err *e)
     p = g_new0(struct pty, 1);
     p->master = master;
     c->priv = p;
+    chr_set_filename(c, "pty:%s", name);
     fprintf(stderr, "char device redirected to %s (label %s)\n", name, c->id);
     pty_disconnected(c);
     return 0;
@@ -242,3 +246,32 @@ static void pty_close(struct chr *c)
 const struct chr_kind chr_pty = {
     .name = "pty", .open = pty_open, .disconnected = pty_disconnected, .close = pty_close,
 };
+
+/* --- serial lines of the host --- */
+
+/* 115200 8N1 without flow control or echo; what the guest sets on its UART is not passed on. */
+static int serial_open(struct chr *c, struct opts *o, struct err *e)
+{
+    const char *path = opts_get(o, "path");
+    struct termios t;
+    int fd;
+
+    if (!path || !*path)
+        return err_set(e, "serial: path=PATH is missing");
+    fd = host_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY, 0);
+    if (fd < 0)
+        return err_set(e, "cannot open '%s': %s", path, strerror(errno));
+    if (tcgetattr(fd, &t) < 0) {
+        close(fd);
+        return err_set(e, "'%s' is not a terminal", path);
+    }
+    cfmakeraw(&t);
+    t.c_cflag |= CLOCAL | CREAD;
+    t.c_cflag &= ~(tcflag_t)CRTSCTS;
+    cfsetspeed(&t, B115200);
+    tcsetattr(fd, TCSANOW, &t);
+    chr_connect(c, fd, fd, true);
+    return 0;
+}
+
+const struct chr_kind chr_serial = { .name = "serial", .alias = "tty", .options = path_options, .open = serial_open };

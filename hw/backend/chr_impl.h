@@ -4,20 +4,26 @@
 #define HW_BACKEND_CHR_IMPL_H
 #include <glib-unix.h>
 #include "hw/backend/chr.h"
+#include "util/opts.h"
 #include "util/lock.h"
 
 struct chr_kind {
-    const char *name;
+    const char *name, *alias;
+    const char *const *options; /* names that -chardev KIND takes besides those of every kind; NULL at the end; NULL: none */
     bool halves;  /* input and output end independently: end-of-file leaves the output open */
-    /* Opens what `arg` (the spec after "kind:") names. 0, or -1 with e set. Main thread. */
-    int (*open)(struct chr *c, const char *arg, struct err *e);
+    /* Opens what the options say; all names are known ones. 0, or -1 with e set. Main thread. */
+    int (*open)(struct chr *c, struct opts *o, struct err *e);
     /* The peer has gone: fds are already closed. May prepare for the next one. [main] */
     void (*disconnected)(struct chr *c);
+    /* read(2) of rfd for kinds that filter input; -1 with EAGAIN: nothing for the front end. [main] */
+    ssize_t (*recv)(struct chr *c, u8 *buf, size_t room);
     /* Takes the place of the queue and wfd. */
     void (*write)(struct chr *c, const u8 *buf, unsigned len);
     unsigned (*pending)(struct chr *c);
     /* The front end can take input again, or has just attached. [main] */
     void (*poke)(struct chr *c);
+    /* The front end was attached or detached. [main] */
+    void (*attached)(struct chr *c, bool there);
     void (*close)(struct chr *c); /* releases priv */
 };
 
@@ -26,6 +32,8 @@ struct chr {
     const struct chr_kind *kind;
     void *priv;             /* the kind's own state */
     struct chr *next;       /* registry, [main] */
+    char *filename;         /* for query-chardev [main] */
+    bool claimed;           /* by a front end [main] */
 
     /* front end [main] */
     unsigned (*can_read)(void *opaque);
@@ -47,6 +55,7 @@ struct chr {
     GByteArray *queue;      /* [lock] */
     unsigned sent;          /* bytes at the queue's front that are written already [lock] */
     GSource *out;           /* watches wfd while the queue is not empty [lock] */
+    int log_fd;             /* logfile=, -1 if none [lock] */
     int poke_posted;        /* [atomic] an update waits on the main loop */
 };
 
@@ -66,12 +75,29 @@ void chr_post_update(struct chr *c);
 GSource *chr_watch(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque);
 void chr_unwatch(GSource **s);
 
-extern const struct chr_kind chr_null, chr_stdio, chr_stdio_raw, chr_file, chr_pipe, chr_pty, chr_unix, chr_tcp;
-/* Makes "mon:SPEC": a multiplexer on top of chr_new(SPEC). Returns the port of the guest's device. */
-struct chr *chr_mux_new(const char *id, const char *spec, struct err *e);
+/* Says where c leads, for query-chardev. [main] */
+void chr_set_filename(struct chr *c, const char *fmt, ...) PRINTF(2, 3);
+/* Makes a back end of the given kind and puts it into the registry; o may be NULL if the kind needs no options. */
+struct chr *chr_open(const char *id, const struct chr_kind *kind, struct opts *o, struct err *e);
+/* Takes c out of the registry. */
+void chr_unlink(struct chr *c);
+
+extern const struct chr_kind chr_null, chr_stdio, chr_file, chr_pipe, chr_pty, chr_socket, chr_udp, chr_ringbuf, chr_serial, chr_mux;
+/* A multiplexer on top of `under`, which it owns from now on. */
+struct chr *chr_mux_new(const char *id, struct chr *under);
+/* A new port, or NULL with e set. */
+struct chr *chr_mux_claim(struct chr *c, struct err *e);
+void chr_mux_release(struct chr *port);
 /* Gives the terminal its modes back; harmless if they were never changed. */
 void chr_stdio_restore(void);
-/* Makes a back end of the given kind; chr_new without the choice. */
-struct chr *chr_open(const char *id, const struct chr_kind *kind, const char *arg, struct err *e);
+
+/* Telnet's commands in a stream (RFC 854, 856, 857, 858): takes them out, in place, and returns what is left of n bytes. */
+struct telnet {
+    unsigned state; /* bytes of a command seen */
+    bool sub;       /* inside of a sub-negotiation */
+};
+unsigned telnet_filter(struct telnet *t, struct chr *c, u8 *buf, unsigned n);
+/* What a server says first: character-at-a-time, eight bits. */
+void telnet_greet(struct chr *c);
 
 #endif

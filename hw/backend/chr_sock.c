@@ -1,77 +1,47 @@
-/* Character back ends on stream sockets: unix:PATH and tcp:HOST:PORT, as client or as server of one peer at a time. Main
- * thread, from chr.c. */
+/* The character back end "socket": a stream socket, unix or TCP or handed over as a descriptor, as client or as server of one peer at a
+ * time, with telnet's protocol if asked. How the socket is made is in chr_sock_addr.c. Main thread, from chr.c. */
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
-#include "hw/backend/chr_impl.h"
+#include "hw/backend/chr_sock.h"
+
+#define FDS_MAX 16 /* descriptors that a peer may leave unused */
 
 struct sock {
+    struct sock_addr addr;
     int listener;      /* -1 for a client */
     GSource *accepts;  /* watches the listener while nobody is connected */
-    char *unlink_path; /* of a unix server */
-    bool nodelay;
+    GSource *connects; /* a connection that is being made */
+    int pending;       /* its descriptor, or -1 */
+    guint retry;       /* timer of reconnect= */
+    unsigned reconnect; /* seconds; 0: once only */
+    bool nodelay, wait, is_telnet;
+    struct telnet telnet;
+    int fds[FDS_MAX];  /* that the peer passed along */
+    unsigned n_fds;
 };
 
-struct sock_opts {
-    char *addr; /* what comes before the first comma */
-    bool server, wait, nodelay;
-};
-
-static bool parse_on_off(const char *val, bool *out)
-{
-    *out = !strcmp(val, "on") || !strcmp(val, "yes") || !strcmp(val, "true");
-    return *out || !strcmp(val, "off") || !strcmp(val, "no") || !strcmp(val, "false");
-}
-
-/* ADDRESS[,server[=on|off]][,wait=on|off][,nowait][,nodelay[=on|off]] */
-static int parse_opts(const char *arg, struct sock_opts *o, struct err *e)
-{
-    char **parts = g_strsplit(arg, ",", -1);
-    int r = 0;
-
-    *o = (struct sock_opts){ .wait = true, .addr = g_strdup(parts[0] ? parts[0] : "") };
-    for (unsigned i = 1; parts[0] && parts[i] && !r; i++) {
-        char *val = strchr(parts[i], '=');
-        bool on = true, ok;
-        if (val)
-            *val++ = 0;
-        ok = !val || parse_on_off(val, &on);
-        if (!strcmp(parts[i], "server"))
-            o->server = on;
-        else if (!strcmp(parts[i], "wait"))
-            o->wait = on;
-        else if (!strcmp(parts[i], "nowait"))
-            o->wait = !on;
-        else if (!strcmp(parts[i], "nodelay") || !strcmp(parts[i], "delay"))
-            o->nodelay = on == (parts[i][0] == 'n');
-        else
-            r = err_set(e, "socket option '%s' does not exist here; there are server, wait=on|off, nowait, nodelay",
-                        parts[i]);
-        if (!r && !ok)
-            r = err_set(e, "socket option %s is on or off, not '%s'", parts[i], val);
-    }
-    g_strfreev(parts);
-    if (r)
-        g_free(o->addr);
-    return r;
-}
+static void sock_retry_later(struct chr *c);
 
 static void sock_connected(struct chr *c, int fd)
 {
     struct sock *s = c->priv;
+    char *name = sock_addr_name(&s->addr, fd);
     int one = 1;
 
     if (s->nodelay)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     chr_unwatch(&s->accepts);
+    s->telnet = (struct telnet){ 0 };
+    chr_set_filename(c, "%s", name);
+    g_free(name);
     chr_connect(c, fd, fd, true);
+    if (s->is_telnet && s->addr.server)
+        telnet_greet(c);
 }
 
 static gboolean on_accept(gint fd, GIOCondition cond, gpointer opaque)
@@ -85,197 +55,220 @@ static gboolean on_accept(gint fd, GIOCondition cond, gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+static void drop_fds(struct sock *s)
+{
+    while (s->n_fds)
+        close(s->fds[--s->n_fds]);
+}
+
+/* Says so, and prepares for the next peer. */
 static void sock_disconnected(struct chr *c)
 {
     struct sock *s = c->priv;
+    char *name = sock_addr_name(&s->addr, -1);
 
+    chr_set_filename(c, "disconnected:%s", name);
+    g_free(name);
+    drop_fds(s);
     if (s->listener >= 0 && !s->accepts)
         s->accepts = chr_watch(s->listener, G_IO_IN, on_accept, c);
+    else if (s->listener < 0 && s->reconnect)
+        sock_retry_later(c);
 }
 
-/* Takes a listening or a connected socket over. */
-static int sock_start(struct chr *c, int fd, const struct sock_opts *o, const char *what, struct err *e)
+/* --- reconnecting clients --- */
+
+static gboolean on_connected(gint fd, GIOCondition cond, gpointer opaque)
+{
+    struct chr *c = opaque;
+    struct sock *s = c->priv;
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    chr_unwatch(&s->connects);
+    s->pending = -1;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error) {
+        close(fd);
+        sock_retry_later(c);
+    } else {
+        sock_connected(c, fd);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean on_retry(gpointer opaque)
+{
+    struct chr *c = opaque;
+    struct sock *s = c->priv;
+    struct err e;
+    int fd = sock_open(&s->addr, true, &e);
+
+    s->retry = 0;
+    if (fd < 0) {
+        sock_retry_later(c);
+        return G_SOURCE_REMOVE;
+    }
+    s->pending = fd;
+    s->connects = chr_watch(fd, G_IO_OUT, on_connected, c);
+    return G_SOURCE_REMOVE;
+}
+
+static void sock_retry_later(struct chr *c)
 {
     struct sock *s = c->priv;
-    int peer;
 
-    s->nodelay = o->nodelay;
-    if (!o->server) {
-        sock_connected(c, fd);
-        return 0;
-    }
+    if (!s->retry)
+        s->retry = g_timeout_add_seconds(s->reconnect, on_retry, c);
+}
+
+/* --- opening --- */
+
+/* Waits for the first peer, if told so. */
+static int sock_listen(struct chr *c, int fd, struct err *e)
+{
+    struct sock *s = c->priv;
+    char *name = sock_addr_name(&s->addr, -1);
+    int peer = -1, r = 0;
+
     s->listener = fd;
-    if (!o->wait) {
-        fcntl(fd, F_SETFL, O_NONBLOCK);
-        sock_disconnected(c);
-        return 0;
+    if (s->wait) {
+        fprintf(stderr, "gemel: waiting for connection on: %s\n", name);
+        do {
+            peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+        } while (peer < 0 && errno == EINTR);
+        if (peer < 0)
+            r = err_set(e, "%s: %s", name, strerror(errno));
     }
-    fprintf(stderr, "gemel: waiting for connection on: %s\n", what);
-    peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-    if (peer < 0)
-        return err_set(e, "%s: %s", what, strerror(errno));
+    g_free(name);
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    sock_connected(c, peer);
+    if (peer >= 0)
+        sock_connected(c, peer);
+    else if (r == 0)
+        sock_disconnected(c);
+    return r;
+}
+
+static int sock_parse(struct sock *s, struct opts *o, struct err *e)
+{
+    u64 reconnect;
+    bool websocket;
+
+    if (sock_addr_parse(&s->addr, o, e) < 0 || opts_bool(o, "wait", true, &s->wait, e) < 0 ||
+        opts_bool(o, "nodelay", false, &s->nodelay, e) < 0 || opts_bool(o, "telnet", false, &s->is_telnet, e) < 0 ||
+        opts_bool(o, "websocket", false, &websocket, e) < 0 || opts_uint(o, "reconnect", 0, 0, 3600, &reconnect, e) < 0)
+        return -1;
+    if (opts_has(o, "delay"))
+        s->nodelay = !strcmp(opts_get(o, "delay"), "off");
+    if (websocket)
+        return err_set(e, "websocket=on is not available here");
+    if (opts_has(o, "wait") && !s->addr.server)
+        return err_set(e, "'wait' option is incompatible with socket in client connect mode");
+    if (reconnect && (s->addr.server || s->addr.fd_word))
+        return err_set(e, "'reconnect' option is incompatible with %s", s->addr.server ? "socket in server listen mode" : "'fd'");
+    s->reconnect = (unsigned)reconnect;
     return 0;
 }
 
-static struct sock *sock_new(struct chr *c)
+static int socket_open(struct chr *c, struct opts *o, struct err *e)
 {
     struct sock *s = g_new0(struct sock, 1);
-
-    s->listener = -1;
-    c->priv = s;
-    return s;
-}
-
-/* Takes the path of a server that is gone; never one in use, nor another kind of file. */
-static int unix_clear_path(const char *path, const struct sockaddr_un *sa, struct err *e)
-{
-    struct stat st;
-    int fd, r;
-
-    if (lstat(path, &st) < 0)
-        return 0;
-    if (!S_ISSOCK(st.st_mode))
-        return err_set(e, "cannot listen on '%s': the file exists and is no socket", path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_set(e, "cannot make a socket: %s", strerror(errno));
-    r = connect(fd, (const void *)sa, sizeof(*sa)) < 0 && errno == ECONNREFUSED ? unlink(path) : 1;
-    close(fd);
-    if (r > 0)
-        return err_set(e, "cannot listen on '%s': another program does", path);
-    return r < 0 ? err_set(e, "cannot remove the old socket '%s': %s", path, strerror(errno)) : 0;
-}
-
-static int unix_socket(const struct sock_opts *o, struct err *e)
-{
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
     int fd;
 
-    if (!*o->addr || strlen(o->addr) >= sizeof(sa.sun_path))
-        return err_set(e, "unix: needs a path of 1 to %zu bytes", sizeof(sa.sun_path) - 1);
-    strcpy(sa.sun_path, o->addr);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    s->listener = s->pending = -1;
+    c->priv = s;
+    if (sock_parse(s, o, e) < 0)
+        return -1;
+    if (s->reconnect) { /* whoever is to be connected to may come later */
+        sock_disconnected(c);
+        g_source_remove(s->retry);
+        on_retry(c);
+        return 0;
+    }
+    fd = sock_open(&s->addr, false, e);
     if (fd < 0)
-        return err_set(e, "cannot make a socket: %s", strerror(errno));
-    if (o->server && unix_clear_path(o->addr, &sa, e) < 0) {
-        close(fd);
         return -1;
-    }
-    if (o->server ? bind(fd, (void *)&sa, sizeof(sa)) || listen(fd, 1) : connect(fd, (void *)&sa, sizeof(sa))) {
-        err_set(e, "cannot %s '%s': %s", o->server ? "listen on" : "connect to", o->addr, strerror(errno));
-        close(fd);
-        return -1;
-    }
-    return fd;
+    if (s->addr.server)
+        return sock_listen(c, fd, e);
+    sock_connected(c, fd);
+    return 0;
 }
 
-static int unix_open(struct chr *c, const char *arg, struct err *e)
+/* --- input --- */
+
+/* Keeps the descriptors of a message; what is too much is closed. */
+static void take_fds(struct sock *s, struct msghdr *msg)
 {
-    struct sock *s = sock_new(c);
-    struct sock_opts o;
-    char *what;
-    int fd, r = -1;
-
-    if (parse_opts(arg, &o, e) < 0)
-        return -1;
-    fd = unix_socket(&o, e);
-    if (fd >= 0) {
-        what = g_strdup_printf("unix:%s,server=on", o.addr);
-        if (o.server)
-            s->unlink_path = g_strdup(o.addr);
-        r = sock_start(c, fd, &o, what, e);
-        g_free(what);
-    }
-    g_free(o.addr);
-    return r;
-}
-
-/* Binds or connects to the first address that works; -1 with errno set. */
-static int tcp_try(const struct addrinfo *list, bool server)
-{
-    int one = 1, fd = -1, saved = EADDRNOTAVAIL;
-
-    for (const struct addrinfo *a = list; a; a = a->ai_next) {
-        fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
-        if (fd < 0) {
-            saved = errno;
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
             continue;
+        for (size_t i = 0; i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(fd));
+            if (s->n_fds < FDS_MAX)
+                s->fds[s->n_fds++] = fd;
+            else
+                close(fd);
         }
-        if (server)
-            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (!(server ? bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, 1)
-                     : connect(fd, a->ai_addr, a->ai_addrlen)))
-            return fd;
-        saved = errno;
-        close(fd);
     }
-    errno = saved;
-    return -1;
 }
 
-static int tcp_socket(struct sock_opts *o, struct err *e)
+static ssize_t sock_recv(struct chr *c, u8 *buf, size_t room)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = o->server ? AI_PASSIVE : 0 }, *list;
-    char *port = strrchr(o->addr, ':'), *host = o->addr;
-    int r, fd;
+    struct sock *s = c->priv;
+    struct iovec iov = { buf, room };
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+    } control;
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+    ssize_t n = recvmsg(c->rfd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
-    if (!port || !port[1])
-        return err_set(e, "tcp: needs HOST:PORT, got '%s'", o->addr);
-    if (g_ascii_isdigit(port[1]) && g_ascii_strtoull(port + 1, NULL, 10) > 65535)
-        return err_set(e, "tcp:%s: there is no such port; the last is 65535", o->addr);
-    *port++ = 0;
-    if (*host == '[' && host[strlen(host) - 1] == ']') {
-        host[strlen(host) - 1] = 0;
-        host++;
+    if (n >= 0)
+        take_fds(s, &msg);
+    if (n <= 0 || !s->is_telnet)
+        return n;
+    n = telnet_filter(&s->telnet, c, buf, (unsigned)n);
+    if (n == 0) {
+        errno = EAGAIN;
+        return -1;
     }
-    r = getaddrinfo(*host ? host : NULL, port, &hints, &list);
-    if (r)
-        return err_set(e, "tcp:%s:%s: %s", host, port, gai_strerror(r));
-    fd = tcp_try(list, o->server);
-    freeaddrinfo(list);
-    if (fd < 0)
-        return err_set(e, "cannot %s tcp:%s:%s: %s", o->server ? "listen on" : "connect to", host, port, strerror(errno));
+    return n;
+}
+
+int chr_take_fd(struct chr *c)
+{
+    struct sock *s = c->priv;
+    int fd;
+
+    if (c->kind != &chr_socket || !s->n_fds)
+        return -1;
+    fd = s->fds[0];
+    memmove(s->fds, s->fds + 1, --s->n_fds * sizeof(int));
     return fd;
 }
 
-static int tcp_open(struct chr *c, const char *arg, struct err *e)
-{
-    struct sock_opts o;
-    char *what;
-    int fd, r = -1;
-
-    sock_new(c);
-    if (parse_opts(arg, &o, e) < 0)
-        return -1;
-    what = g_strdup_printf("tcp:%s,server=on", o.addr);
-    fd = tcp_socket(&o, e);
-    if (fd >= 0)
-        r = sock_start(c, fd, &o, what, e);
-    g_free(what);
-    g_free(o.addr);
-    return r;
-}
-
-static void sock_close(struct chr *c)
+static void socket_close(struct chr *c)
 {
     struct sock *s = c->priv;
 
-    if (!s)
-        return;
     chr_unwatch(&s->accepts);
+    chr_unwatch(&s->connects);
+    if (s->pending >= 0)
+        close(s->pending);
+    if (s->retry)
+        g_source_remove(s->retry);
     if (s->listener >= 0)
         close(s->listener);
-    if (s->unlink_path)
-        unlink(s->unlink_path);
-    g_free(s->unlink_path);
+    drop_fds(s);
+    sock_addr_clear(&s->addr);
     g_free(s);
 }
 
-const struct chr_kind chr_unix = {
-    .name = "unix", .open = unix_open, .disconnected = sock_disconnected, .close = sock_close,
+static const char *const options[] = {
+    "path", "host", "port", "fd", "to", "ipv4", "ipv6", "abstract", "tight", "server", "wait", "nodelay", "delay", "reconnect", "telnet",
+    "websocket", NULL,
 };
-const struct chr_kind chr_tcp = {
-    .name = "tcp", .open = tcp_open, .disconnected = sock_disconnected, .close = sock_close,
+const struct chr_kind chr_socket = {
+    .name = "socket", .options = options, .open = socket_open, .disconnected = sock_disconnected, .recv = sock_recv,
+    .close = socket_close,
 };

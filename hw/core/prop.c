@@ -44,9 +44,12 @@ void props_init(struct device *d)
 
 void props_fini(struct device *d)
 {
-    for (const struct prop *p = d->cls->props; p && p->kind != PROP_END; p++)
+    for (const struct prop *p = d->cls->props; p && p->kind != PROP_END; p++) {
         if (owns_string(p))
             g_free(*(char **)((char *)d + p->offset));
+        else if (p->kind == PROP_CHR)
+            chr_release(*(struct chr **)((char *)d + p->offset));
+    }
 }
 
 /* -- setting -------------------------------------------------------------------------------------------------------- */
@@ -124,12 +127,25 @@ static int set_string(const struct prop *p, void *at, const char *value, struct 
     return 0;
 }
 
+/* The device's own from now on, in place of what it had. */
+static int set_chr(const struct prop *p, struct chr **at, const char *value, struct err *e, const char *cls)
+{
+    struct chr *c = chr_find(value), *mine;
+
+    if (!c)
+        return err_set(e, "%s.%s: there is no -chardev with id '%s'", cls, p->name, value);
+    mine = chr_claim(c, e);
+    if (!mine)
+        return err_prefix(e, "%s.%s", cls, p->name);
+    chr_release(*at);
+    *at = mine;
+    return 0;
+}
+
 static int set_backend(const struct prop *p, void *at, const char *value, struct err *e, const char *cls)
 {
-    void *found = p->kind == PROP_CHR     ? (void *)chr_find(value)
-                  : p->kind == PROP_DRIVE ? (void *)blk_find(value)
-                                          : (void *)net_find(value);
-    static const char *const option[] = { [PROP_CHR] = "-chardev", [PROP_DRIVE] = "-drive or -blockdev", [PROP_NET] = "-netdev" };
+    void *found = p->kind == PROP_DRIVE ? (void *)blk_find(value) : (void *)net_find(value);
+    static const char *const option[] = { [PROP_DRIVE] = "-drive or -blockdev", [PROP_NET] = "-netdev" };
 
     *(void **)at = found;
     return found ? 0 : err_set(e, "%s.%s: there is no %s with id '%s'", cls, p->name, option[p->kind], value);
@@ -174,7 +190,9 @@ int device_set_prop(struct device *d, const char *name, const char *value, struc
     at = (char *)d + p->offset;
     if (owns_string(p))
         return set_string(p, at, value, e, d->cls->name);
-    if (p->kind == PROP_CHR || p->kind == PROP_DRIVE || p->kind == PROP_NET)
+    if (p->kind == PROP_CHR)
+        return set_chr(p, at, value, e, d->cls->name);
+    if (p->kind == PROP_DRIVE || p->kind == PROP_NET)
         return set_backend(p, at, value, e, d->cls->name);
     return set_number(p, at, value, e, d->cls->name);
 }

@@ -6,7 +6,7 @@ struct fake_chr {
     GString *out, *shown;
 };
 
-static int fake_open(struct chr *c, const char *arg, struct err *e)
+static int fake_open(struct chr *c, struct opts *o, struct err *e)
 {
     struct fake_chr *f = g_new0(struct fake_chr, 1);
     f->out = g_string_new(NULL);
@@ -40,7 +40,7 @@ static const struct chr_kind fake_kind = {
 struct chr *fake_chr_new(const char *id)
 {
     struct err e;
-    struct chr *c = chr_open(id, &fake_kind, "", &e);
+    struct chr *c = chr_open(id, &fake_kind, NULL, &e);
     g_assert_nonnull(c);
     return c;
 }

@@ -142,7 +142,7 @@ static void test_streams(void)
 
     PARSE(&o, &e, BOOT, "-nographic", "-monitor", "none");
     g_assert_cmpstr(o.serial[0], ==, "stdio");
-    g_assert_null(o.monitor);
+    g_assert_cmpuint(o.mons->len, ==, 0);
     options_free(&o);
     PARSE(&o, &e, BOOT, "-display", "none");
     g_assert_cmpstr(o.serial[0], ==, "null");
