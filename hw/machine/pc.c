@@ -24,7 +24,7 @@
 #define LOW_RAM_MAX 0xc0000000ull /* the rest of the first 4 GiB is for PCI and the chipset */
 #define PCI_MEM_BASE 0xe0000000u  /* where direct boot puts BARs */
 #define PCI_MEM_END 0xfec00000u
-#define PCI_IO_BASE 0xc000
+#define PCI_IO_FIRST 0xc000
 #define DEBUGCON_PORT 0xe9
 #define FERR_PORT 0xf0
 #define COM_PORTS 4
@@ -32,7 +32,7 @@
 #define CMOS_SHUTDOWN 0x0f
 #define SHUTDOWN_S3_WAKE 0xfe /* tells firmware to go to the waking vector */
 enum { A20_FROM_I8042, A20_FROM_PORT92, A20_SOURCES };
-static const u8 pirq_irq[4] = { 10, 10, 11, 11 }; /* as PC firmware routes them */
+static const u8 pirq_irq[8] = { 10, 10, 11, 11 }; /* as PC firmware routes them */
 
 /* Board state. Owner: the machine lock. */
 struct pc {
@@ -318,6 +318,7 @@ static int pc_build(struct machine *m, struct err *e)
 static void pc_reset(struct machine *m)
 {
     struct pc *pc = m->board_state;
+    const struct pci_windows windows = { .io = PCI_IO_FIRST, .io_end = 64 * KiB, .mem = PCI_MEM_BASE, .mem_end = PCI_MEM_END };
 
     m->boot = (struct boot_state){ 0 };
     if (m->suspended)
@@ -330,7 +331,7 @@ static void pc_reset(struct machine *m)
         piix3_route(pc->piix3, i, pirq_irq[i]);
     piix4_pm_set_base(pc->piix4_pm, PIIX4_PM_BASE);
     piix3_ide_enable(pc->ide);
-    pci_bus_assign(m->pci, PCI_IO_BASE, PCI_MEM_BASE, PCI_MEM_END, pirq_irq);
+    pci_bus_assign(m->pci, &windows, pirq_irq);
     region_txn_commit();
     if (m->suspended)
         boot_wake(pc->boot);

@@ -174,8 +174,8 @@ struct pci_bus *pci_bus_number(struct pci_bus *root, u8 number)
 
 /* -- interrupt pins ------------------------------------------------------------------------------------------------ */
 
-/* The PIRQ at the root that a function's pin is wired to: each bridge on the way turns pins by the slot number. */
-static int pci_pirq_of(const struct pci_device *d)
+/* Each bridge on the way turns pins by the slot number. */
+int pci_pirq_of(const struct pci_device *d)
 {
     int pin = d->config[PCI_INT_PIN];
     const struct pci_bus *b = d->bus;

@@ -4,6 +4,9 @@
 #include "hw/core/machine.h"
 #include "hw/pci/pci_priv.h"
 
+/* What QEMU's devices say when they have no subsystem of their own. */
+enum { PCI_SUBSYS_DEFAULT_VENDOR = 0x1af4, PCI_SUBSYS_DEFAULT_ID = 0x1100, PCI_CLASS_BRIDGE = 0x0604 };
+
 const struct snap_field pci_snap_fields[] = {
     SNAP_B(struct pci_device, config),
     SNAP_U(struct pci_device, intx),
@@ -23,8 +26,10 @@ static void pci_header_init(struct pci_device *d, const struct pci_id *id)
     c[PCI_REVISION] = id->revision;
     c[PCI_HEADER_TYPE] = d->multifunction ? PCI_HEADER_MULTI : 0;
     c[PCI_INT_PIN] = id->int_pin;
-    st16(c + PCI_SUBSYS_VENDOR, id->subsys_vendor);
-    st16(c + PCI_SUBSYS_ID, id->subsys_id);
+    if (id->class_code != PCI_CLASS_BRIDGE) { /* bridges have other registers there */
+        st16(c + PCI_SUBSYS_VENDOR, id->subsys_vendor ? id->subsys_vendor : PCI_SUBSYS_DEFAULT_VENDOR);
+        st16(c + PCI_SUBSYS_ID, id->subsys_vendor ? id->subsys_id : PCI_SUBSYS_DEFAULT_ID);
+    }
     st16(w + PCI_COMMAND, PCI_CMD_IO | PCI_CMD_MEMORY | PCI_CMD_MASTER | 0x140 /* parity, SERR# */ | PCI_CMD_INTX_OFF);
     w[PCI_CACHE_LINE] = w[PCI_LATENCY] = w[PCI_INT_LINE] = 0xff;
     st16(d->w1cmask + PCI_STATUS, 0xf900);

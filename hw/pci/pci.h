@@ -198,8 +198,12 @@ void pci_bus_fini(struct pci_bus *b);
 /* The usual bus_ops.attach: the address fits. */
 int pci_bus_attach(struct bus *b, struct device *d, struct err *e);
 
-/* What a firmware would do: gives every BAR an address in the windows, turns decoding on, fills interrupt lines. */
-void pci_bus_assign(struct pci_bus *b, u32 io_base, u32 mem_base, u32 mem_end, const u8 pirq_irq[4]);
+/* What a firmware would do: numbers buses, gives every BAR an address in the windows (ends exclusive; mem64 may be empty), turns decoding
+ * on, fills interrupt lines with the IRQ that each PIRQ is routed to. */
+struct pci_windows {
+    u64 io, io_end, mem, mem_end, mem64, mem64_end;
+};
+void pci_bus_assign(struct pci_bus *root, const struct pci_windows *w, const u8 pirq_irq[8]);
 
 /* `info pci`. */
 struct _GString;

@@ -6,6 +6,8 @@
 /* bus.c. The devfn that d gets, or -1 with e set. */
 int pci_slot_choose(struct pci_bus *b, struct pci_device *d, struct err *e);
 int pci_multifunction_check(const struct pci_bus *b, const struct pci_device *d, int devfn, struct err *e);
+/* The root's PIRQ that d's pin is wired to. */
+int pci_pirq_of(const struct pci_device *d);
 /* Counts d's pin in or out where it is wired to. */
 void pci_intx_drive(struct pci_device *d, bool level);
 

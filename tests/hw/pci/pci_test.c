@@ -223,11 +223,12 @@ static void test_addresses(void)
 
 static void test_assign(void)
 {
-    static const u8 irq[4] = { 10, 10, 11, 11 };
+    static const u8 irq[8] = { 10, 10, 11, 11 };
+    static const struct pci_windows windows = { 0xc000, 0x10000, 0xe0000000, 0xfec00000, 0, 0 };
     struct fixture x;
     setup(&x);
     struct toy *a = toy_new(&x, "3", NULL), *b = toy_new(&x, "4", NULL);
-    pci_bus_assign(x.f->m.pci, 0xc000, 0xe0000000, 0xfec00000, irq);
+    pci_bus_assign(x.f->m.pci, &windows, irq);
     g_assert_cmphex(pci_bar_addr(&a->pci, 0), ==, 0xe0000000);
     g_assert_cmphex(pci_bar_addr(&a->pci, 1), ==, 0xc000);
     g_assert_cmphex(pci_bar_addr(&a->pci, 2), ==, 0xe0010000);
