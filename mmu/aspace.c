@@ -19,6 +19,7 @@ struct aspace {
     const char *name;
     struct region *root;
     struct view *view; /* [atomic] */
+    u32 generation;    /* [atomic] */
     struct {
         void (*changed)(void *);
         void *opaque;
@@ -172,6 +173,7 @@ static void aspace_publish(struct aspace *as)
         memcpy(v->r, a->data, a->len * sizeof(struct frange));
     g_array_free(a, TRUE);
     struct view *old = __atomic_exchange_n(&as->view, v, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&as->generation, 1, __ATOMIC_SEQ_CST);
     if (old) {
         old->epoch = __atomic_fetch_add(&global_epoch, 1, __ATOMIC_SEQ_CST);
         old->next = retired;
@@ -228,6 +230,8 @@ void aspace_del_listener(struct aspace *as, void (*fn)(void *), void *opaque)
         }
     }
 }
+
+u32 aspace_generation(const struct aspace *as) { return __atomic_load_n(&as->generation, __ATOMIC_ACQUIRE); }
 
 const struct frange *aspace_find(struct aspace *as, gpa_t gpa)
 {

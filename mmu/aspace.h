@@ -23,6 +23,8 @@ void aspace_free(struct aspace *as);
 void aspace_add_listener(struct aspace *as, void (*changed)(void *opaque), void *opaque);
 /* Machine lock, or nobody changes regions meanwhile. Harmless if there is no such listener. */
 void aspace_del_listener(struct aspace *as, void (*changed)(void *opaque), void *opaque);
+/* Counts publications: what was derived from the view is stale once this has changed. Any thread. */
+u32 aspace_generation(const struct aspace *as);
 /* The piece that covers gpa, or NULL (unassigned). Valid until the caller's thread next passes aspace_quiesce(). */
 const struct frange *aspace_find(struct aspace *as, gpa_t gpa);
 /* Reads/writes any length; unassigned reads give all ones, unassigned writes vanish. Takes region locks: the caller

@@ -71,3 +71,64 @@ void dma_written(struct aspace *as, gpa_t gpa, u64 len)
     }
     aspace_thread_offline();
 }
+
+/* -- windows ---------------------------------------------------------------------------------------------------------- */
+
+static void window_take(struct dma_window *w, const struct frange *f)
+{
+    w->start = f->start;
+    w->end = f->end;
+    w->host = f->host;
+    w->ram = f->ram;
+    w->ram_off = f->ram_off;
+    w->readonly = f->readonly;
+}
+
+/* Adds a neighbour that goes on where the window ends on the host, too: firmware's area below 1 MiB is many small pieces. */
+static bool window_grow(struct dma_window *w, const struct frange *f)
+{
+    if (!f || !f->host || f->ram != w->ram || f->readonly != w->readonly || f->ram_off != w->ram_off + (w->end - w->start))
+        return false;
+    w->end = f->end;
+    return true;
+}
+
+/* True if the window now covers gpa. */
+static bool window_find(struct aspace *as, struct dma_window *w, gpa_t gpa)
+{
+    const struct frange *f;
+
+    *w = (struct dma_window){ .generation = aspace_generation(as) };
+    aspace_thread_online();
+    f = aspace_find(as, gpa);
+    if (f && f->host) {
+        window_take(w, f);
+        while (window_grow(w, aspace_find(as, w->end)))
+            ;
+    }
+    aspace_thread_offline();
+    return w->host;
+}
+
+static bool window_covers(const struct aspace *as, const struct dma_window *w, gpa_t gpa)
+{
+    return gpa >= w->start && gpa < w->end && w->generation == aspace_generation(as);
+}
+
+void *dma_window_map(struct aspace *as, struct dma_window *w, gpa_t gpa, u64 *len, bool write)
+{
+    if (UNLIKELY(!window_covers(as, w, gpa)) && !window_find(as, w, gpa))
+        return NULL;
+    if (write && w->readonly)
+        return NULL;
+    *len = MIN_OF(*len, w->end - gpa);
+    return w->host + (gpa - w->start);
+}
+
+void dma_window_written(struct aspace *as, struct dma_window *w, gpa_t gpa, u64 len)
+{
+    if (LIKELY(window_covers(as, w, gpa)) && len <= w->end - gpa)
+        codepage_written(w->ram, w->ram_off + (gpa - w->start), len);
+    else
+        dma_written(as, gpa, len);
+}

@@ -5,6 +5,7 @@
 #include "mmu/addr.h"
 
 struct aspace;
+struct ram_block;
 /* 0, or -1 if some byte was not RAM (those read as 0xff, or are not written). */
 int dma_read(struct aspace *as, gpa_t gpa, void *buf, u64 len);
 int dma_write(struct aspace *as, gpa_t gpa, const void *buf, u64 len);
@@ -15,5 +16,20 @@ int dma_write_rom(struct aspace *as, gpa_t gpa, const void *buf, u64 len);
 void *dma_map(struct aspace *as, gpa_t gpa, u64 *len, bool write);
 /* After bytes were written through dma_map's pointer: translated code is told. */
 void dma_written(struct aspace *as, gpa_t gpa, u64 len);
+
+/* A stretch of RAM looked up once and used many times: for rings and the buffers they name, which mostly lie in the same RAM. All
+ * zero: empty. Belongs to one thread at a time. */
+struct dma_window {
+    gpa_t start, end; /* end exclusive */
+    u8 *host;         /* of start */
+    struct ram_block *ram;
+    u64 ram_off;      /* of start */
+    u32 generation;   /* of the address space when it was looked up */
+    bool readonly;
+};
+/* As dma_map, by way of the window. */
+void *dma_window_map(struct aspace *as, struct dma_window *w, gpa_t gpa, u64 *len, bool write);
+/* As dma_written, by way of the window. */
+void dma_window_written(struct aspace *as, struct dma_window *w, gpa_t gpa, u64 len);
 
 #endif

@@ -46,6 +46,12 @@ static void save_value(const struct snap_field *f, const void *obj, GByteArray *
             g_byte_array_append(out, v->data, v->len);
         break;
     }
+    case SNAP_BUFFER: {
+        const GByteArray *a = *(GByteArray *const *)p;
+        if (a)
+            g_byte_array_append(out, a->data, a->len);
+        break;
+    }
     case SNAP_END:
         break;
     }
@@ -123,6 +129,14 @@ static int load_value(const struct snap_field *f, void *obj, const u8 *data, u32
             return -1;
         if (len)
             memcpy(v->data, data, len);
+        return 0;
+    }
+    case SNAP_BUFFER: {
+        GByteArray **a = (GByteArray **)p;
+        if (!*a)
+            *a = g_byte_array_new();
+        g_byte_array_set_size(*a, 0);
+        g_byte_array_append(*a, data, len);
         return 0;
     }
     case SNAP_END:

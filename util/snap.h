@@ -4,7 +4,7 @@
 #define UTIL_SNAP_H
 #include "util/base.h"
 
-enum snap_kind { SNAP_END, SNAP_UINT, SNAP_BYTES, SNAP_TIMER, SNAP_ARRAY_UINT, SNAP_STRUCT, SNAP_ARRAY_STRUCT, SNAP_VARIABLE };
+enum snap_kind { SNAP_END, SNAP_UINT, SNAP_BYTES, SNAP_TIMER, SNAP_ARRAY_UINT, SNAP_STRUCT, SNAP_ARRAY_STRUCT, SNAP_VARIABLE, SNAP_BUFFER };
 
 struct snap_field {
     const char *name;
@@ -28,6 +28,8 @@ struct snap_var {
 #define SNAP_AS(type, f, s) { #f, SNAP_ARRAY_STRUCT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), s }
 /* struct snap_var: bytes whose number the object's configuration says; a load wants the same number. */
 #define SNAP_V(type, f) { #f, SNAP_VARIABLE, sizeof(struct snap_var), offsetof(type, f), 1, NULL }
+/* GByteArray *, as long as it is; NULL is saved as empty. A load makes one. */
+#define SNAP_BUF(type, f) { #f, SNAP_BUFFER, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL }
 #define SNAP_DONE { NULL, SNAP_END, 0, 0, 0, NULL }
 
 struct _GByteArray;

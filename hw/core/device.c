@@ -280,6 +280,8 @@ void device_free(struct device *d)
 void device_save(struct device *d, GByteArray *out)
 {
     u8 name_len = strlen(d->cls->name);
+    if (d->cls->pre_save)
+        d->cls->pre_save(d);
     g_byte_array_append(out, &name_len, 1);
     g_byte_array_append(out, (const guint8 *)d->cls->name, name_len);
     g_byte_array_append(out, (const guint8 *)&d->cls->snap_version, 2);

@@ -55,9 +55,11 @@ struct dev_class {
     int (*realize)(struct device *d, struct err *e);
     void (*reset)(struct device *d);         /* power-on and system reset */
     void (*unrealize)(struct device *d);     /* optional */
+    void (*pre_save)(struct device *d);      /* in front of saving: ends requests in flight, gathers what fields hold. Optional */
     void (*post_load)(struct device *d);     /* after saved fields were read: recompute lines and views */
     /* Its part of an Open Firmware device path, "ethernet@3" (optional): what bootindex tells firmware. */
     void (*fw_name)(const struct device *d, char *buf, unsigned size);
+    const void *data; /* in what classes that share these functions differ */
 };
 
 /* Embedded as the FIRST member of every state struct. */
