@@ -128,7 +128,7 @@ void *dma_window_map(struct aspace *as, struct dma_window *w, gpa_t gpa, u64 *le
 void dma_window_written(struct aspace *as, struct dma_window *w, gpa_t gpa, u64 len)
 {
     if (LIKELY(window_covers(as, w, gpa)) && len <= w->end - gpa)
-        codepage_written(w->ram, w->ram_off + (gpa - w->start), len);
+        ram_written(w->ram, w->ram_off + (gpa - w->start), len);
     else
         dma_written(as, gpa, len);
 }

@@ -150,7 +150,7 @@ static void i440fx_config_changed(struct pci_device *d, unsigned reg, unsigned l
         i440fx_map_update(h);
 }
 
-static const struct pci_ops i440fx_pci_ops = { i440fx_config_changed };
+static const struct pci_ops i440fx_pci_ops = { .config_changed = i440fx_config_changed };
 
 static void shadow_init(struct i440fx *h, unsigned i)
 {
@@ -318,7 +318,7 @@ static void piix3_config_changed(struct pci_device *d, unsigned reg, unsigned le
         piix3_update(container_of(d, struct piix3, pci));
 }
 
-static const struct pci_ops piix3_pci_ops = { piix3_config_changed };
+static const struct pci_ops piix3_pci_ops = { .config_changed = piix3_config_changed };
 
 static int piix3_realize(struct device *d, struct err *e)
 {
@@ -419,7 +419,7 @@ static void piix4_pm_config_changed(struct pci_device *d, unsigned reg, unsigned
         pm_map(p->pm, ld16(d->config + PMBASE) & 0xffc0, d->config[PMREGMISC] & 1);
 }
 
-static const struct pci_ops piix4_pm_ops = { piix4_pm_config_changed };
+static const struct pci_ops piix4_pm_ops = { .config_changed = piix4_pm_config_changed };
 
 static int piix4_pm_realize(struct device *d, struct err *e)
 {

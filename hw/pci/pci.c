@@ -184,11 +184,13 @@ u8 pci_cap_add(struct pci_device *d, u8 id, u8 size)
 
 u32 pci_config_read(struct pci_bus *b, u8 devfn, unsigned reg, unsigned size)
 {
-    const struct pci_device *d = b->dev[devfn];
+    struct pci_device *d = b->dev[devfn];
     u32 v = 0;
 
     if (!d || reg + size > d->config_size)
         return 0xffffffff >> (32 - 8 * size);
+    if (d->ops && d->ops->config_reading)
+        d->ops->config_reading(d, reg, size);
     memcpy(&v, d->config + reg, size);
     return v;
 }

@@ -68,6 +68,8 @@ struct pci_bar {
 struct pci_ops {
     /* After `len` bytes at `reg` of d->config have changed by a guest's (already masked) write, or by a reset. */
     void (*config_changed)(struct pci_device *d, unsigned reg, unsigned len);
+    /* The guest is about to read `len` bytes at `reg`: brings d->config up to date. */
+    void (*config_reading)(struct pci_device *d, unsigned reg, unsigned len);
 };
 
 /* A bus: that of a host bridge, or the secondary bus of a bridge. */

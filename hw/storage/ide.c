@@ -609,7 +609,7 @@ static void ide_config_changed(struct pci_device *d, unsigned reg, unsigned len)
     region_txn_commit();
 }
 
-static const struct pci_ops ide_pci_ops = { ide_config_changed };
+static const struct pci_ops ide_pci_ops = { .config_changed = ide_config_changed };
 
 static void ide_channel_init(struct piix3_ide *ide, unsigned i)
 {

@@ -55,7 +55,7 @@ struct virtq {
     u64 desc, avail, used;   /* the three areas: descriptor, driver, device */
     /* position in the rings [saved] */
     u16 last_avail, used_idx;
-    u16 signalled;           /* used_idx at the last look at the driver's wish for interrupts */
+    u16 signalled;           /* split: used_idx at the last look at the driver's wish for interrupts; packed: entries used since */
     u8 signalled_valid, avail_wrap, used_wrap;
     /* derived */
     const struct virtq_ops *ops;  /* split or packed */

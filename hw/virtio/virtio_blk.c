@@ -123,7 +123,7 @@ static void get_id(struct request *r)
     char id[ID_LEN] = { 0 };
     const char *serial = r->s->serial && *r->s->serial ? r->s->serial : blk_id(r->s->blk);
 
-    strncpy(id, serial, sizeof(id)); /* NOLINT: padded with zeros, not terminated if it fills the field */
+    memcpy(id, serial, MIN_OF(strlen(serial), sizeof(id))); /* padded with zeros, not terminated if it fills the field */
     iov_write(r->e.in, r->e.n_in, 0, id, MIN_OF((u64)ID_LEN, r->e.in_len - 1));
     finish(r, S_OK);
 }

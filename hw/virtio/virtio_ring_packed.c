@@ -111,17 +111,18 @@ static void packed_publish(struct virtq *q, const struct virtq_elem *e, u32 writ
     __atomic_store_n((u16 *)(p + offsetof(struct packed_desc, flags)), flags, __ATOMIC_RELEASE);
     virtq_ring_written(q, q->desc, q->desc_ring, p, 16);
     step(q, &q->used_idx, &q->used_wrap, e->ring_descs);
+    q->signalled = MIN_OF(q->signalled + e->ring_descs, q->size);
 }
 
 static bool packed_wants_interrupt(struct virtq *q)
 {
-    u16 before = q->signalled, now = q->used_idx, flags, event;
+    u16 since = q->signalled, now = q->used_idx, flags, event;
     bool valid = q->signalled_valid;
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* our used descriptor comes before our look at the driver's wish */
     flags = __atomic_load_n((u16 *)(q->avail_ring + EVENT_FLAGS), __ATOMIC_RELAXED) & 3;
     event = __atomic_load_n((u16 *)(q->avail_ring + EVENT_OFF_WRAP), __ATOMIC_RELAXED);
-    q->signalled = now;
+    q->signalled = 0;
     q->signalled_valid = 1;
     if (flags != EVENTS_DESC || !virtio_has(q->v, VIRTIO_F_EVENT_IDX))
         return flags != EVENTS_DISABLE;
@@ -129,9 +130,7 @@ static bool packed_wants_interrupt(struct virtq *q)
     u16 off = event & ~EVENT_WRAP;
     if (!!(event & EVENT_WRAP) != q->used_wrap)
         off -= q->size;
-    if (before > now)
-        before -= q->size;
-    return !valid || (u16)(now - off - 1) < (u16)(now - before);
+    return !valid || (u16)(now - off - 1) < since;
 }
 
 static void packed_notifications(struct virtq *q, bool on)
