@@ -101,7 +101,7 @@ void pci_bridge_detach(struct pci_bridge *b)
     pci_detach(&b->pci);
 }
 
-static const struct pci_ops bridge_ops = { pci_bridge_config_changed };
+static const struct pci_ops bridge_ops = { .config_changed = pci_bridge_config_changed };
 
 /* -- pci-bridge, pcie-pci-bridge ------------------------------------------------------------------------------------ */
 

@@ -155,7 +155,7 @@ static void root_port_config_changed(struct pci_device *d, unsigned at, unsigned
         root_port_update_irq(p);
 }
 
-static const struct pci_ops root_port_ops = { root_port_config_changed };
+static const struct pci_ops root_port_ops = { .config_changed = root_port_config_changed };
 
 /* -- life ----------------------------------------------------------------------------------------------------------- */
 
