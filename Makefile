@@ -154,7 +154,7 @@ check-boots: $(PROGRAM) $(GUEST_IMAGES)
 
 # Whole systems from disk images: Debian 12 installed from packages.
 check-guests: $(PROGRAM)
-	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/run tests/guest/debian_check.sh
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/run tests/guest/xen_check.sh tests/guest/debian_check.sh
 
 # Boot time, a loop in the guest and resident memory, compared with QEMU's translator where that is installed.
 bench-quick: $(PROGRAM) $(BUILD)/bench/loop

@@ -234,25 +234,14 @@ char *boot_command_line(const struct boot *b)
     return append && *append ? g_strdup_printf("%s %s", b->path, append) : g_strdup(b->path);
 }
 
-/* Interrupt vectors and the BIOS data area, as far as operating systems look at them; the RSDP and the ACPI tables. */
+/* What firmware would have left in memory: BIOS data, the RSDP and the ACPI tables. */
 static int boot_place_firmware(struct boot *b, struct acpi_tables *acpi, struct err *e)
 {
-    static const u16 com_ports[4] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
-    u8 *bda = g_malloc0(256);
     u32 len = acpi->tables->len;
-
-    for (unsigned i = 0; i < 4; i++)
-        if (b->m->cfg.serial_chr[i])
-            st16(bda + 2 * i, com_ports[i]);
-    st16(bda + 0x0e, BOOT_EBDA >> 4);
-    st16(bda + 0x13, BOOT_EBDA / KiB);
-    u8 *ebda = g_malloc0(1024);
-    ebda[0] = 1; /* its size in KiB */
 
     b->acpi_base = ALIGN_DOWN(b->ram.low - len, PAGE_SIZE);
     acpi_link(acpi, b->acpi_base, BOOT_RSDP);
-    if (boot_place(b, "BIOS data area", 0x400, bda, 256, 256, e) < 0 ||
-        boot_place(b, "extended BIOS data area", BOOT_EBDA, ebda, 1024, 1024, e) < 0 ||
+    if (boot_place_bios(b, e) < 0 ||
         boot_place(b, "RSDP", BOOT_RSDP, g_memdup2(acpi->rsdp->data, acpi->rsdp->len), acpi->rsdp->len,
                    acpi->rsdp->len, e) < 0)
         return -1;

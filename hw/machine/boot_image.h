@@ -51,6 +51,8 @@ int boot_place_below(struct boot *b, const char *what, u64 limit, u64 align, u8 
 int boot_place_table(struct boot *b, const char *what, const void *data, u64 len, u64 *gpa, struct err *e);
 /* Sets 32-bit flat protected mode at entry with a GDT of our own. */
 int boot_enter_flat(struct boot *b, u64 entry, struct err *e);
+/* Interrupt vectors, BIOS data areas and services that say "not supported": boot_bios.c. */
+int boot_place_bios(struct boot *b, struct err *e);
 /* What the kernel may use; returns the number of entries (at most BOOT_E820_MAX). */
 unsigned boot_e820(const struct boot *b, struct e820_entry *out);
 /* Addresses usable by the kernel below 1 MiB and from 1 MiB up, in KiB, as the BIOS reports them. */

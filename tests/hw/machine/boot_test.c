@@ -111,6 +111,10 @@ static void test_linux(void)
         u64 rsdp = ld64(zp + 0x70);
         g_assert_cmphex(guest_sum(p, rsdp, 36), ==, 0);
         u64 xsdt = pc_read(p, rsdp + 24, 8);
+        u32 service = pc_read(p, 4 * 0x15, 4); /* BIOS services end in IRET, with the caller's CF set first */
+        g_assert_cmphex(service >> 16, ==, 0xf000);
+        g_assert_cmphex(pc_read(p, 0xf0000 + (service & 0xffff), 8), ==, 0x5d01064e80e58955);
+        g_assert_cmphex(pc_read(p, 0xf0000 + (service & 0xffff) + 10, 1), ==, 0xcf);
         g_assert_cmphex(pc_read(p, xsdt, 4), ==, 0x54445358);
         g_assert_cmphex(guest_sum(p, xsdt, pc_read(p, xsdt + 4, 4)), ==, 0);
         memset(zp, 0xff, sizeof(zp));
