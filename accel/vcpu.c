@@ -37,7 +37,7 @@ bool vcpu_has_event(struct vcpu *v)
         return true;
     if (c->wait_sipi)
         return __atomic_load_n(&c->sipi_vector, __ATOMIC_ACQUIRE) != 0;
-    if (__atomic_load_n(&c->nmi_pending, __ATOMIC_ACQUIRE) && !c->nmi_blocked)
+    if (cpu_nmi_ready(c))
         return true;
     return c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic);
 }
@@ -71,10 +71,9 @@ void vcpu_take_events(struct vcpu *v)
         event_sipi(c, (u8)sipi);
     if (c->wait_sipi || c->int_shadow)
         return;
-    if (__atomic_load_n(&c->nmi_pending, __ATOMIC_ACQUIRE) && !c->nmi_blocked) {
-        __atomic_fetch_sub(&c->nmi_pending, 1, __ATOMIC_SEQ_CST);
+    if (cpu_nmi_ready(c)) {
         c->halted = false;
-        cpu_deliver_nmi(c);
+        cpu_nmi_take(c);
     } else if (c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic)) {
         int vector = c->lapic_ops->ack(c->lapic);
         if (vector >= 0) {
@@ -365,16 +364,12 @@ static void pin_kick_intr(void *opaque, unsigned cpu)
         vcpu_kick(v, XREQ_INTR);
 }
 
-/* A processor latches one NMI while it handles another. One that is between two instructions takes the first at once, so that here two
- * may wait before its thread looks. */
 static void pin_nmi(void *opaque, unsigned cpu)
 {
     struct vcpu *v = pin_cpu(opaque, cpu);
     if (!v)
         return;
-    u8 n = __atomic_load_n(&v->c->nmi_pending, __ATOMIC_SEQ_CST);
-    while (n < (v->c->nmi_blocked ? 1 : 2) && !__atomic_compare_exchange_n(&v->c->nmi_pending, &n, (u8)(n + 1), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-        ;
+    cpu_nmi_raise(v->c);
     vcpu_kick(v, XREQ_INTR);
 }
 

@@ -158,7 +158,7 @@ struct cpu {
     u64 debugctl, kvmclock_msr, kvmclock_wall;
     u64 mcg_ctl, hwcr, perf_ctl[4], perf_ctr[4];
     bool halted, wait_sipi, nmi_blocked, smm;
-    u8 nmi_pending;                 /* [atomic] NMIs that wait: 2 at most, the one to take next and the one latched behind it */
+    u8 nmi_pending;                 /* [atomic] NMIs that have come: cpu/fault.h */
     bool init_pending;              /* [atomic] */
     u16 sipi_vector;                /* [atomic] 0x100 | vector when pending */
 

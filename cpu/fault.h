@@ -49,7 +49,11 @@ enum fault_class { FC_NONE, FC_BENIGN, FC_CONTRIBUTORY, FC_PAGE, FC_DOUBLE };
  * into #DF or a triple fault as the table says. So all three must be called with c->fault_jmp valid. */
 void cpu_deliver_fault(struct cpu *c);
 void cpu_deliver_interrupt(struct cpu *c, int vector);
-void cpu_deliver_nmi(struct cpu *c);
+/* The NMI pin: one NMI can be latched while another is in service, from its delivery (which blocks) to an IRET. */
+void cpu_nmi_raise(struct cpu *c);            /* any thread */
+bool cpu_nmi_ready(const struct cpu *c);      /* one waits and is not blocked */
+void cpu_nmi_take(struct cpu *c);             /* delivers the one that is ready */
+void cpu_nmi_unblock(struct cpu *c);
 enum soft_int_kind { SOFT_INTN, SOFT_INT3, SOFT_INTO, SOFT_INT1 };
 /* INT n, INT3, INTO (if OF), INT1 from an instruction; next_rip is the return address. May raise. */
 void cpu_soft_int(struct cpu *c, int vector, u64 next_rip, int kind);

@@ -342,10 +342,42 @@ static void deliver_external(struct cpu *c, int vector)
 
 void cpu_deliver_interrupt(struct cpu *c, int vector) { deliver_external(c, vector); }
 
-void cpu_deliver_nmi(struct cpu *c)
+/* nmi_pending counts all that have come; what the pin could not have latched is dropped by the vCPU's thread, which alone knows when NMIs are
+ * blocked: of those that came while one was in service one stays (at the IRET), and one stays behind the one that is taken. So two that come
+ * at once are two, wherever this CPU is between two instructions. */
+void cpu_nmi_raise(struct cpu *c)
 {
+    u8 n = __atomic_load_n(&c->nmi_pending, __ATOMIC_RELAXED);
+    while (n < UINT8_MAX && !__atomic_compare_exchange_n(&c->nmi_pending, &n, n + 1, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        ;
+}
+
+/* Takes `taken` away and leaves one at most. */
+static void nmi_keep_one(struct cpu *c, u8 taken)
+{
+    u8 n = __atomic_load_n(&c->nmi_pending, __ATOMIC_RELAXED);
+    while (n && !__atomic_compare_exchange_n(&c->nmi_pending, &n, MIN_OF(n - taken, 1), true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        ;
+}
+
+bool cpu_nmi_ready(const struct cpu *c)
+{
+    return __atomic_load_n(&c->nmi_pending, __ATOMIC_ACQUIRE) && !c->nmi_blocked;
+}
+
+void cpu_nmi_take(struct cpu *c)
+{
+    nmi_keep_one(c, 1);
     c->nmi_blocked = true;
     deliver_external(c, EXC_NMI);
+}
+
+void cpu_nmi_unblock(struct cpu *c)
+{
+    if (!c->nmi_blocked)
+        return;
+    nmi_keep_one(c, 0);
+    c->nmi_blocked = false;
 }
 
 /* INT n in VM86 mode: IOPL and the VME redirection map. True if it was delivered. */

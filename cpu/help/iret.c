@@ -138,7 +138,7 @@ u64 help_iret(struct cpu *c, u64 a, u64 b, u64 d)
 {
     struct stack s;
     struct iframe f = { .osize = (unsigned)a };
-    c->nmi_blocked = false;
+    cpu_nmi_unblock(c);
     if (cpu_is_pm(c) && c->sysflags & F_NT) {
         if (cpu_is_lma(c))
             raise_gp0(c);

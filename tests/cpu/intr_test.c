@@ -204,7 +204,8 @@ static void test_long(void)
     g_assert_cmphex(c->seg[S_GS].base, ==, 0x123456789000ull);
     g_assert_cmpuint(cpu_cpl(c), ==, 3);
     g_assert_cmphex(c->gpr[R_SP], ==, PM_STACK3 - 4);
-    cpu_deliver_nmi(c);
+    cpu_nmi_raise(c);
+    cpu_nmi_take(c);
     g_assert_true(c->nmi_blocked);
     g_assert_cmphex(c->gpr[R_SP], ==, PM_IST1 - 40);
     pm_help(p, help_iret, 8, 0, 0);
@@ -351,6 +352,77 @@ static void test_task_gate(void)
     pm_free(p);
 }
 
+/* NMIs while one is in service: one is kept; two before any is taken: both. */
+static void test_nmi_latch(void)
+{
+    struct pm_cpu *p = pm_new(64, NULL);
+    struct cpu *c = p->c;
+    pm_gate(p, EXC_NMI, SYS_INT32, 0, SEL_C0_64, PM_HANDLER, 1);
+    g_assert_false(cpu_nmi_ready(c));
+    cpu_nmi_raise(c);
+    cpu_nmi_raise(c);
+    cpu_nmi_take(c);
+    g_assert_false(cpu_nmi_ready(c));
+    for (unsigned i = 0; i < 300; i++)
+        cpu_nmi_raise(c);
+    pm_help(p, help_iret, 8, 0, 0);
+    g_assert_true(cpu_nmi_ready(c));
+    cpu_nmi_take(c);
+    pm_help(p, help_iret, 8, 0, 0);
+    g_assert_false(cpu_nmi_ready(c));
+    for (unsigned i = 0; i < 10; i++)
+        cpu_nmi_raise(c);
+    cpu_nmi_take(c);
+    pm_help(p, help_iret, 8, 0, 0);
+    cpu_nmi_take(c);
+    pm_help(p, help_iret, 8, 0, 0);
+    g_assert_false(cpu_nmi_ready(c));
+    pm_free(p);
+}
+
+enum { NMI_ROUNDS = 100000 };
+struct nmi_peer {
+    struct cpu *c;
+    int round, sent; /* atomic */
+};
+
+static void *nmi_send(void *arg)
+{
+    struct nmi_peer *p = arg;
+    for (int i = 1; i <= NMI_ROUNDS; i++) {
+        while (__atomic_load_n(&p->round, __ATOMIC_ACQUIRE) != i)
+            ;
+        cpu_nmi_raise(p->c);
+        __atomic_store_n(&p->sent, i, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+/* An NMI from another thread at the same time as one from this one: each round has two. */
+static void test_nmi_race(void)
+{
+    struct pm_cpu *p = pm_new(64, NULL);
+    struct nmi_peer peer = { .c = p->c };
+    pm_gate(p, EXC_NMI, SYS_INT32, 0, SEL_C0_64, PM_HANDLER, 1);
+    GThread *t = g_thread_new("nmi", nmi_send, &peer);
+    for (int i = 1; i <= NMI_ROUNDS; i++) {
+        unsigned taken = 0;
+        bool sent = false;
+        __atomic_store_n(&peer.round, i, __ATOMIC_RELEASE);
+        cpu_nmi_raise(p->c);
+        while (!sent) {
+            sent = __atomic_load_n(&peer.sent, __ATOMIC_ACQUIRE) == i;
+            for (; cpu_nmi_ready(p->c); taken++) {
+                cpu_nmi_take(p->c);
+                pm_help(p, help_iret, 8, 0, 0);
+            }
+        }
+        g_assert_cmpuint(taken, ==, 2);
+    }
+    g_thread_join(t);
+    pm_free(p);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -364,6 +436,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/intr/double-fault", test_double_fault);
     g_test_add_func("/cpu/intr/page-double-fault", test_page_double_fault);
     g_test_add_func("/cpu/intr/long", test_long);
+    g_test_add_func("/cpu/intr/nmi-latch", test_nmi_latch);
+    g_test_add_func("/cpu/intr/nmi-race", test_nmi_race);
     g_test_add_func("/cpu/intr/long-iret-same", test_long_iret_same);
     g_test_add_func("/cpu/intr/vm86", test_vm86);
     g_test_add_func("/cpu/intr/vme", test_vme);
