@@ -516,7 +516,7 @@ static u64 op_get_tsc_deadline(void *lapic)
 {
     struct lapic *s = lapic;
     bool in = enter(s);
-    u64 v = s->tsc_deadline;
+    u64 v = lapic_timer_deadline(s);
     leave(s, in);
     return v;
 }

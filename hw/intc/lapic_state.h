@@ -94,7 +94,9 @@ bool lapic_matches(const struct lapic *s, u32 dest, bool logical, bool wide);
 void lapic_timer_fire(void *opaque);
 /* Arms the host timer for the present mode, count and deadline. */
 void lapic_timer_arm(struct lapic *s);
+/* What the registers read; an interrupt that is due by then is raised first. */
 u32 lapic_timer_count(struct lapic *s);
+u64 lapic_timer_deadline(struct lapic *s);
 void lapic_timer_set_count(struct lapic *s, u32 val);
 void lapic_timer_set_divide(struct lapic *s, u32 val);
 /* The timer's LVT entry changes to val. */

@@ -20,19 +20,19 @@ static i64 period_ns(const struct lapic *s)
     return (i64)s->timer_init * lapic_divisor(s);
 }
 
-/* A one-shot that has run out fires now, under its present LVT entry, if the host timer is late. Before any change of the
- * timer's registers. */
-static void catch_up(struct lapic *s)
+/* If the host timer is late, the interrupt comes now, under the present LVT entry: before the registers are changed, and before the guest reads
+ * that the time is over. */
+static void catch_up(struct lapic *s, i64 now)
 {
-    if (timer_mode(s) == TIMER_ONESHOT && s->timer_running && now_ns(s) - s->timer_start >= period_ns(s)) {
+    if (s->timer.pending && s->timer.deadline <= now) {
         timer_cancel(&s->timer);
         lapic_timer_fire(s);
     }
 }
 
-u32 lapic_timer_count(struct lapic *s)
+static u32 count_at(const struct lapic *s, i64 now)
 {
-    i64 period = period_ns(s), t = now_ns(s) - s->timer_start;
+    i64 period = period_ns(s), t = now - s->timer_start;
     if (!s->timer_running)
         return 0;
     if (t >= period) {
@@ -41,6 +41,19 @@ u32 lapic_timer_count(struct lapic *s)
         t %= period;
     }
     return s->timer_init - t / lapic_divisor(s);
+}
+
+u32 lapic_timer_count(struct lapic *s)
+{
+    i64 now = now_ns(s);
+    catch_up(s, now);
+    return count_at(s, now);
+}
+
+u64 lapic_timer_deadline(struct lapic *s)
+{
+    catch_up(s, now_ns(s));
+    return s->tsc_deadline;
 }
 
 void lapic_timer_arm(struct lapic *s)
@@ -89,28 +102,31 @@ void lapic_timer_set_count(struct lapic *s, u32 val)
 {
     if (timer_mode(s) == TIMER_DEADLINE)
         return; /* ignored in this mode */
-    catch_up(s);
+    i64 now = now_ns(s);
+    catch_up(s, now);
     s->timer_init = val;
     s->timer_running = val != 0;
-    s->timer_start = now_ns(s);
+    s->timer_start = now;
     lapic_timer_arm(s);
 }
 
 void lapic_timer_set_divide(struct lapic *s, u32 val)
 {
-    catch_up(s);
-    u32 gone = s->timer_init - lapic_timer_count(s);
+    i64 now = now_ns(s);
+    catch_up(s, now);
+    u32 gone = s->timer_init - count_at(s, now);
     s->timer_divide = val & 0x0b;
-    s->timer_start = now_ns(s) - (i64)gone * lapic_divisor(s);
+    s->timer_start = now - (i64)gone * lapic_divisor(s);
     lapic_timer_arm(s);
 }
 
 void lapic_timer_set_lvt(struct lapic *s, u32 val)
 {
     unsigned old_mode = timer_mode(s), mode = LVT_TIMER_MODE(val);
-    catch_up(s);
+    i64 now = now_ns(s);
+    catch_up(s, now);
     if (old_mode == TIMER_PERIODIC && mode == TIMER_ONESHOT && s->timer_running) /* this period is the last */
-        s->timer_start = now_ns(s) - (i64)(s->timer_init - lapic_timer_count(s)) * lapic_divisor(s);
+        s->timer_start = now - (i64)(s->timer_init - count_at(s, now)) * lapic_divisor(s);
     s->lvt[LVT_TIMER] = val;
     if ((old_mode == TIMER_DEADLINE) != (mode == TIMER_DEADLINE)) { /* entering or leaving deadline mode disarms */
         s->timer_running = false;
@@ -125,6 +141,7 @@ void lapic_timer_set_deadline(struct lapic *s, u64 tsc)
     struct machine *m = s->dev.m;
     if (timer_mode(s) != TIMER_DEADLINE)
         return;
+    catch_up(s, now_ns(s));
     s->tsc_deadline = tsc;
     if (tsc && tsc <= m->tsc_now(m->tsc_opaque, s->cpu)) {
         timer_cancel(&s->timer);

@@ -207,6 +207,9 @@ static void test_lint(void)
     teardown();
 }
 
+/* Time passes, and the host timer does not come. */
+static void host_late(i64 ns) { clock_set_ns(f->m.clock, clock_ns(f->m.clock) + ns); }
+
 static void test_timer_oneshot(void)
 {
     setup();
@@ -297,12 +300,49 @@ static void test_timer_change_mode(void)
     g_assert_false(ops->has_intr(l0));
     wr(0x320, 0x50);
     wr(0x380, 100);
-    clock_set_ns(f->m.clock, clock_ns(f->m.clock) + 200); /* the host timer is late */
+    host_late(200);
     wr(0x320, 0x60);
     g_assert_cmphex(ops->ack(l0), ==, 0x50); /* the old entry was in force */
     wr(0xb0, 0);
     fm_step(f, 1000);
     g_assert_false(ops->has_intr(l0));
+    teardown();
+}
+
+/* Who reads that the time is over has the interrupt pending. */
+static void test_timer_late(void)
+{
+    setup();
+    enable();
+    wr(0x3e0, 0x0b);
+    wr(0x320, 0x50);
+    wr(0x380, 100000);
+    host_late(99999);
+    g_assert_cmpuint(rd(0x390), ==, 1);
+    g_assert_false(ops->has_intr(l0));
+    host_late(1);
+    g_assert_cmpuint(rd(0x390), ==, 0);
+    g_assert_cmphex(ops->ack(l0), ==, 0x50);
+    wr(0xb0, 0);
+    fm_step(f, 100000);
+    g_assert_false(ops->has_intr(l0)); /* not once more */
+    wr(0x320, 0x20051);
+    wr(0x380, 100000);
+    host_late(250000);
+    g_assert_false(ops->has_intr(l0));
+    g_assert_cmpuint(rd(0x390), ==, 50000);
+    g_assert_cmphex(ops->ack(l0), ==, 0x51);
+    wr(0xb0, 0);
+    fm_step(f, 49999);
+    g_assert_false(ops->has_intr(l0));
+    fm_step(f, 1);
+    g_assert_cmphex(ops->ack(l0), ==, 0x51);
+    wr(0xb0, 0);
+    wr(0x320, 0x40052);
+    ops->set_tsc_deadline(l0, clock_ns(f->m.clock) + f->tsc_offset + 1000);
+    host_late(1000);
+    g_assert_cmpuint(ops->get_tsc_deadline(l0), ==, 0);
+    g_assert_cmphex(ops->ack(l0), ==, 0x52);
     teardown();
 }
 
@@ -480,6 +520,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lapic/timer/one-shot", test_timer_oneshot);
     g_test_add_func("/lapic/timer/periodic", test_timer_periodic);
     g_test_add_func("/lapic/timer/change-mode", test_timer_change_mode);
+    g_test_add_func("/lapic/timer/late", test_timer_late);
     g_test_add_func("/lapic/timer/deadline", test_timer_deadline);
     g_test_add_func("/lapic/tpr-race", test_tpr_race);
     g_test_add_func("/lapic/errors", test_errors);
