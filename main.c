@@ -104,6 +104,8 @@ static int program_start(struct program *p, struct err *e)
         return -1;
     if (streams_open(&p->options, &p->streams, e) < 0)
         return -1;
+    if (options_open_drives(&p->options, e) < 0)
+        return -1;
     p->machine = g_new0(struct machine, 1);
     vm_attach_machine(p->ui.vm, p->machine);
     p->options.machine.tsc_khz = p->machine->cfg.tsc_khz;
@@ -151,7 +153,7 @@ int main(int argc, char **argv)
     switch (options_parse(&p.options, argc, argv, &e)) {
     case OPTIONS_DONE:
         program_end(&p);
-        return fflush(stdout) ? 1 : 0;
+        return fflush(stdout) || ferror(stdout) ? 1 : 0;
     case OPTIONS_ERROR:
         p.status = 1;
         break;

@@ -271,44 +271,6 @@ static result opt_data_dir(struct options *o, const char *arg, struct err *e)
     return OPTIONS_RUN;
 }
 
-static result set_disk(struct options *o, const char *opt, const char *path, struct err *e)
-{
-    if (o->machine.disk)
-        return err_set(e, "%s %s: there is one disk only, and it is '%s' already", opt, path, o->machine.disk);
-    o->machine.disk = path;
-    o->machine.disk_option = opt;
-    return check_readable(opt, path, e);
-}
-
-static result opt_hda(struct options *o, const char *arg, struct err *e)
-{
-    return set_disk(o, "-hda", arg, e);
-}
-
-static result opt_drive(struct options *o, const char *arg, struct err *e)
-{
-    const char *p = arg, *file = NULL;
-    bool readonly = false;
-    struct pair kv;
-
-    while (next_pair(o, &p, NULL, &kv)) {
-        const char *v = kv.value;
-        if (!strcmp(kv.name, "file"))
-            file = v;
-        else if (!strcmp(kv.name, "readonly") && (!strcmp(v, "on") || !strcmp(v, "off")))
-            readonly = !strcmp(v, "on");
-        else if (!((!strcmp(kv.name, "format") && !strcmp(v, "raw")) || (!strcmp(kv.name, "if") && !strcmp(v, "ide")) ||
-                   (!strcmp(kv.name, "media") && !strcmp(v, "disk")) || (!strcmp(kv.name, "index") && !strcmp(v, "0"))))
-            return err_set(e, "-drive %s=%s: not available; use file=PATH,format=raw,if=ide,index=0,media=disk,readonly=on",
-                           kv.name, v);
-    }
-    if (!file || !*file)
-        return err_set(e, "-drive %s: file=PATH is missing", arg);
-    if (!readonly)
-        return err_set(e, "-drive %s: disks are read-only in this version; say readonly=on", arg);
-    return set_disk(o, "-drive", file, e);
-}
-
 static result opt_device(struct options *o, const char *arg, struct err *e)
 {
     const char *comma = strchr(arg, ',');
@@ -567,8 +529,6 @@ const struct option option_table[] = {
     { "append", "TEXT", opt_append, "command line for -kernel" },
     { "bios", "FILE", opt_bios, "firmware image" },
     { "L", "DIR", opt_data_dir, "look for -bios files in DIR as well" },
-    { "hda", "FILE", opt_hda, "disk image, read-only" },
-    { "drive", "file=FILE,format=raw,if=ide,readonly=on", opt_drive, "the same" },
     { "device", "CLASS[,PROP=VALUE]...", opt_device, "add a device ('help' lists them; CLASS,help its properties)" },
     { "global", "CLASS.PROP=VALUE", opt_global, "default of a property for all devices of a class" },
     { "nodefaults", NULL, opt_nodefaults, "no default devices" },
@@ -600,9 +560,12 @@ const struct option option_table[] = {
 
 static const struct option *option_find(const char *name)
 {
-    for (const struct option *t = option_table; t->name; t++)
-        if (!strcmp(t->name, name))
-            return t;
+    static const struct option *const tables[] = { option_table, block_options };
+
+    for (unsigned i = 0; i < ARRAY_LEN(tables); i++)
+        for (const struct option *t = tables[i]; t->name; t++)
+            if (!strcmp(t->name, name))
+                return t;
     return NULL;
 }
 
@@ -615,7 +578,7 @@ static result parse_one(struct options *o, int argc, char **argv, int *i, struct
         if (o->machine.image)
             return err_set(e, "%s: there is one image only, and it is '%s' already", word, o->machine.image);
         o->machine.image = word;
-        return access(word, R_OK) < 0 ? err_set(e, "%s: %s", word, strerror(errno)) : OPTIONS_RUN;
+        return strncmp(word, "nbd", 3) && strncmp(word, "json:", 5) && access(word, R_OK) < 0 ? err_set(e, "%s: %s", word, strerror(errno)) : OPTIONS_RUN;
     }
     t = option_find(word[1] == '-' ? word + 2 : word + 1);
     if (!t)
@@ -670,7 +633,7 @@ static result check_boot(struct options *o, struct err *e)
 
     if ((m->initrd || m->append) && !m->kernel && !m->image)
         return err_set(e, "%s: needs -kernel", m->initrd ? "-initrd" : "-append");
-    if (!m->kernel && !m->image && !m->bios && !m->disk)
+    if (!m->kernel && !m->image && !m->bios && !o->drives->len)
         return err_set(e, "nothing to boot; give an image, -kernel FILE or -bios FILE ('gemel -help' lists the options)");
     return OPTIONS_RUN;
 }
@@ -686,6 +649,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     o->data_dirs = g_ptr_array_new();
     o->chardevs = g_ptr_array_new();
     o->mons = g_array_new(FALSE, FALSE, sizeof(struct mon_option));
+    options_block_init(o);
     o->accel.cpus = o->accel.cores = o->accel.threads = 1;
     o->machine.type = "pc";
     o->machine.ram_size = RAM_DEFAULT;
@@ -696,6 +660,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
         r = find_bios(o, e);
     if (r == OPTIONS_RUN)
         r = check_boot(o, e);
+    if (r == OPTIONS_RUN && options_place_drives(o, e) < 0)
+        r = OPTIONS_ERROR;
     if (r != OPTIONS_RUN)
         return r;
     choose_streams(o);
@@ -716,5 +682,6 @@ void options_free(struct options *o)
     g_ptr_array_unref(o->data_dirs);
     g_ptr_array_unref(o->chardevs);
     g_array_unref(o->mons);
+    options_block_free(o);
     g_ptr_array_unref(o->strings);
 }

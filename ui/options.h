@@ -25,6 +25,8 @@ struct options {
     const char *name;
     bool nographic, no_display;
     GPtrArray *chardevs; /* -chardev arguments */
+    GPtrArray *drives, *blockdevs; /* options_block.c's */
+    bool snapshot;       /* -snapshot */
 
     /* while parsing */
     GPtrArray *devices, *globals, *data_dirs;
@@ -54,6 +56,15 @@ enum options_result options_print_log_items(void);
 enum options_result options_print_devices(void);
 /* Properties of one class. */
 enum options_result options_print_device(const char *cls, struct err *e);
+/* --- options_block.c --- */
+extern const struct option block_options[];
+void options_block_init(struct options *o);
+void options_block_free(struct options *o);
+/* Gives every drive its place and id, and if=virtio its device; after all options are read. 0 or -1. */
+int options_place_drives(struct options *o, struct err *e);
+/* Opens what -blockdev, -drive and their short forms name, and puts it in the list of hw/backend/drive.h. 0 or -1. */
+int options_open_drives(struct options *o, struct err *e);
+
 int options_parse_size(const char *s, u64 unit, u64 *out);
 
 #endif

@@ -9,17 +9,23 @@
 
 #define COLUMN 34
 
-void options_print_usage(void)
+static void print_options(const struct option *table)
 {
-    printf("Gemel emulator version %s\nusage: gemel [OPTION]... [IMAGE]\n\n"
-           "IMAGE is a kernel or a disk; what it is, is found out. Options may begin with one or two dashes.\n\n",
-           GEMEL_VERSION);
-    for (const struct option *t = option_table; t->name; t++) {
+    for (const struct option *t = table; t->name; t++) {
         int n = printf("-%s%s%s", t->name, t->arg ? " " : "", t->arg ? t->arg : "");
         if (n >= COLUMN)
             n = printf("\n") - 1;
         printf("%*s%s\n", COLUMN - n, "", t->help);
     }
+}
+
+void options_print_usage(void)
+{
+    printf("Gemel emulator version %s\nusage: gemel [OPTION]... [IMAGE]\n\n"
+           "IMAGE is a kernel or a disk; what it is, is found out. Options may begin with one or two dashes.\n\n",
+           GEMEL_VERSION);
+    print_options(option_table);
+    print_options(block_options);
     printf("\nIn -nographic mode Ctrl-a x ends the program, Ctrl-a c switches to the monitor, Ctrl-a h lists the keys.\n"
            "Exit status: 0 guest powered off, 1 wrong usage or unusable host, 3 triple fault under -no-reboot,\n"
            "2*N+1 after the guest wrote N to isa-debug-exit.\n");

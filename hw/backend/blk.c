@@ -1,100 +1,173 @@
-/* Raw disk images on a host file or block device. Opened and closed on the main thread; requests are executed by a pool of
- * worker threads and completed on the main thread, or by whoever drains. */
-#include "hw/backend/blk.h"
-#include <fcntl.h>
-#include <glib.h>
-#include <linux/falloc.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include "util/err.h"
-#include "util/lock.h"
+/* Block back ends as devices find them: opened from options, registered by name, attached to one device. Main thread, unless blk.h says
+ * otherwise. Requests are in blk_io.c, the layers of images in blk_node.c, what QMP does to them in blk_control.c. */
+#include <stdio.h>
+#include "hw/backend/blk_front.h"
 
-#define WORKERS 8
+static struct blk *first; /* registry */
 
-struct blk_req {
-    struct blk *b;
-    enum blk_op op;
-    unsigned flags;
-    u64 off, len;
-    unsigned n_iov;
-    blk_done_fn *done;
-    void *opaque;
-    int ret;
-    struct blk_req *next;
-    struct iovec iov[];
-};
+/* -- options ---------------------------------------------------------------------------------------------------------- */
 
-struct blk {
-    char *id, *path;
-    int fd;
-    u64 size;
-    bool readonly;
-    struct blk *next;          /* registry, main thread */
-    /* the device [its lock] */
-    const struct blk_dev_ops *ops;
-    void *opaque;
-    struct lock *dev_lock;
-    bool attached;
-    unsigned in_flight;
-    struct lock lock;          /* the fields below */
-    pthread_cond_t idle;       /* a request was finished */
-    struct blk_req *finished, **finished_tail;
-    bool posted;               /* the main thread was told */
-};
-
-static struct blk *first;      /* registry, main thread */
-static GThreadPool *pool;
-
-/* -- opening -------------------------------------------------------------------------------------------------------- */
-
-static int blk_measure(int fd, const struct stat *st, u64 *size)
+/* cache= names three switches. */
+static int read_cache(struct opts *o, unsigned *flags, bool *writethrough, struct err *e)
 {
-    if (S_ISBLK(st->st_mode))
-        return ioctl(fd, BLKGETSIZE64, size);
-    *size = st->st_size;
+    static const char *const words[] = { "writeback", "writethrough", "none", "directsync", "unsafe", NULL };
+    static const struct { unsigned flags; bool writethrough; } modes[] = {
+        { 0, false }, { 0, true }, { NODE_DIRECT, false }, { NODE_DIRECT, true }, { NODE_NO_FLUSH, false },
+    };
+    bool wb;
+    int c;
+
+    if (opts_enum(o, "cache", words, 0, &c, e) < 0 || opts_bool(o, "cache.writeback", !modes[c].writethrough, &wb, e) < 0)
+        return -1;
+    *writethrough = !wb;
+    *flags |= modes[c].flags;
     return 0;
+}
+
+static int read_aio(struct opts *o, unsigned *flags, struct err *e)
+{
+    static const char *const words[] = { "threads", "native", "io_uring", NULL };
+    int a;
+
+    if (opts_enum(o, "aio", words, 2, &a, e) < 0)
+        return -1;
+    if (a == 1 && !(*flags & NODE_DIRECT) && !opts_peek(o, "cache.direct"))
+        return err_set(e, "aio=native was specified, but it requires cache.direct=on, which was not specified.");
+    if (a == 0)
+        *flags |= NODE_THREADS;
+    return 0;
+}
+
+static int read_errors(struct opts *o, struct blk *b, struct err *e)
+{
+    static const char *const words[] = { "report", "ignore", "stop", "enospc", NULL };
+    int r, w;
+
+    if (opts_enum(o, "rerror", words, BLK_ON_ERROR_REPORT, &r, e) < 0 || opts_enum(o, "werror", words, BLK_ON_ERROR_ENOSPC, &w, e) < 0)
+        return -1;
+    if (r == BLK_ON_ERROR_ENOSPC)
+        return err_set(e, "rerror=enospc: a read never fails for want of space");
+    b->on_error[0] = r;
+    b->on_error[1] = w;
+    return 0;
+}
+
+/* What concerns the front; the rest of o is for nodes. */
+static int read_front(struct opts *o, struct blk *b, bool cdrom, unsigned *flags, struct err *e)
+{
+    struct blk_limits limits = { 0 };
+    bool cor, ro, snapshot;
+    const char *format = opts_get(o, "format");
+
+    if (opts_bool(o, "copy-on-read", false, &cor, e) < 0 || opts_bool(o, "snapshot", false, &snapshot, e) < 0 ||
+        opts_bool(o, "readonly", cdrom, &ro, e) < 0 || opts_bool(o, "read-only", ro, &ro, e) < 0 ||
+        read_cache(o, flags, &b->writethrough, e) < 0 || read_aio(o, flags, e) < 0 || read_errors(o, b, e) < 0 ||
+        throttle_parse(o, &limits, e) < 0)
+        return -1;
+    if (cor)
+        return err_set(e, "copy-on-read=on: not available");
+    if (format) {
+        if (opts_peek(o, "driver"))
+            return err_set(e, "format= and driver= say the same thing; leave one of them out");
+        opts_set(o, "driver", format);
+    }
+    opts_unset(o, "read-only");
+    *flags |= NODE_PROBE | (ro ? 0 : NODE_RDWR) | (snapshot ? NODE_SNAPSHOT : 0);
+    if (!ro && !opts_peek(o, "auto-read-only"))
+        *flags |= NODE_AUTO_RO;
+    b->readonly = ro;
+    b->open_flags = *flags & ~NODE_SNAPSHOT;
+    if (throttle_wanted(&limits))
+        b->throttle = throttle_new(&limits);
+    return 0;
+}
+
+/* -- opening ---------------------------------------------------------------------------------------------------------- */
+
+static struct blk *blk_new(const char *id)
+{
+    struct blk *b = g_new0(struct blk, 1);
+
+    b->id = g_strdup(id ? id : "");
+    blk_io_init(b);
+    b->on_error[1] = BLK_ON_ERROR_ENOSPC;
+    b->next = first;
+    first = b;
+    return b;
+}
+
+static void warn_guessed(const struct blk_node *n)
+{
+    fprintf(stderr, "WARNING: Image format was not specified for '%s' and probing guessed raw.\n"
+                    "         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be "
+                    "restricted.\n"
+                    "         Specify the 'raw' format explicitly to remove the restrictions.\n", n->filename);
+}
+
+static int open_root(struct blk *b, const char *file, struct opts *o, bool cdrom, unsigned flags, struct err *e)
+{
+    if (read_front(o, b, cdrom, &flags, e) < 0)
+        return -1;
+    opts_unset(o, "file");
+    if (*file || opts_has(o, "file") || opts_has(o, "driver") || opts_has(o, "filename")) {
+        b->root = node_open(*file ? file : NULL, o, flags, e);
+        if (!b->root)
+            return -1;
+    }
+    if (opts_all_used(o, e) < 0)
+        return -1;
+    if (b->root && node_size(b->root) < 512)
+        return err_set(e, "'%s' has %u bytes, less than one disk sector", b->root->filename, (unsigned)node_size(b->root));
+    if (b->root && b->root->probed_raw && !b->root->readonly && !(flags & NODE_QUIET))
+        warn_guessed(b->root);
+    return 0;
+}
+
+static struct blk *open_with_flags(const char *id, struct opts *o, bool cdrom, unsigned flags, struct err *e)
+{
+    const char *given = opts_get(o, "file");
+    char *file;
+    struct blk *b;
+    int r;
+
+    if (id && *id && (blk_find_id(id) || node_find(id))) {
+        err_set(e, "Duplicate ID '%s' for drive", id);
+        return NULL;
+    }
+    b = blk_new(id);
+    b->removable = cdrom;
+    file = g_strdup(given ? given : "");
+    r = open_root(b, file, o, cdrom, flags, e);
+    g_free(file);
+    if (r == 0)
+        return b;
+    blk_close(b);
+    return NULL;
+}
+
+struct blk *blk_open_opts(const char *id, struct opts *o, bool cdrom, struct err *e)
+{
+    return open_with_flags(id, o, cdrom, 0, e);
+}
+
+struct blk *blk_open_image(struct opts *o, bool cdrom, struct err *e)
+{
+    return open_with_flags(NULL, o, cdrom, NODE_QUIET, e);
 }
 
 struct blk *blk_open(const char *id, const char *option, const char *path, bool readonly, struct err *e)
 {
-    struct stat st;
-    u64 size = 0;
-    int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+    struct opts *o = opts_new();
+    struct blk *b;
 
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        err_set(e, "%s: cannot open '%s': %s", option, path, g_strerror(errno));
-        goto fail;
-    }
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-        err_set(e, "%s: '%s' is %s, not a disk image", option, path, S_ISDIR(st.st_mode) ? "a directory" : "no file");
-        goto fail;
-    }
-    if (blk_measure(fd, &st, &size) < 0) {
-        err_set(e, "%s: cannot get the size of '%s': %s", option, path, g_strerror(errno));
-        goto fail;
-    }
-    if (size < 512) {
-        err_set(e, "%s: '%s' has %u bytes, less than one disk sector", option, path, (unsigned)size);
-        goto fail;
-    }
-    struct blk *b = g_new0(struct blk, 1);
-    b->id = g_strdup(id);
-    b->fd = fd;
-    b->size = size;
-    b->path = g_strdup(path);
-    b->readonly = readonly;
-    lock_init(&b->lock, "blk", RANK_BACKEND);
-    pthread_cond_init(&b->idle, NULL);
-    b->finished_tail = &b->finished;
-    b->next = first;
-    first = b;
+    opts_set(o, "file", path);
+    opts_set(o, "format", "raw");
+    opts_set(o, "readonly", readonly ? "on" : "off");
+    b = blk_open_opts(id, o, false, e);
+    if (!b)
+        err_prefix(e, "%s", option);
+    opts_free(o);
     return b;
-fail:
-    if (fd >= 0)
-        close(fd);
-    return NULL;
 }
 
 void blk_close(struct blk *b)
@@ -103,15 +176,14 @@ void blk_close(struct blk *b)
 
     if (!b)
         return;
-    assert(!b->attached && !b->in_flight);
+    assert(!b->attached);
+    blk_drain(b);
     while (*p != b)
         p = &(*p)->next;
     *p = b->next;
-    g_idle_remove_by_data(b);
-    close(b->fd);
-    lock_fini(&b->lock);
-    pthread_cond_destroy(&b->idle);
-    g_free(b->path);
+    blk_io_fini(b);
+    node_put(b->root);
+    g_free(b->dev_id);
     g_free(b->id);
     g_free(b);
 }
@@ -120,28 +192,60 @@ void blk_close_all(void)
 {
     while (first)
         blk_close(first);
+    nodes_release();
 }
 
-struct blk *blk_find(const char *id)
+struct blk *blk_first(void)
+{
+    return first;
+}
+
+struct blk *blk_find_id(const char *id)
 {
     for (struct blk *b = first; b; b = b->next)
-        if (b->id && !strcmp(b->id, id))
+        if (*id && !strcmp(b->id, id))
             return b;
     return NULL;
 }
 
-const char *blk_id(const struct blk *b) { return b->id ? b->id : ""; }
-const char *blk_path(const struct blk *b) { return b->path; }
-u64 blk_size(const struct blk *b) { return b->size; }
-bool blk_readonly(const struct blk *b) { return b->readonly; }
-bool blk_present(const struct blk *b) { return true; }
+struct blk *blk_find(const char *id)
+{
+    struct blk *b = blk_find_id(id);
+    struct blk_node *n = b ? NULL : node_find(id);
+
+    if (!n)
+        return b;
+    b = blk_new(id);
+    b->anonymous = true;
+    b->root = node_get(n);
+    b->readonly = n->readonly;
+    b->open_flags = n->flags | NODE_PROBE;
+    return b;
+}
+
+/* -- what devices ask ------------------------------------------------------------------------------------------------- */
+
+const char *blk_id(const struct blk *b) { return b->id; }
+const char *blk_path(const struct blk *b) { return b->root ? b->root->filename : ""; }
+u64 blk_size(const struct blk *b) { return b->root ? node_size(b->root) : 0; }
+bool blk_readonly(const struct blk *b) { return b->root ? b->root->readonly : b->readonly; }
+bool blk_present(const struct blk *b) { return b->root != NULL; }
+
+/* True if another back end has the same node. */
+static bool root_is_shared(const struct blk *b)
+{
+    for (const struct blk *o = first; o && b->root; o = o->next)
+        if (o != b && o->root == b->root && o->attached)
+            return true;
+    return false;
+}
 
 int blk_attach(struct blk *b, const struct blk_dev_ops *ops, void *opaque, struct lock *lock, bool writable, struct err *e)
 {
-    if (b->attached)
+    if (b->attached || root_is_shared(b))
         return err_set(e, "drive '%s' is used by another device already", blk_id(b));
-    if (writable && b->readonly)
-        return err_set(e, "drive '%s' is read-only, but the device wants to write", blk_id(b));
+    if (writable && blk_readonly(b))
+        return err_set(e, "drive '%s' is read-only, but the device wants to write", *b->id ? b->id : blk_path(b));
     b->ops = ops;
     b->opaque = opaque;
     b->dev_lock = lock;
@@ -155,191 +259,5 @@ void blk_detach(struct blk *b)
         return;
     blk_drain(b);
     b->attached = false;
-}
-
-/* -- executing: worker threads ---------------------------------------------------------------------------------------- */
-
-static int read_all(struct blk *b, u64 off, u8 *p, u64 len)
-{
-    while (len) {
-        ssize_t n = pread(b->fd, p, len, off);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0) {
-            memset(p, 0, len);
-            return 0;
-        }
-        p += n;
-        off += n;
-        len -= n;
-    }
-    return 0;
-}
-
-static int write_all(struct blk *b, u64 off, const u8 *p, u64 len)
-{
-    while (len) {
-        ssize_t n = pwrite(b->fd, p, len, off);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        p += n;
-        off += n;
-        len -= n;
-    }
-    return 0;
-}
-
-static int sync_data(struct blk *b)
-{
-    return fdatasync(b->fd) < 0 ? -errno : 0;
-}
-
-static int zero_range(struct blk *b, u64 off, u64 len)
-{
-    static const u8 zeros[64 * KiB];
-    int r = 0;
-
-    if (fallocate(b->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, off, len) == 0)
-        return 0;
-    for (; len && !r; off += MIN_OF(len, sizeof(zeros)), len -= MIN_OF(len, sizeof(zeros)))
-        r = write_all(b, off, zeros, MIN_OF(len, sizeof(zeros)));
-    return r;
-}
-
-static int transfer(struct blk_req *q)
-{
-    u64 off = q->off;
-    int r = 0;
-
-    for (unsigned i = 0; i < q->n_iov && !r; off += q->iov[i++].iov_len)
-        r = q->op == BLK_READ ? read_all(q->b, off, q->iov[i].iov_base, q->iov[i].iov_len)
-                              : write_all(q->b, off, q->iov[i].iov_base, q->iov[i].iov_len);
-    return r;
-}
-
-static int execute(struct blk_req *q)
-{
-    struct blk *b = q->b;
-    int r = 0;
-
-    if (q->op != BLK_FLUSH && (q->off > b->size || q->len > ALIGN_UP(b->size, 512) - q->off))
-        return -EIO;
-    if (q->op != BLK_READ && q->op != BLK_FLUSH && b->readonly)
-        return -EACCES;
-    switch (q->op) {
-    case BLK_READ: case BLK_WRITE:
-        r = transfer(q);
-        break;
-    case BLK_FLUSH:
-        return b->readonly ? 0 : sync_data(b);
-    case BLK_DISCARD:
-        fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, q->off, q->len);
-        break;
-    case BLK_ZERO:
-        r = zero_range(b, q->off, q->len);
-        break;
-    }
-    return r == 0 && q->op != BLK_READ && (q->flags & BLK_FUA) ? sync_data(b) : r;
-}
-
-/* Runs the completions of finished requests, device lock held. */
-static void complete(struct blk *b)
-{
-    for (;;) {
-        lock_acquire(&b->lock);
-        struct blk_req *q = b->finished;
-        b->finished = NULL;
-        b->finished_tail = &b->finished;
-        lock_release(&b->lock);
-        if (!q)
-            return;
-        while (q) {
-            struct blk_req *next = q->next;
-            b->in_flight--;
-            q->done(q->opaque, q->ret);
-            g_free(q);
-            q = next;
-        }
-    }
-}
-
-static gboolean on_finished(gpointer opaque)
-{
-    struct blk *b = opaque;
-
-    lock_acquire(&b->lock);
-    b->posted = false;
-    lock_release(&b->lock);
-    if (b->dev_lock)
-        lock_acquire(b->dev_lock);
-    complete(b);
-    if (b->dev_lock)
-        lock_release(b->dev_lock);
-    return G_SOURCE_REMOVE;
-}
-
-static void work(gpointer data, gpointer unused)
-{
-    struct blk_req *q = data;
-    struct blk *b = q->b;
-
-    q->ret = execute(q);
-    lock_acquire(&b->lock);
-    *b->finished_tail = q;
-    b->finished_tail = &q->next;
-    if (!b->posted)
-        g_idle_add_full(G_PRIORITY_DEFAULT, on_finished, b, NULL);
-    b->posted = true;
-    pthread_cond_broadcast(&b->idle);
-    lock_release(&b->lock);
-}
-
-void blk_submit(struct blk *b, enum blk_op op, u64 off, const struct iovec *iov, unsigned n_iov, u64 len, unsigned flags,
-                blk_done_fn *done, void *opaque)
-{
-    struct blk_req *q = g_malloc(sizeof(*q) + n_iov * sizeof(*iov));
-
-    *q = (struct blk_req){ .b = b, .op = op, .flags = flags, .off = off, .len = len, .n_iov = n_iov, .done = done,
-                           .opaque = opaque };
-    if (n_iov) {
-        memcpy(q->iov, iov, n_iov * sizeof(*iov));
-        q->len = 0;
-    }
-    for (unsigned i = 0; i < n_iov; i++)
-        q->len += iov[i].iov_len;
-    b->in_flight++;
-    if (!pool)
-        pool = g_thread_pool_new(work, NULL, WORKERS, FALSE, NULL);
-    g_thread_pool_push(pool, q, NULL);
-}
-
-void blk_drain(struct blk *b)
-{
-    while (b->in_flight) {
-        lock_acquire(&b->lock);
-        while (!b->finished)
-            lock_wait(&b->lock, &b->idle);
-        lock_release(&b->lock);
-        complete(b);
-    }
-}
-
-void blk_drain_all(void)
-{
-    for (struct blk *b = first; b; b = b->next) {
-        if (b->dev_lock)
-            lock_acquire(b->dev_lock);
-        blk_drain(b);
-        if (b->dev_lock)
-            lock_release(b->dev_lock);
-    }
-}
-
-int blk_pread(struct blk *b, u64 off, void *buf, u32 len)
-{
-    return read_all(b, off, buf, len);
+    b->ops = NULL;
 }

@@ -7,6 +7,7 @@
 
 struct err;
 struct lock;
+struct opts;
 struct blk;
 
 enum blk_op {
@@ -21,6 +22,20 @@ enum { BLK_FUA = 1 /* WRITE, ZERO: on stable storage at completion */, BLK_MAY_U
  * thread, the device's I/O thread, or a thread inside blk_drain. May submit again. */
 typedef void blk_done_fn(void *opaque, int ret);
 
+/* werror= and rerror=: what becomes of a request that fails. STOP keeps it, stops the VM (blk_set_stop_hook), and tries it again when the VM
+ * goes on; the device sees nothing. ENOSPC: STOP if the host's disk is full, else REPORT. */
+enum blk_on_error { BLK_ON_ERROR_REPORT, BLK_ON_ERROR_IGNORE, BLK_ON_ERROR_STOP, BLK_ON_ERROR_ENOSPC };
+
+/* Since the back end was opened. */
+struct blk_stat {
+    u64 ops, bytes, failed, ns;
+};
+enum { BLK_STAT_READ, BLK_STAT_WRITE, BLK_STAT_FLUSH, BLK_STAT_UNMAP, BLK_STATS };
+struct blk_stats {
+    struct blk_stat of[BLK_STATS];
+    u64 highest_write;
+};
+
 /* What the back end tells the device that is attached to it; lock held; all optional. */
 struct blk_dev_ops {
     void (*resized)(void *opaque);                    /* blk_size has changed */
@@ -30,12 +45,17 @@ struct blk_dev_ops {
     bool (*tray_locked)(void *opaque);
 };
 
-/* By -drive id= or -blockdev node-name=; NULL if there is none. Main thread. */
+/* By -drive id= or -blockdev node-name= (a back end for that node is made at need); NULL if there is none. Main thread. */
 struct blk *blk_find(const char *id);
 const char *blk_id(const struct blk *b);
 /* A raw image at `path`, without the command line: for tests and `gemel IMAGE`. option names the option in messages. NULL with e
  * set on failure. Main thread. */
 struct blk *blk_open(const char *id, const char *option, const char *path, bool readonly, struct err *e);
+/* From the options of -drive that concern the image (file=, format=, cache=, aio=, snapshot=, readonly=, werror=, throttling.* ..., and whatever
+ * the image's drivers know); what nobody knows is refused. Without file= and the like: an empty drive. id may be NULL. Main thread. */
+struct blk *blk_open_opts(const char *id, struct opts *o, bool cdrom, struct err *e);
+/* The same without an id, and without a warning when the format is found out to be raw. */
+struct blk *blk_open_image(struct opts *o, bool cdrom, struct err *e);
 /* No request is in flight and no device attached. b may be NULL. Main thread. */
 void blk_close(struct blk *b);
 void blk_close_all(void);
@@ -55,6 +75,13 @@ void blk_submit(struct blk *b, enum blk_op op, u64 off, const struct iovec *iov,
  * held, any thread. */
 void blk_drain(struct blk *b);
 void blk_drain_all(void); /* main thread, no lock held */
+
+/* fn: called, with the device's lock held, when a failed request asks for a stop of the VM; it returns at once. Main thread, at start. */
+void blk_set_stop_hook(void (*fn)(void *opaque), void *opaque);
+/* Tries the requests again that were kept when they failed. Main thread, no lock held, when the VM goes on. */
+void blk_resume_all(void);
+/* Main thread, no lock held. */
+void blk_get_stats(struct blk *b, struct blk_stats *out);
 
 /* Reads at once, for loaders and devices that cannot wait; 0 or -errno. Bytes past the end read as zeros. Any thread, no request of the
  * same back end in flight. */

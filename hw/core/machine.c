@@ -1,6 +1,7 @@
 /* The life of a machine: choosing its type, address spaces and clock, -device and -global, reset, taking it down. Main
  * thread, called by main.c and, for resets, by accel/vm.c with the machine lock held. */
 #include <glib.h>
+#include "hw/backend/drive.h"
 #include "hw/core/machine.h"
 #include "hw/machine/pc.h"
 #include "mmu/aspace.h"
@@ -59,6 +60,8 @@ static int machine_build_locked(struct machine *m, struct err *e)
     for (unsigned i = 0; i < m->cfg.n_devices; i++)
         if (make_user_device(m, m->cfg.devices[i], e) < 0)
             return -1;
+    if (drives_check_taken(e) < 0)
+        return -1;
     m->running = true;
     return 0;
 }

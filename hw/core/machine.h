@@ -18,8 +18,6 @@ struct machine_config {
     u64 ram_size;           /* bytes */
     unsigned cpus;          /* 1..64 */
     const char *kernel, *initrd, *append, *bios, *image; /* NULL if absent */
-    const char *disk;       /* -hda, -drive: a raw disk, whatever is on it */
-    const char *disk_option; /* which of them, for messages */
     const char *serial[4];  /* -serial specs already made into chr below */
     struct chr *serial_chr[4];
     struct chr *debugcon_chr; /* -debugcon */

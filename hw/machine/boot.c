@@ -7,7 +7,7 @@
 #include "hw/machine/boot_image.h"
 #include "mmu/dma.h"
 
-enum { PROBE_BYTES = 64 * 1024, ISO_MAGIC_AT = 0x8001, SECTOR = 512 };
+enum { PROBE_BYTES = 64 * 1024, SECTOR = 512 };
 
 /* -- files ---------------------------------------------------------------------------------------------------------- */
 
@@ -70,9 +70,6 @@ static int kernel_kind(const struct file *f)
 
 static int image_kind_of(const char *path, const struct file *f, struct err *e)
 {
-    static const struct { const char *magic, *name; } containers[] = {
-        { "QFI\xfb", "qcow2" }, { "KDMV", "VMDK" }, { "conectix", "VHD" }, { "vhdxfile", "VHDX" }, { "<<< ", "VDI" },
-    };
     int kind = kernel_kind(f);
     bool boot_sector = f->len >= SECTOR && ld16(f->data + 510) == 0xaa55;
 
@@ -81,12 +78,6 @@ static int image_kind_of(const char *path, const struct file *f, struct err *e)
     if (elf_magic(f))
         return err_set(e, "'%s' is an ELF file without a PVH note or multiboot header: not a kernel that can be booted",
                        path);
-    for (unsigned i = 0; i < ARRAY_LEN(containers); i++)
-        if (f->len >= SECTOR && !memcmp(f->data, containers[i].magic, strlen(containers[i].magic)))
-            return err_set(e, "'%s' is a %s image; only raw disk images are supported (qemu-img convert -O raw)", path,
-                           containers[i].name);
-    if (!boot_sector && f->len > ISO_MAGIC_AT + 5 && !memcmp(f->data + ISO_MAGIC_AT, "CD001", 5))
-        return err_set(e, "'%s' is a CD image without a disk boot sector; CD drives are not supported", path);
     if (f->len >= SECTOR)
         return IMAGE_DISK;
     return err_set(e, "'%s' is neither a kernel (bzImage, ELF with PVH note, multiboot) nor a disk image", path);

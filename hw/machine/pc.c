@@ -1,7 +1,7 @@
 /* The PC: which chips there are and how they are wired, RAM and ROM, and what firmware needs to know about them. Main
  * thread under the machine lock; interrupt and A20 lines are also driven by vCPU threads and timers with that lock held. */
 #include <glib.h>
-#include "hw/backend/blk.h"
+#include "hw/backend/drive.h"
 #include "hw/char/debugcon.h"
 #include "hw/char/uart.h"
 #include "hw/input/i8042.h"
@@ -43,7 +43,6 @@ struct pc {
     struct irq_line pic_in[16], ioapic_in[IOAPIC_PINS], rtc_irq;
     u8 a20_in[A20_SOURCES];
     struct region ferr;
-    struct blk *disk;
     const char *kernel_option, *kernel;       /* what direct boot starts, or NULL */
     struct acpi_tables *acpi;
     struct boot *boot;
@@ -135,8 +134,7 @@ static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
         if (image_probe(cfg->image, &kind, e) < 0)
             return -1;
         if (kind == IMAGE_DISK) {
-            pc->disk = blk_open(NULL, "image", cfg->image, true, e);
-            if (!pc->disk)
+            if (drive_add_image(cfg->image, e) < 0)
                 return -1;
         } else if (cfg->kernel) {
             return err_set(e, "image '%s' is a kernel, not a disk, and -kernel names another", cfg->image);
@@ -144,13 +142,6 @@ static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
             pc->kernel_option = "image";
             pc->kernel = cfg->image;
         }
-    }
-    if (cfg->disk) {
-        if (pc->disk)
-            return err_set(e, "%s %s: there is one disk only, and it is '%s' already", cfg->disk_option, cfg->disk, cfg->image);
-        pc->disk = blk_open(NULL, cfg->disk_option, cfg->disk, true, e);
-        if (!pc->disk)
-            return -1;
     }
     if (!pc->kernel && (cfg->initrd || cfg->append))
         return err_set(e, "%s: needs a kernel to be started directly", cfg->initrd ? "-initrd" : "-append");
@@ -183,8 +174,15 @@ static int pc_add_interrupts(struct machine *m, struct pc *pc, struct err *e)
 
 static int pc_add_chipset(struct machine *m, struct pc *pc, struct err *e)
 {
-    struct blk *const disks[4] = { pc->disk };
+    struct blk *disks[4] = { NULL };
 
+    for (unsigned i = 0; i < ARRAY_LEN(disks); i++) {
+        struct drive *d = drive_find(DRIVE_IDE, i / 2, i % 2);
+        if (d && !d->cdrom) {
+            d->taken = true;
+            disks[i] = d->blk;
+        }
+    }
     m->pci = pci_bus_new(m);
     if (!(pc->host = i440fx_new(m, m->ram, pc->rom ? rom_ram(pc->rom) : NULL, e)) || !(pc->piix3 = piix3_new(m, e)) ||
         !(pc->ide = piix3_ide_new(m, disks, e)) || !(pc->pm = acpi_pm_new(m, piix3_sci_line(pc->piix3), e)) ||
@@ -360,7 +358,6 @@ static void pc_free_memory(struct machine *m)
     if (m->ram)
         ram_free(m->ram);
     m->ram = NULL;
-    blk_close(pc->disk);
     g_free(pc);
     m->board_state = NULL;
 }

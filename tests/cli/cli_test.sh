@@ -58,8 +58,8 @@ done <<'EOF'
 -kernel /dev/null -vga std|-vga
 -kernel /dev/null -display sdl|-display
 -kernel /dev/null -rtc base=yesterday|yesterday
--drive file=/dev/null,format=raw,if=ide|readonly
--drive file=/dev/null,format=qcow2,readonly=on|qcow2
+-drive file=/dev/null,format=raw,if=ide|/dev/null
+-drive file=KERNEL,format=qcow2,readonly=on|qcow2
 /dev/null /dev/zero|/dev/zero
 -kernel KERNEL -initrd /nonexistent|/nonexistent
 EOF

@@ -470,7 +470,7 @@ static void test_probe(void)
     check_image(disk, 512, IMAGE_DISK, NULL);
     check_image(disk, 511, 0, "neither");
     memcpy(disk + 0x8001, "CD001", 5);
-    check_image(disk, sizeof(disk), 0, "CD image");
+    check_image(disk, sizeof(disk), IMAGE_DISK, NULL); /* a CD-ROM: the drive list finds that out */
     st16(disk + 510, 0xaa55);
     check_image(disk, sizeof(disk), IMAGE_DISK, NULL); /* hybrid */
     mb1_header(disk + 0x400, 0x10000);
@@ -479,7 +479,7 @@ static void test_probe(void)
     check_image(disk, sizeof(disk), IMAGE_MULTIBOOT, NULL);
     memcpy(disk, "QFI\xfb", 4);
     disk[0x400] = 0;
-    check_image(disk, sizeof(disk), 0, "qcow2");
+    check_image(disk, sizeof(disk), IMAGE_DISK, NULL); /* whose format is found out when it is opened */
     elf[EI_DATA] = 9;
     check_image(elf, ELF_LEN, 0, "not a kernel");
     g_free(k);
