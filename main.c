@@ -94,6 +94,23 @@ static void reserve_standard_streams(void)
         close(fd);
 }
 
+/* A drive's error policy wants the VM stopped. */
+static void on_io_error(void *opaque)
+{
+    struct machine *m = opaque;
+
+    m->request(m, REQ_IO_ERROR, 0);
+}
+
+/* No request is under way in a stopped VM; failed ones that wait for it are tried again when it goes on. */
+static void on_run_state(void *opaque, const struct vm_stop_info *i)
+{
+    if (i->state == VM_RUNNING)
+        blk_resume_all();
+    else
+        blk_drain_all();
+}
+
 /* Everything from the options to a VM that runs (or waits, under -S). */
 static int program_start(struct program *p, struct err *e)
 {
@@ -112,6 +129,8 @@ static int program_start(struct program *p, struct err *e)
     if (machine_build(p->machine, &p->options.machine, e) < 0)
         return -1;
     p->machine_built = true;
+    blk_set_stop_hook(on_io_error, p->machine);
+    vm_add_listener(p->ui.vm, on_run_state, p);
     vm_set_exit_handler(p->ui.vm, on_vm_exit, p);
     chr_set_exit_handler(on_exit_key, p);
     if (p->options.gdb && gdb_start(&p->ui, p->options.gdb, e) < 0)

@@ -60,3 +60,22 @@ unsigned iov_slice(const struct iovec *iov, unsigned n, u64 off, u64 len, struct
     }
     return used;
 }
+
+bool buf_is_zero(const void *buf, u64 len)
+{
+    const u8 *p = buf;
+
+    /* The first bytes are zero, and each other equals the one 16 in front of it. */
+    for (unsigned i = 0; i < 16 && len; i++, len--)
+        if (*p++)
+            return false;
+    return !len || !memcmp(buf, p, len);
+}
+
+bool iov_is_zero(const struct iovec *iov, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!buf_is_zero(iov[i].iov_base, iov[i].iov_len))
+            return false;
+    return true;
+}

@@ -15,4 +15,8 @@ u64 iov_zero(const struct iovec *iov, unsigned n, u64 off, u64 len);
  * pieces. */
 unsigned iov_slice(const struct iovec *iov, unsigned n, u64 off, u64 len, struct iovec *out);
 
+/* True if all bytes are zero. */
+bool buf_is_zero(const void *buf, u64 len);
+bool iov_is_zero(const struct iovec *iov, unsigned n);
+
 #endif

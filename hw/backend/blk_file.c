@@ -264,10 +264,10 @@ static int file_bounce(struct file *f, bool write, u64 off, const struct iovec *
         if (!write || skip || skip + part != size)
             r = file_buf(f, false, start, buf, size);
         if (!r && write) {
-            iov_to_buf(iov, n, done, (u8 *)buf + skip, part);
+            iov_read(iov, n, done, (u8 *)buf + skip, part);
             r = file_buf(f, true, start, buf, size);
         } else if (!r) {
-            iov_from_buf(iov, n, done, (u8 *)buf + skip, part);
+            iov_write(iov, n, done, (u8 *)buf + skip, part);
         }
         done += part;
     }

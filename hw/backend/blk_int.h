@@ -5,6 +5,7 @@
 #define HW_BACKEND_BLK_INT_H
 #include "hw/backend/blk.h"
 #include "util/err.h"
+#include "util/iov.h"
 #include "util/lock.h"
 #include "util/opts.h"
 
@@ -155,16 +156,6 @@ int node_map(struct blk_node *n, u64 off, u64 len, bool write, struct blk_map *o
 u64 node_size(const struct blk_node *n);
 void node_info(struct blk_node *n, struct blk_info *i);
 u64 node_allocated(struct blk_node *n);
-
-/* -- iovec helpers (blk_iov.c), any thread ----------------------------------------------------------------------------------- */
-
-/* The part [skip, skip + len) of iov in out (room for n_iov); returns its count. */
-unsigned iov_slice(const struct iovec *iov, unsigned n_iov, u64 skip, u64 len, struct iovec *out);
-void iov_zero(const struct iovec *iov, unsigned n_iov, u64 skip, u64 len);
-void iov_to_buf(const struct iovec *iov, unsigned n_iov, u64 skip, void *buf, u64 len);
-void iov_from_buf(const struct iovec *iov, unsigned n_iov, u64 skip, const void *buf, u64 len);
-bool buf_is_zero(const void *buf, u64 len);
-bool iov_is_zero(const struct iovec *iov, unsigned n_iov);
 
 /* -- the host file driver's extras (blk_file.c) -------------------------------------------------------------------------------- */
 

@@ -51,7 +51,7 @@ static int raw_check_head(u64 off, const struct iovec *iov, unsigned n_iov, u64 
 
     if (off >= sizeof(head))
         return 0;
-    iov_to_buf(iov, n_iov, 0, head + off, MIN_OF(len, sizeof(head) - off));
+    iov_read(iov, n_iov, 0, head + off, MIN_OF(len, sizeof(head) - off));
     e.msg[0] = 0;
     return driver_probe(head, sizeof(head), &e) == &blk_raw ? 0 : -EPERM;
 }
