@@ -62,6 +62,11 @@ i64 clock_ns(struct clock *c)
     }
 }
 
+bool clock_running(struct clock *c)
+{
+    return c->manual || __atomic_load_n(&c->running, __ATOMIC_ACQUIRE);
+}
+
 i64 clock_wall_ns(struct clock *c)
 {
     return c->manual ? MANUAL_EPOCH + clock_ns(c) : host_ns(CLOCK_REALTIME);

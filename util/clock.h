@@ -25,6 +25,8 @@ i64 clock_ns(struct clock *c);
 i64 clock_wall_ns(struct clock *c);
 void clock_start(struct clock *c);
 void clock_stop(struct clock *c);
+/* False while the VM is stopped; a manual clock always runs. Any thread. */
+bool clock_running(struct clock *c);
 /* Sets the VM time of a stopped (or manual) clock: restoring a snapshot. Pending timers keep their deadlines. */
 void clock_set_ns(struct clock *c, i64 ns);
 /* Manual clock only: advances by ns, running each timer at its exact deadline in order. */
