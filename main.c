@@ -8,6 +8,7 @@
 #include "accel/accel.h"
 #include "hw/backend/chr.h"
 #include "hw/backend/drive.h"
+#include "hw/backend/net.h"
 #include "hw/core/machine.h"
 #include "ui/gdb.h"
 #include "ui/monitor.h"
@@ -119,7 +120,7 @@ static int program_start(struct program *p, struct err *e)
     p->ui.vm = vm_new(&p->options.accel, e);
     if (!p->ui.vm)
         return -1;
-    if (streams_open(&p->options, &p->streams, e) < 0)
+    if (streams_open(&p->options, &p->streams, e) < 0 || nets_open(&p->options, e) < 0)
         return -1;
     if (options_open_drives(&p->options, e) < 0)
         return -1;
@@ -152,6 +153,7 @@ static void program_end(struct program *p)
         machine_free(p->machine);
     drives_free();
     blk_close_all();
+    net_free_all();
     chr_free_all();
     fdset_free_all();
     g_free(p->machine);

@@ -408,16 +408,6 @@ static result only_none(const char *opt, const char *arg, struct err *e)
     return OPTIONS_RUN;
 }
 
-static result opt_net(struct options *o, const char *arg, struct err *e)
-{
-    return only_none("net", arg, e);
-}
-
-static result opt_nic(struct options *o, const char *arg, struct err *e)
-{
-    return only_none("nic", arg, e);
-}
-
 static result opt_vga(struct options *o, const char *arg, struct err *e)
 {
     return only_none("vga", arg, e);
@@ -533,8 +523,10 @@ const struct option option_table[] = {
     { "global", "CLASS.PROP=VALUE", opt_global, "default of a property for all devices of a class" },
     { "nodefaults", NULL, opt_nodefaults, "no default devices" },
     { "no-user-config", NULL, opt_ignore, "accepted: there are no configuration files" },
-    { "net", "none", opt_net, "accepted: there is no network" },
-    { "nic", "none", opt_nic, "accepted: there is no network" },
+    { "netdev", "user|tap|socket|stream|dgram|hubport,id=ID[,OPTION]...", options_netdev, "network back end for -device ...,netdev=ID" },
+    { "nic", "none|user|tap|...[,model=NAME][,mac=ADDR][,OPTION]...", options_nic, "network card with its back end (user, e1000)" },
+    { "net", "none|nic|user|tap|socket[,OPTION]...", options_net, "the same on hub 0, the older way" },
+    { "object", "filter-dump,id=ID,netdev=ID,file=FILE", options_object, "write the packets of a back end to a pcap file" },
     { "vga", "none", opt_vga, "accepted: there is no display adapter" },
     { "parallel", "none", opt_parallel, "accepted: there is no parallel port" },
     { "serial", "CHR", opt_serial, "next serial port: stdio, mon:stdio, file:P, pipe:P, pty, unix:P, tcp:H:N, null, none" },
@@ -650,6 +642,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     o->chardevs = g_ptr_array_new();
     o->mons = g_array_new(FALSE, FALSE, sizeof(struct mon_option));
     options_block_init(o);
+    o->netdevs = g_ptr_array_new_with_free_func(net_option_free);
+    o->filters = g_ptr_array_new_with_free_func(net_option_free);
     o->accel.cpus = o->accel.cores = o->accel.threads = 1;
     o->machine.type = "pc";
     o->machine.ram_size = RAM_DEFAULT;
@@ -662,6 +656,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
         r = check_boot(o, e);
     if (r == OPTIONS_RUN && options_place_drives(o, e) < 0)
         r = OPTIONS_ERROR;
+    if (r == OPTIONS_RUN)
+        r = options_net_default(o, e);
     if (r != OPTIONS_RUN)
         return r;
     choose_streams(o);
@@ -683,5 +679,7 @@ void options_free(struct options *o)
     g_ptr_array_unref(o->chardevs);
     g_array_unref(o->mons);
     options_block_free(o);
+    g_ptr_array_unref(o->netdevs);
+    g_ptr_array_unref(o->filters);
     g_ptr_array_unref(o->strings);
 }

@@ -33,6 +33,15 @@ struct options {
     GPtrArray *strings;  /* owns what the pointers above point to */
     bool ram_given;
     bool monitor_given;
+    GPtrArray *netdevs, *filters; /* struct net_option, in order */
+    bool net_given;      /* some option was about networks */
+    unsigned n_nics, n_hub_ports;
+};
+
+/* What a network option asks for, and the option itself for messages. */
+struct net_option {
+    struct opts *opts;
+    char *option;
 };
 
 enum options_result { OPTIONS_ERROR = -1, OPTIONS_RUN, OPTIONS_DONE /* something was printed; exit with status 0 */ };
@@ -40,7 +49,16 @@ enum options_result { OPTIONS_ERROR = -1, OPTIONS_RUN, OPTIONS_DONE /* something
 enum options_result options_parse(struct options *o, int argc, char **argv, struct err *e);
 void options_free(struct options *o);
 
-/* --- for options.c and options_help.c --- */
+/* Opens the network back ends. Before machine_build. */
+int nets_open(struct options *o, struct err *e);
+
+/* --- for options*.c --- */
+enum options_result options_netdev(struct options *o, const char *arg, struct err *e);
+enum options_result options_nic(struct options *o, const char *arg, struct err *e);
+enum options_result options_net(struct options *o, const char *arg, struct err *e);
+enum options_result options_object(struct options *o, const char *arg, struct err *e);
+enum options_result options_net_default(struct options *o, struct err *e); /* after all options */
+void net_option_free(gpointer p);
 struct option {
     const char *name;
     const char *arg;  /* placeholder of the argument, NULL if there is none */

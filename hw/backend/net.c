@@ -119,6 +119,7 @@ void net_detach(struct net *n)
     n->opaque = NULL;
     g_free(n->nic_name);
     n->nic_name = NULL;
+    kick(n);
 }
 
 bool net_attached(const struct net *n) { return n->ops != NULL; }
@@ -362,11 +363,29 @@ struct work_source {
     struct net *net;
 };
 
+static void net_destroy(struct net *n);
+
+/* A deleted back end goes when its device has. */
+static void gone_run(struct net *n)
+{
+    bool attached;
+
+    lock_device(n);
+    attached = n->ops;
+    unlock_device(n);
+    if (!attached)
+        net_destroy(n);
+}
+
 static gboolean work_dispatch(GSource *source, GSourceFunc fn, gpointer data)
 {
     struct net *n = ((struct work_source *)source)->net;
 
     g_source_set_ready_time(source, -1); /* first: a kick from now on runs it again */
+    if (n->gone) {
+        gone_run(n);
+        return G_SOURCE_CONTINUE;
+    }
     tx_take(n);
     tx_run(n);
     rx_run(n);
@@ -468,17 +487,20 @@ struct net *net_new(struct opts *o, struct err *e)
     return n;
 }
 
-void net_free(struct net *n)
+static void net_unlink(struct net *n)
 {
     struct net **p = &first;
 
-    if (!n)
-        return;
-    assert(!n->ops);
     while (*p != n)
         p = &(*p)->next;
     *p = n->next;
-    n->kind->close(n);
+}
+
+/* It is in no list. */
+static void net_destroy(struct net *n)
+{
+    if (!n->gone)
+        n->kind->close(n);
     net_filters_free(n);
     timer_cancel(&n->resume);
     g_source_destroy(n->work);
@@ -489,6 +511,39 @@ void net_free(struct net *n)
     lock_fini(&n->lock);
     g_free(n->id);
     g_free(n);
+}
+
+void net_free(struct net *n)
+{
+    if (!n)
+        return;
+    assert(!n->ops);
+    net_unlink(n);
+    net_destroy(n);
+}
+
+int net_del(const char *id, struct err *e)
+{
+    struct net *n = net_find(id);
+    bool attached;
+
+    if (!n)
+        return err_set(e, "Device '%s' not found", id);
+    if (n->ops && !n->dev_lock)
+        return err_set(e, "netdev '%s' is used by a hub port", id);
+    net_set_peer(n, false);
+    lock_device(n);
+    attached = n->ops;
+    unlock_device(n);
+    if (!attached) {
+        net_free(n);
+        return 0;
+    }
+    net_unlink(n);
+    n->kind->close(n);
+    timer_cancel(&n->resume);
+    n->gone = true;
+    return 0;
 }
 
 /* Hub ports first: they are the devices of other back ends. */

@@ -17,7 +17,7 @@ struct net_offload {
     u8 flags, gso_type;
     u16 hdr_len, gso_size, csum_start, csum_offset;
 };
-enum { NET_F_NEEDS_CSUM = 1, NET_F_DATA_VALID = 2 };
+enum { NET_F_NEEDS_CSUM = 1, NET_F_DATA_VALID = 2 /* to a device: checksums were verified; a hint that any device may get */ };
 enum { NET_GSO_NONE = 0, NET_GSO_TCPV4 = 1, NET_GSO_UDP = 3, NET_GSO_TCPV6 = 4, NET_GSO_UDP_L4 = 5, NET_GSO_ECN = 0x80 };
 enum { /* what a receiver takes as it is, and the sender need not finish itself */
     NET_CAN_CSUM = 1, NET_CAN_TSO4 = 2, NET_CAN_TSO6 = 4, NET_CAN_UFO = 8, NET_CAN_USO = 16,
@@ -47,6 +47,9 @@ struct net *net_new(struct opts *o, struct err *e);
 /* No device is attached. n may be NULL. Main thread, no lock held. */
 void net_free(struct net *n);
 void net_free_all(void);
+/* netdev_del: a device that uses it stays, with its cable pulled. -1 with e set if there is none, or a hub port uses it. Main thread, no
+ * lock held. */
+int net_del(const char *id, struct err *e);
 /* The VM's clock: while it stands still no frame reaches a device. NULL: no VM (before it is freed). Main thread. */
 void net_set_clock(struct clock *c);
 

@@ -64,6 +64,7 @@ struct net {
     const char *nic_model;
     u8 nic_mac[6];
     int link_down, peer_down;   /* [atomic] */
+    bool gone;                  /* netdev_del: freed when its device lets go [main] */
 
     /* from the device */
     struct lock lock;

@@ -2,6 +2,7 @@
  * thread, called by main.c and, for resets, by accel/vm.c with the machine lock held. */
 #include <glib.h>
 #include "hw/backend/drive.h"
+#include "hw/backend/net.h"
 #include "hw/core/machine.h"
 #include "hw/machine/pc.h"
 #include "mmu/aspace.h"
@@ -79,6 +80,7 @@ int machine_build(struct machine *m, const struct machine_config *cfg, struct er
             return -1;
     lock_init(&m->lock, "machine", RANK_MACHINE);
     m->clock = clock_new_real(&m->lock);
+    net_set_clock(m->clock);
     region_init_container(&m->mem_root, "memory", PHYS_SPACE);
     region_init_container(&m->io_root, "io", PORT_SPACE);
     m->mem = aspace_new("memory", &m->mem_root);
@@ -122,6 +124,7 @@ void machine_free(struct machine *m)
     aspace_free(m->io);
     m->mem = m->io = NULL;
     m->board->free_memory(m);
+    net_set_clock(NULL);
     clock_free(m->clock);
     m->clock = NULL;
     lock_fini(&m->lock);
