@@ -102,7 +102,8 @@ static void test_refused(void)
 {
     static const char *const t[][3] = {
         { "-frobnicate", NULL, "-frobnicate" }, { "--vnc", ":1", "--vnc" }, { "-display", "sdl", "-display sdl" },
-        { "-vga", "std", "-vga std" }, { "-net", "user", "-net user" }, { "-nic", "user", "-nic user" },
+        { "-vga", "std", "-vga std" }, { "-net", "dump", "-net dump" }, { "-net", "nic,model=nosuch", "nosuch" },
+        { "-nic", "user,model=nosuch", "nosuch" }, { "-object", "nosuch,id=x", "nosuch" },
         { "-machine", "pc,smm=on", "smm" }, { "-drive", "format=raw", "file=" },
         { "-initrd", NULL, "argument" }, { "-rtc", "clock=vm", "clock" }, { "-action", "panic=none", "panic" },
         { "-kernel", "/nonexistent/kernel", "/nonexistent/kernel" }, { "/nonexistent/image", NULL, "/nonexistent/image" },
