@@ -156,6 +156,9 @@ check-boots: $(PROGRAM) $(GUEST_IMAGES)
 check-guests: $(PROGRAM)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/run tests/guest/xen_check.sh tests/guest/debian_check.sh
 
+bench-io: $(PROGRAM)
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' bench/io
+
 # Boot time, a loop in the guest and resident memory, compared with QEMU's translator where that is installed.
 bench-quick: $(PROGRAM) $(BUILD)/bench/loop
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' bench/quick
@@ -189,4 +192,4 @@ distclean: clean
 	rm -f config.h config.mk config.log
 
 FORCE:
-.PHONY: all gemel-bin tests check fuzz fuzz-run check-unit check-long check-boots check-guests bench-quick lint outline demo install clean distclean FORCE
+.PHONY: all gemel-bin tests check fuzz fuzz-run check-unit check-long check-boots check-guests bench-quick bench-io lint outline demo install clean distclean FORCE
