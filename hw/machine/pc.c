@@ -174,18 +174,9 @@ static int pc_add_interrupts(struct machine *m, struct pc *pc, struct err *e)
 
 static int pc_add_chipset(struct machine *m, struct pc *pc, struct err *e)
 {
-    struct blk *disks[4] = { NULL };
-
-    for (unsigned i = 0; i < ARRAY_LEN(disks); i++) {
-        struct drive *d = drive_find(DRIVE_IDE, i / 2, i % 2);
-        if (d && !d->cdrom) {
-            d->taken = true;
-            disks[i] = d->blk;
-        }
-    }
     m->pci = pci_bus_new(m);
     if (!(pc->host = i440fx_new(m, m->ram, pc->rom ? rom_ram(pc->rom) : NULL, e)) || !(pc->piix3 = piix3_new(m, e)) ||
-        !(pc->ide = piix3_ide_new(m, disks, e)) || !(pc->pm = acpi_pm_new(m, piix3_sci_line(pc->piix3), e)) ||
+        !(pc->ide = piix3_ide_new(m, e)) || !(pc->pm = acpi_pm_new(m, piix3_sci_line(pc->piix3), e)) ||
         !(pc->piix4_pm = piix4_pm_new(m, pc->pm, e)))
         return -1;
     return 0;

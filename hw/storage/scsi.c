@@ -281,27 +281,36 @@ void scsi_lu_reset(struct scsi_lu *lu)
 }
 
 /* A request from a file: nothing in it may point outside. */
-void scsi_post_load(struct scsi_req *r)
+bool scsi_resume(struct scsi_req *r)
 {
-    const struct scsi_cmd *c = r->lu ? cmd_find(r) : NULL;
+    const struct scsi_cmd *c = cmd_find(r);
+    bool range = r->phase == SCSI_RANGE, data = r->phase == SCSI_DATA || r->phase == SCSI_DISK;
 
     r->cancelled = false;
     r->scratch = NULL;
     r->next = NULL;
-    if (r->phase == SCSI_IDLE)
-        return;
-    r->buf_len = MIN_OF(r->buf_len, sizeof(r->buf));
-    if (!c || r->moved > r->len || (r->buf_len && r->len > r->buf_len) ||
-        (r->phase == SCSI_RANGE ? !c->step : r->dir == SCSI_NO_DATA) || (r->buf_len && r->dir == SCSI_DATA_OUT && !c->step) || !r->lu->blk) {
+    if (!c || !(range || data) || r->moved > r->len || r->buf_len > sizeof(r->buf) || (r->buf_len && r->len > r->buf_len) ||
+        (range && !c->step) || (data && r->dir == SCSI_NO_DATA) || (r->buf_len && r->dir == SCSI_DATA_OUT && !c->step) ||
+        (!r->buf_len && !r->lu->blk)) {
         r->phase = SCSI_IDLE;
-        return;
+        return false;
     }
     r->next = r->lu->active;
     r->lu->active = r;
+    if (data)
+        r->phase = SCSI_DATA;
+    return true;
+}
+
+bool scsi_post_load(struct scsi_req *r)
+{
+    if (!scsi_resume(r))
+        return false;
     if (r->phase == SCSI_RANGE)
-        c->step(r);
+        cmd_find(r)->step(r);
     else
         ask_data(r);
+    return true;
 }
 
 const struct snap_field scsi_req_fields[] = {

@@ -64,9 +64,11 @@ void scsi_cancel(struct scsi_req *r);
 /* The same for every request of the unit, which is left as after a LOGICAL UNIT RESET: unit attention, medium unlocked. */
 void scsi_lu_reset(struct scsi_lu *lu);
 /* Saved fields of a request. Before a save the back ends are drained, so that it waits for scsi_data or sits in the block layer for
- * werror=stop; scsi_post_load(), with the adapter's fields filled in again, repeats ops->data or the disk's part of it. */
+ * werror=stop. With the adapter's fields filled in again, scsi_resume() takes such a request back, silently, and scsi_post_load() goes on
+ * with it: repeats ops->data or the disk's part. Both return false if the loaded fields make no sense, and forget the request. */
 extern const struct snap_field scsi_req_fields[];
-void scsi_post_load(struct scsi_req *r);
+bool scsi_resume(struct scsi_req *r);
+bool scsi_post_load(struct scsi_req *r);
 
 /* -- logical units ------------------------------------------------------------------------------------------------------- */
 
