@@ -3,6 +3,7 @@
 #include <glib.h>
 #include "hw/backend/drive.h"
 #include "hw/backend/net.h"
+#include "hw/core/input.h"
 #include "hw/core/machine.h"
 #include "hw/machine/pc.h"
 #include "mmu/aspace.h"
@@ -81,6 +82,7 @@ int machine_build(struct machine *m, const struct machine_config *cfg, struct er
     lock_init(&m->lock, "machine", RANK_MACHINE);
     m->clock = clock_new_real(&m->lock);
     net_set_clock(m->clock);
+    m->input = input_new();
     region_init_container(&m->mem_root, "memory", PHYS_SPACE);
     region_init_container(&m->io_root, "io", PORT_SPACE);
     m->mem = aspace_new("memory", &m->mem_root);
@@ -127,5 +129,7 @@ void machine_free(struct machine *m)
     net_set_clock(NULL);
     clock_free(m->clock);
     m->clock = NULL;
+    input_free(m->input);
+    m->input = NULL;
     lock_fini(&m->lock);
 }

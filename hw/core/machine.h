@@ -10,6 +10,8 @@ struct ram_block;
 struct chr;
 struct fw_cfg;
 struct pci_bus;
+struct console;
+struct input;
 struct machine_board;
 
 /* From the command line; strings are borrowed for the machine's life. */
@@ -56,6 +58,8 @@ struct machine {
     struct msi_sink msi;
     struct fw_cfg *fw_cfg;
     struct pci_bus *pci;              /* NULL on a machine without PCI */
+    struct console *consoles;         /* what display adapters show (hw/core/console.h), the primary one first */
+    struct input *input;              /* where keys and pointer movements go (hw/core/input.h) */
     const struct machine_board *board; /* the machine type built, and its own state */
     void *board_state;
     /* A20 gate: while false, address line 20 reads as 0 in every CPU access. a20_changed (set by accel/, may be NULL) is

@@ -1,0 +1,132 @@
+/* Routing of input: a list of handlers, the one in use first. Machine lock held; called by ui/ and by input devices. */
+#include "hw/core/input.h"
+#include <glib.h>
+
+#define CODES 0x200 /* plain codes, then those behind 0xe0 and 0xe1 */
+
+struct input {
+    struct input_handler *first;
+    unsigned next_index;
+    u8 down[CODES]; /* keys that the guest believes are pressed */
+};
+
+struct input *input_new(void)
+{
+    return g_new0(struct input, 1);
+}
+
+void input_free(struct input *in)
+{
+    g_free(in);
+}
+
+static void unlink_handler(struct input *in, struct input_handler *h)
+{
+    struct input_handler **p = &in->first;
+
+    while (*p && *p != h)
+        p = &(*p)->next;
+    if (*p)
+        *p = h->next;
+}
+
+void input_activate(struct input *in, struct input_handler *h)
+{
+    unlink_handler(in, h);
+    h->next = in->first;
+    in->first = h;
+}
+
+void input_add(struct input *in, struct input_handler *h)
+{
+    h->index = in->next_index++;
+    input_activate(in, h);
+}
+
+void input_del(struct input *in, struct input_handler *h)
+{
+    unlink_handler(in, h);
+}
+
+static bool is_pointer(const struct input_handler *h)
+{
+    return h->rel || h->abs;
+}
+
+const struct input_handler *input_first(const struct input *in)
+{
+    return in->first;
+}
+
+const struct input_handler *input_pointer(const struct input *in)
+{
+    const struct input_handler *h = in->first;
+
+    while (h && !is_pointer(h))
+        h = h->next;
+    return h;
+}
+
+bool input_is_absolute(const struct input *in)
+{
+    const struct input_handler *h = input_pointer(in);
+
+    return h && h->abs;
+}
+
+int input_select(struct input *in, unsigned index)
+{
+    for (struct input_handler *h = in->first; h; h = h->next) {
+        if (h->index == index && is_pointer(h)) {
+            input_activate(in, h);
+            return 0;
+        }
+    }
+    return -1;
+}
+
+/* -- events --------------------------------------------------------------------------------------------------------- */
+
+static unsigned code_index(u16 code)
+{
+    return (code & 0xff) | (code >> 8 ? 0x100 : 0);
+}
+
+void input_key(struct input *in, u16 code, bool down)
+{
+    struct input_handler *h = in->first;
+    u8 *was = &in->down[code_index(code)];
+
+    if (!down && !*was)
+        return;
+    *was = down ? (code >> 8 == 0xe1 ? 2 : 1) : 0;
+    while (h && !h->key)
+        h = h->next;
+    if (h)
+        h->key(h->opaque, code, down);
+}
+
+void input_release_keys(struct input *in)
+{
+    for (unsigned i = 0; i < CODES; i++)
+        if (in->down[i])
+            input_key(in, (i & 0xff) | (i < 0x100 ? 0 : in->down[i] == 2 ? 0xe100 : 0xe000), false);
+}
+
+void input_rel(struct input *in, int dx, int dy, int wheel, unsigned buttons)
+{
+    const struct input_handler *h = input_pointer(in);
+
+    while (h && !h->rel)
+        h = h->next;
+    if (h)
+        h->rel(h->opaque, dx, dy, wheel, buttons);
+}
+
+void input_abs(struct input *in, int x, int y, int wheel, unsigned buttons)
+{
+    const struct input_handler *h = input_pointer(in);
+
+    if (h && h->abs)
+        h->abs(h->opaque, MIN_OF(MAX_OF(x, 0), INPUT_ABS_MAX), MIN_OF(MAX_OF(y, 0), INPUT_ABS_MAX), wheel, buttons);
+}
