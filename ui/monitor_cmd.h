@@ -32,6 +32,13 @@ void mon_p(struct mon *m, char *args);
 void mon_gva2gpa(struct mon *m, char *args);
 void mon_memsave(struct mon *m, char *args);
 void mon_pmemsave(struct mon *m, char *args);
+/* monitor_input.c */
+void mon_screendump(struct mon *m, char *args);
+void mon_sendkey(struct mon *m, char *args);
+void mon_mouse_move(struct mon *m, char *args);
+void mon_mouse_button(struct mon *m, char *args);
+void mon_mouse_set(struct mon *m, char *args);
+void mon_info_mice(struct mon *m, char *args);
 /* monitor_pages.c */
 void mon_info_mem(struct mon *m, char *args);
 void mon_info_tlb(struct mon *m, char *args);

@@ -276,6 +276,7 @@ const struct mon_cmd mon_info_cmds[] = {
     { "jit", NULL, "", "show the translator's statistics", info_jit, true },
     { "lapic", NULL, "", "show the local APICs", info_lapic, false },
     { "mem", NULL, "", "show the virtual memory mappings", mon_info_mem, true },
+    { "mice", NULL, "", "show the pointing devices, the one in use marked", mon_info_mice, false },
     { "mtree", NULL, "", "show the memory and port maps", info_mtree, false },
     { "pic", NULL, "", "show the interrupt controllers", info_pic, false },
     { "qtree", NULL, "", "show the devices", info_qtree, false },

@@ -1,6 +1,7 @@
 /* The table of command-line options and what each does. Main thread, before anything else exists. Everything that is not
  * in the table, or asks for what this build does not have, is refused by name in one line. */
 #include "ui/options.h"
+#include "ui/options_display.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -386,31 +387,12 @@ static result opt_gdb_default(struct options *o, const char *arg, struct err *e)
     return OPTIONS_RUN;
 }
 
-static result opt_nographic(struct options *o, const char *arg, struct err *e)
-{
-    o->nographic = true;
-    return OPTIONS_RUN;
-}
-
-static result opt_display(struct options *o, const char *arg, struct err *e)
-{
-    if (strcmp(arg, "none"))
-        return err_set(e, "-display %s: this version has no display; use -display none or -nographic", arg);
-    o->no_display = true;
-    return OPTIONS_RUN;
-}
-
 /* Options whose one value here is "none". */
 static result only_none(const char *opt, const char *arg, struct err *e)
 {
     if (strcmp(arg, "none"))
         return err_set(e, "-%s %s: this version has no such device; only -%s none is accepted", opt, arg, opt);
     return OPTIONS_RUN;
-}
-
-static result opt_vga(struct options *o, const char *arg, struct err *e)
-{
-    return only_none("vga", arg, e);
 }
 
 static result opt_parallel(struct options *o, const char *arg, struct err *e)
@@ -527,7 +509,7 @@ const struct option option_table[] = {
     { "nic", "none|user|tap|...[,model=NAME][,mac=ADDR][,OPTION]...", options_nic, "network card with its back end (user, e1000)" },
     { "net", "none|nic|user|tap|socket[,OPTION]...", options_net, "the same on hub 0, the older way" },
     { "object", "filter-dump,id=ID,netdev=ID,file=FILE", options_object, "write the packets of a back end to a pcap file" },
-    { "vga", "none", opt_vga, "accepted: there is no display adapter" },
+    { "vga", "std|none", opt_vga, "display adapter (std)" },
     { "parallel", "none", opt_parallel, "accepted: there is no parallel port" },
     { "serial", "CHR", opt_serial, "next serial port: stdio, mon:stdio, file:P, pipe:P, pty, unix:P, tcp:H:N, null, none" },
     { "chardev", "KIND,id=ID[,OPTION]...", opt_chardev, "character back end for -device and chardev:ID" },
@@ -660,6 +642,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
         r = options_net_default(o, e);
     if (r != OPTIONS_RUN)
         return r;
+    options_choose_adapter(o);
     choose_streams(o);
     o->machine.cpus = o->accel.cpus;
     o->machine.devices = (const char *const *)o->devices->pdata;

@@ -24,6 +24,7 @@ struct options {
     const char *log_items, *log_path;
     const char *name;
     bool nographic, no_display;
+    const char *vga; /* -vga as a device class, "" for none; NULL: not given */
     GPtrArray *chardevs; /* -chardev arguments */
     GPtrArray *drives, *blockdevs; /* options_block.c's */
     bool snapshot;       /* -snapshot */

@@ -1,6 +1,7 @@
 /* Routing of input: a list of handlers, the one in use first. Machine lock held; called by ui/ and by input devices. */
 #include "hw/core/input.h"
 #include <glib.h>
+#include "util/clock.h"
 
 #define CODES 0x200 /* plain codes, then those behind 0xe0 and 0xe1 */
 
@@ -8,15 +9,35 @@ struct input {
     struct input_handler *first;
     unsigned next_index;
     u8 down[CODES]; /* keys that the guest believes are pressed */
+    unsigned buttons;
+    /* of input_press */
+    struct clock *clock;
+    struct timer release;
+    u16 held[INPUT_PRESS_MAX];
+    unsigned n_held;
 };
 
-struct input *input_new(void)
+static void release_held(void *opaque)
 {
-    return g_new0(struct input, 1);
+    struct input *in = opaque;
+
+    while (in->n_held)
+        input_key(in, in->held[--in->n_held], false);
+}
+
+struct input *input_new(struct clock *c)
+{
+    struct input *in = g_new0(struct input, 1);
+
+    in->clock = c;
+    timer_init(&in->release, c, release_held, in);
+    return in;
 }
 
 void input_free(struct input *in)
 {
+    if (in)
+        timer_cancel(&in->release);
     g_free(in);
 }
 
@@ -113,10 +134,28 @@ void input_release_keys(struct input *in)
             input_key(in, (i & 0xff) | (i < 0x100 ? 0 : in->down[i] == 2 ? 0xe100 : 0xe000), false);
 }
 
+void input_press(struct input *in, const u16 *codes, unsigned n, i64 hold_ns)
+{
+    assert(n && n <= INPUT_PRESS_MAX);
+    timer_cancel(&in->release);
+    release_held(in);
+    for (; in->n_held < n; in->n_held++) {
+        in->held[in->n_held] = codes[in->n_held];
+        input_key(in, codes[in->n_held], true);
+    }
+    timer_set(&in->release, clock_ns(in->clock) + hold_ns);
+}
+
+unsigned input_buttons(const struct input *in)
+{
+    return in->buttons;
+}
+
 void input_rel(struct input *in, int dx, int dy, int wheel, unsigned buttons)
 {
     const struct input_handler *h = input_pointer(in);
 
+    in->buttons = buttons;
     while (h && !h->rel)
         h = h->next;
     if (h)
@@ -127,6 +166,7 @@ void input_abs(struct input *in, int x, int y, int wheel, unsigned buttons)
 {
     const struct input_handler *h = input_pointer(in);
 
+    in->buttons = buttons;
     if (h && h->abs)
         h->abs(h->opaque, MIN_OF(MAX_OF(x, 0), INPUT_ABS_MAX), MIN_OF(MAX_OF(y, 0), INPUT_ABS_MAX), wheel, buttons);
 }

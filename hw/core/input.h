@@ -4,7 +4,7 @@
 #define HW_CORE_INPUT_H
 #include "util/base.h"
 
-struct machine;
+struct clock;
 struct input;
 
 #define INPUT_ABS_MAX 0x7fff /* an absolute axis goes from 0 to here */
@@ -24,7 +24,7 @@ struct input_handler {
     struct input_handler *next;
 };
 
-struct input *input_new(void);
+struct input *input_new(struct clock *c);
 void input_free(struct input *in); /* may be NULL */
 /* The newest handler of keys gets the keys, the newest that takes pointers the pointer. */
 void input_add(struct input *in, struct input_handler *h);
@@ -35,8 +35,13 @@ void input_activate(struct input *in, struct input_handler *h);
 void input_key(struct input *in, u16 code, bool down);
 /* Releases every key that is down: a front end lost its focus. */
 void input_release_keys(struct input *in);
+#define INPUT_PRESS_MAX 16
+/* Presses n (1..INPUT_PRESS_MAX) keys in this order; they are released in reverse order after hold_ns of VM time, or before the next press. */
+void input_press(struct input *in, const u16 *codes, unsigned n, i64 hold_ns);
 void input_rel(struct input *in, int dx, int dy, int wheel, unsigned buttons);
 void input_abs(struct input *in, int x, int y, int wheel, unsigned buttons);
+/* The buttons of the last event. */
+unsigned input_buttons(const struct input *in);
 /* True if the pointer in use takes positions. */
 bool input_is_absolute(const struct input *in);
 /* The pointer in use, NULL if there is none; then the others by ->next (handlers of keys only are among them). */

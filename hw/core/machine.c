@@ -82,7 +82,7 @@ int machine_build(struct machine *m, const struct machine_config *cfg, struct er
     lock_init(&m->lock, "machine", RANK_MACHINE);
     m->clock = clock_new_real(&m->lock);
     net_set_clock(m->clock);
-    m->input = input_new();
+    m->input = input_new(m->clock);
     region_init_container(&m->mem_root, "memory", PHYS_SPACE);
     region_init_container(&m->io_root, "io", PORT_SPACE);
     m->mem = aspace_new("memory", &m->mem_root);
@@ -127,9 +127,9 @@ void machine_free(struct machine *m)
     m->mem = m->io = NULL;
     m->board->free_memory(m);
     net_set_clock(NULL);
-    clock_free(m->clock);
-    m->clock = NULL;
     input_free(m->input);
     m->input = NULL;
+    clock_free(m->clock);
+    m->clock = NULL;
     lock_fini(&m->lock);
 }

@@ -29,6 +29,8 @@ struct machine_config {
     const char *const *globals; unsigned n_globals; /* -global driver.prop=value */
     const char *const *data_dirs; unsigned n_data_dirs; /* -L */
     bool nodefaults;
+    const char *vga;        /* class of the display adapter, NULL: none */
+    bool nographic;         /* firmware's console is the first serial port */
     bool no_pit;            /* -machine pit=off */
     u32 tsc_khz;            /* TSC frequency the guest is told */
 };

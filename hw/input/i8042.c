@@ -2,6 +2,7 @@
  * threads, input events come from the main loop's thread; machine lock held. Specification: IBM PC/AT and PS/2 technical
  * references (keyboard controller); Intel UPI-41/42 data sheet. */
 #include "hw/input/i8042.h"
+#include "hw/core/input.h"
 #include "hw/core/machine.h"
 #include "hw/input/ps2.h"
 #include "util/log.h"
@@ -40,6 +41,7 @@ struct i8042 {
     u8 queue_count;
     bool break_next;   /* translation has swallowed a 0xf0 */
     struct region data_io, command_io;
+    struct input_handler kbd_input, mouse_input;
 };
 
 static void fill(struct i8042 *s, u8 val, bool aux)
@@ -244,6 +246,16 @@ void ps2_mouse_event(struct device *d, int dx, int dy, int dz, unsigned buttons)
     i8042_update(s);
 }
 
+static void on_key(void *opaque, u16 code, bool down)
+{
+    ps2_key_event(opaque, code, down);
+}
+
+static void on_move(void *opaque, int dx, int dy, int wheel, unsigned buttons)
+{
+    ps2_mouse_event(opaque, dx, dy, -wheel, buttons);
+}
+
 static int i8042_realize(struct device *d, struct err *e)
 {
     struct i8042 *s = container_of(d, struct i8042, dev);
@@ -251,12 +263,18 @@ static int i8042_realize(struct device *d, struct err *e)
     region_init_io(&s->command_io, "i8042-cmd", 1, &command_ops, s, &d->m->lock);
     region_add(&d->m->io_root, 0x60, &s->data_io, 0);
     region_add(&d->m->io_root, 0x64, &s->command_io, 0);
+    s->kbd_input = (struct input_handler){ .name = "PS/2 keyboard", .key = on_key, .opaque = d };
+    s->mouse_input = (struct input_handler){ .name = "PS/2 mouse", .rel = on_move, .opaque = d };
+    input_add(d->m->input, &s->kbd_input);
+    input_add(d->m->input, &s->mouse_input);
     return 0;
 }
 
 static void i8042_unrealize(struct device *d)
 {
     struct i8042 *s = container_of(d, struct i8042, dev);
+    input_del(d->m->input, &s->kbd_input);
+    input_del(d->m->input, &s->mouse_input);
     region_del(&s->data_io);
     region_del(&s->command_io);
 }

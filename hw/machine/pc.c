@@ -27,6 +27,7 @@
 #define PCI_IO_FIRST 0xc000
 #define DEBUGCON_PORT 0xe9
 #define FERR_PORT 0xf0
+#define PC_DISPLAY_ADDR "02.0"
 #define COM_PORTS 4
 #define COM1_PORT 0x3f8
 #define CMOS_SHUTDOWN 0x0f
@@ -172,6 +173,23 @@ static int pc_add_interrupts(struct machine *m, struct pc *pc, struct err *e)
     return 0;
 }
 
+/* The display adapter of -vga, where PCs have it. */
+static int pc_add_display(struct machine *m, struct err *e)
+{
+    struct device *d;
+
+    if (!m->cfg.vga)
+        return 0;
+    d = device_alloc(m, m->cfg.vga, e);
+    if (!d)
+        return -1;
+    if (device_set_prop(d, "addr", PC_DISPLAY_ADDR, e) < 0) {
+        device_abandon(d);
+        return -1;
+    }
+    return device_realize(d, e);
+}
+
 static int pc_add_chipset(struct machine *m, struct pc *pc, struct err *e)
 {
     m->pci = pci_bus_new(m);
@@ -251,7 +269,7 @@ static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
     f = m->fw_cfg;
     fw_cfg_add(f, FW_CFG_UUID, (const u8[16]){ 0 }, 16);
     fw_cfg_add_uint(f, FW_CFG_RAM_SIZE, m->cfg.ram_size, 8);
-    fw_cfg_add_uint(f, FW_CFG_NOGRAPHIC, 1, 2);
+    fw_cfg_add_uint(f, FW_CFG_NOGRAPHIC, m->cfg.nographic, 2);
     fw_cfg_add_uint(f, FW_CFG_NB_CPUS, m->cfg.cpus, 2);
     fw_cfg_add_uint(f, FW_CFG_MAX_CPUS, m->cfg.cpus, 2);
     fw_cfg_add(f, FW_CFG_NUMA, numa, 8 * (1 + m->cfg.cpus));
@@ -259,7 +277,7 @@ static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
     fw_cfg_add_uint(f, FW_CFG_IRQ0_OVERRIDE, 1, 4);
     fw_cfg_add_file(f, "etc/e820", e820, pc->ram.high ? sizeof(e820) : sizeof(e820[0]));
     fw_cfg_add_file(f, "etc/system-states", system_states, sizeof(system_states));
-    if (m->cfg.serial_chr[0]) { /* there is no display: firmware's console goes to the serial port */
+    if (m->cfg.serial_chr[0] && (m->cfg.nographic || !m->cfg.vga)) { /* firmware's console goes to the serial port */
         const u16 port = COM1_PORT;
         fw_cfg_add_file(f, "etc/sercon-port", &port, sizeof(port));
     }
@@ -298,7 +316,7 @@ static int pc_build(struct machine *m, struct err *e)
     m->a20_enabled = true;
     m->power_button = pc_power_button;
     if (pc_choose_boot(m, pc, e) < 0 || pc_add_ram(m, pc, e) < 0 || pc_add_interrupts(m, pc, e) < 0 ||
-        pc_add_chipset(m, pc, e) < 0 || pc_add_legacy(m, pc, e) < 0)
+        pc_add_chipset(m, pc, e) < 0 || pc_add_display(m, e) < 0 || pc_add_legacy(m, pc, e) < 0)
         return -1;
     return pc_add_tables(m, pc, e);
 }

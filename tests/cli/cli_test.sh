@@ -55,7 +55,7 @@ done <<'EOF'
 -kernel /dev/null -d everything|everything
 -kernel /dev/null -D /nonexistent/log|/nonexistent/log
 -kernel KERNEL -gdb tcp:nowhere|-gdb
--kernel /dev/null -vga std|-vga
+-kernel /dev/null -vga cirrus|-vga
 -kernel /dev/null -display sdl|-display
 -kernel /dev/null -rtc base=yesterday|yesterday
 -drive file=/dev/null,format=raw,if=ide|/dev/null

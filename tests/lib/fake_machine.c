@@ -68,7 +68,7 @@ struct fake_machine *fake_machine_new(unsigned cpus)
     m->cfg.tsc_khz = 1000000;
     lock_init(&m->lock, "machine", RANK_MACHINE);
     m->clock = clock_new_manual();
-    m->input = input_new();
+    m->input = input_new(m->clock);
     region_init_container(&m->mem_root, "memory", 1ull << 52);
     region_init_container(&m->io_root, "io", 64 * KiB);
     m->ram = ram_new("ram", FAKE_RAM, &e);
@@ -99,8 +99,8 @@ void fake_machine_free(struct fake_machine *f)
     aspace_free(f->m.mem);
     aspace_free(f->m.io);
     ram_free(f->m.ram);
-    clock_free(f->m.clock);
     input_free(f->m.input);
+    clock_free(f->m.clock);
     lock_fini(&f->m.lock);
     g_free(f);
 }

@@ -102,7 +102,7 @@ static void test_refused(void)
 {
     static const char *const t[][3] = {
         { "-frobnicate", NULL, "-frobnicate" }, { "--vnc", ":1", "--vnc" }, { "-display", "sdl", "-display sdl" },
-        { "-vga", "std", "-vga std" }, { "-net", "dump", "-net dump" }, { "-net", "nic,model=nosuch", "nosuch" },
+        { "-vga", "cirrus", "-vga cirrus" }, { "-net", "dump", "-net dump" }, { "-net", "nic,model=nosuch", "nosuch" },
         { "-nic", "user,model=nosuch", "nosuch" }, { "-object", "nosuch,id=x", "nosuch" },
         { "-machine", "pc,smm=on", "smm" }, { "-drive", "format=raw", "file=" },
         { "-initrd", NULL, "argument" }, { "-rtc", "clock=vm", "clock" }, { "-action", "panic=none", "panic" },

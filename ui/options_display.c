@@ -1,0 +1,58 @@
+/* The options about adapters and pictures: -vga, -display, -nographic and their relatives. Main thread, from ui/options.c. */
+#include "ui/options_display.h"
+
+typedef enum options_result result;
+
+/* -vga's words, and the device class of those that exist here ("": no adapter). */
+static const struct { const char *word, *cls; } adapters[] = {
+    { "std", "VGA" }, { "none", "" }, { "cirrus", NULL }, { "vmware", NULL }, { "qxl", NULL }, { "virtio", NULL }, { "xenfb", NULL },
+};
+
+result opt_vga(struct options *o, const char *arg, struct err *e)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(adapters); i++) {
+        if (strcmp(adapters[i].word, arg))
+            continue;
+        if (!adapters[i].cls)
+            return err_set(e, "-vga %s: this adapter is not available; use -vga std or -vga none", arg);
+        o->vga = adapters[i].cls;
+        return OPTIONS_RUN;
+    }
+    return err_set(e, "-vga %s: there is no such adapter; use -vga std or -vga none", arg);
+}
+
+result opt_nographic(struct options *o, const char *arg, struct err *e)
+{
+    o->nographic = o->machine.nographic = true;
+    return OPTIONS_RUN;
+}
+
+result opt_display(struct options *o, const char *arg, struct err *e)
+{
+    if (strcmp(arg, "none"))
+        return err_set(e, "-display %s: this version has no display; use -display none or -nographic", arg);
+    o->no_display = true;
+    return OPTIONS_RUN;
+}
+
+/* True if -device makes an adapter that takes the place of the default one. */
+static bool has_adapter(const struct options *o)
+{
+    static const char *const classes[] = { "VGA", "bochs-display" };
+
+    for (unsigned i = 0; i < o->devices->len; i++) {
+        const char *arg = o->devices->pdata[i];
+        size_t n = strcspn(arg, ",");
+        for (unsigned k = 0; k < ARRAY_LEN(classes); k++)
+            if (strlen(classes[k]) == n && !strncmp(classes[k], arg, n))
+                return true;
+    }
+    return false;
+}
+
+void options_choose_adapter(struct options *o)
+{
+    const char *cls = o->vga ? o->vga : o->machine.nodefaults || has_adapter(o) ? "" : "VGA";
+
+    o->machine.vga = *cls ? cls : NULL;
+}

@@ -1,0 +1,12 @@
+/* Options about adapters and pictures, for the table in ui/options.c. Main thread. */
+#ifndef UI_OPTIONS_DISPLAY_H
+#define UI_OPTIONS_DISPLAY_H
+#include "ui/options.h"
+
+enum options_result opt_vga(struct options *o, const char *arg, struct err *e);
+enum options_result opt_nographic(struct options *o, const char *arg, struct err *e);
+enum options_result opt_display(struct options *o, const char *arg, struct err *e);
+/* After all options are read: which adapter the machine gets. */
+void options_choose_adapter(struct options *o);
+
+#endif
