@@ -4,139 +4,24 @@
  * chapter 7. */
 #include <glib.h>
 #include "hw/core/machine.h"
+#include "hw/pci/confport.h"
 #include "hw/pci/host.h"
+#include "hw/pci/pirq.h"
+#include "hw/pci/shadow.h"
 #include "hw/timer/pm.h"
 #include "mmu/ram.h"
 #include "util/log.h"
 
 /* -- 82441FX host bridge ---------------------------------------------------------------------------------------- */
 
-enum { PAM0 = 0x59, PAM_REGS = 7, PAM_RE = 1, PAM_WE = 2, SMRAM = 0x72, SMRAM_OPEN = 0x40, SMRAM_LOCK = 0x10 };
-enum { SEGMENTS = 13, CONFIG_ENABLE = 0x80000000u, CONFADD_PORT = 0xcf8, CONFDATA_PORT = 0xcfc };
-
-/* One switchable piece of [0xc0000, 1 MiB): at most one of its two regions is enabled; with neither, the PCI side
- * (ROM or nothing) is seen. */
-struct shadow {
-    u32 base, size;
-    struct region ram;        /* reads from RAM: read-only or not as PAM.WE says */
-    struct region write_only; /* reads from the ROM, writes to RAM */
-    u8 *host;                 /* of base, in RAM */
-    const u8 *rom;            /* of base, or NULL */
-};
+enum { PAM0 = 0x59, SMRAM = 0x72, SMRAM_OPEN = 0x40, SMRAM_LOCK = 0x10 };
 
 struct i440fx {
     struct pci_device pci;
-    u32 config_addr;          /* CONFADD */
-    struct region addr_ports, data_ports;
-    struct region smram;      /* the RAM behind the video memory, while D_OPEN */
-    struct shadow seg[SEGMENTS];
+    struct pci_confport port;
+    struct pc_shadow shadow;
     struct ram_block *ram, *rom;
 };
-
-/* CONFADD takes only aligned dwords; every other cycle passes on to what lies behind it (0xcf9: reset control). */
-static const struct region *confadd_behind(const struct i440fx *h, u64 off, unsigned size)
-{
-    u64 port = CONFADD_PORT + off;
-
-    for (const struct region *r = h->pci.dev.m->io_root.children; r; r = r->next)
-        if (r != &h->addr_ports && r->kind == REGION_IO && r->enabled && port >= r->addr &&
-            port + size <= r->addr + r->size)
-            return r;
-    return NULL;
-}
-
-static u64 confadd_read(void *opaque, u64 off, unsigned size)
-{
-    struct i440fx *h = opaque;
-    const struct region *r;
-
-    if (off == 0 && size == 4)
-        return h->config_addr;
-    r = confadd_behind(h, off, size);
-    return r && r->ops->read ? r->ops->read(r->opaque, CONFADD_PORT + off - r->addr, size) : MASK64(8 * size);
-}
-
-static void confadd_write(void *opaque, u64 off, u64 val, unsigned size)
-{
-    struct i440fx *h = opaque;
-    const struct region *r;
-
-    if (off == 0 && size == 4)
-        h->config_addr = val & ~0x7f000003u;
-    else if ((r = confadd_behind(h, off, size)) && r->ops->write)
-        r->ops->write(r->opaque, CONFADD_PORT + off - r->addr, val, size);
-}
-
-/* The bus and register that the latched address and a port offset select; NULL if the cycle has no target. */
-static struct pci_bus *confdata_target(const struct i440fx *h, u64 off, unsigned *reg)
-{
-    u32 a = h->config_addr;
-
-    *reg = (a & 0xfc) + off;
-    return (a & CONFIG_ENABLE) ? pci_bus_number(h->pci.bus, a >> 16) : NULL;
-}
-
-static u64 confdata_read(void *opaque, u64 off, unsigned size)
-{
-    struct i440fx *h = opaque;
-    unsigned reg;
-    struct pci_bus *b = confdata_target(h, off, &reg);
-
-    return b ? pci_config_read(b, h->config_addr >> 8, reg, size) : MASK64(8 * size);
-}
-
-static void confdata_write(void *opaque, u64 off, u64 val, unsigned size)
-{
-    struct i440fx *h = opaque;
-    unsigned reg;
-    struct pci_bus *b = confdata_target(h, off, &reg);
-
-    if (b)
-        pci_config_write(b, h->config_addr >> 8, reg, val, size);
-}
-
-static const struct region_ops confadd_ops = { confadd_read, confadd_write, 1, 4 };
-static const struct region_ops confdata_ops = { confdata_read, confdata_write, 1, 4 };
-
-static u64 shadow_read(void *opaque, u64 off, unsigned size)
-{
-    struct shadow *s = opaque;
-    u64 v = ~0ull;
-
-    if (s->rom)
-        memcpy(&v, s->rom + off, size);
-    return zext(v, size);
-}
-
-static void shadow_write(void *opaque, u64 off, u64 val, unsigned size)
-{
-    struct shadow *s = opaque;
-
-    memcpy(s->host + off, &val, size);
-}
-
-static const struct region_ops shadow_ops = { shadow_read, shadow_write, 1, 8 };
-
-/* PAM bits of segment i: 0 is the BIOS area 0xf0000 (PAM0's high nibble), then 16 KiB pieces from 0xc0000 up. */
-static u8 pam_bits(const struct i440fx *h, unsigned i)
-{
-    if (i == 0)
-        return h->pci.config[PAM0] >> 4 & 3;
-    return h->pci.config[PAM0 + 1 + (i - 1) / 2] >> ((i - 1) % 2 * 4) & 3;
-}
-
-static void i440fx_map_update(struct i440fx *h)
-{
-    region_txn_begin();
-    for (unsigned i = 0; i < SEGMENTS; i++) {
-        u8 pam = pam_bits(h, i);
-        region_set_enabled(&h->seg[i].ram, pam & PAM_RE);
-        region_set_readonly(&h->seg[i].ram, !(pam & PAM_WE));
-        region_set_enabled(&h->seg[i].write_only, pam == PAM_WE);
-    }
-    region_set_enabled(&h->smram, h->pci.config[SMRAM] & SMRAM_OPEN);
-    region_txn_commit();
-}
 
 static void i440fx_config_changed(struct pci_device *d, unsigned reg, unsigned len)
 {
@@ -147,31 +32,10 @@ static void i440fx_config_changed(struct pci_device *d, unsigned reg, unsigned l
         d->wmask[SMRAM] = 0;
     }
     if (reg <= SMRAM && reg + len > PAM0)
-        i440fx_map_update(h);
+        shadow_update(&h->shadow, d->config + PAM0, d->config[SMRAM] & SMRAM_OPEN);
 }
 
 static const struct pci_ops i440fx_pci_ops = { .config_changed = i440fx_config_changed };
-
-static void shadow_init(struct i440fx *h, unsigned i)
-{
-    struct shadow *s = &h->seg[i];
-    struct machine *m = h->pci.dev.m;
-
-    s->base = i == 0 ? 0xf0000 : PC_SHADOW_BASE + (i - 1) * 0x4000;
-    s->size = i == 0 ? 0x10000 : 0x4000;
-    s->host = h->ram->host + s->base;
-    if (h->rom && s->base >= 0xe0000 && 0x100000 - s->base <= h->rom->size)
-        s->rom = h->rom->host + h->rom->size - (0x100000 - s->base);
-    region_init_ram(&s->ram, "shadow-ram", h->ram, s->base, s->size);
-    if (s->rom) /* a ROM with write hooks, so that code there runs at full speed */
-        region_init_rom(&s->write_only, "shadow-write", h->rom, s->rom - h->rom->host, s->size, &shadow_ops, s,
-                        &m->lock);
-    else
-        region_init_io(&s->write_only, "shadow-write", s->size, &shadow_ops, s, &m->lock);
-    s->ram.enabled = s->write_only.enabled = false;
-    region_add(&m->mem_root, s->base, &s->ram, 1);
-    region_add(&m->mem_root, s->base, &s->write_only, 1);
-}
 
 static int i440fx_realize(struct device *d, struct err *e)
 {
@@ -182,23 +46,14 @@ static int i440fx_realize(struct device *d, struct err *e)
     if (pci_attach(&h->pci, &id, e) < 0)
         return -1;
     h->pci.ops = &i440fx_pci_ops;
-    memset(h->pci.wmask + PAM0, 0x33, PAM_REGS);
+    memset(h->pci.wmask + PAM0, 0x33, PC_PAM_REGS);
     h->pci.wmask[PAM0] = 0x30;
     h->pci.config[SMRAM] = 0x02;
     h->pci.wmask[0x50] = 0xff; /* PMCCFG: kept, no effect here */
     h->pci.wmask[0x51] = 0xff;
     memset(h->pci.wmask + 0x60, 0xff, 8); /* DRB0..7: firmware's notes about DIMM sizes */
-    region_txn_begin();
-    for (unsigned i = 0; i < SEGMENTS; i++)
-        shadow_init(h, i);
-    region_init_ram(&h->smram, "smram", h->ram, PC_LOW_HOLE, PC_SHADOW_BASE - PC_LOW_HOLE);
-    h->smram.enabled = false;
-    region_add(&m->mem_root, PC_LOW_HOLE, &h->smram, 1);
-    region_init_io(&h->addr_ports, "pci-confadd", 4, &confadd_ops, h, &m->lock);
-    region_init_io(&h->data_ports, "pci-confdata", 4, &confdata_ops, h, &m->lock);
-    region_add(&m->io_root, CONFADD_PORT, &h->addr_ports, 2); /* before reset control's 1 byte at 0xcf9 */
-    region_add(&m->io_root, CONFDATA_PORT, &h->data_ports, 1);
-    region_txn_commit();
+    shadow_init(&h->shadow, m, h->ram, h->rom);
+    pci_confport_init(&h->port, m);
     return 0;
 }
 
@@ -206,13 +61,8 @@ static void i440fx_unrealize(struct device *d)
 {
     struct i440fx *h = (struct i440fx *)d;
 
-    region_del(&h->addr_ports);
-    region_del(&h->data_ports);
-    region_del(&h->smram);
-    for (unsigned i = 0; i < SEGMENTS; i++) {
-        region_del(&h->seg[i].ram);
-        region_del(&h->seg[i].write_only);
-    }
+    pci_confport_fini(&h->port);
+    shadow_fini(&h->shadow);
     pci_detach(&h->pci);
 }
 
@@ -220,7 +70,7 @@ static void i440fx_reset(struct device *d)
 {
     struct i440fx *h = (struct i440fx *)d;
 
-    h->config_addr = 0;
+    h->port.addr = 0;
     h->pci.wmask[SMRAM] = 0x58; /* D_OPEN, D_LCK, G_SMRAME; cleared by D_LCK */
     pci_reset(&h->pci);
 }
@@ -237,12 +87,12 @@ void i440fx_shadow_open(struct device *d)
 {
     struct i440fx *h = (struct i440fx *)d;
 
-    for (unsigned i = 0; i < PAM_REGS; i++)
+    for (unsigned i = 0; i < PC_PAM_REGS; i++)
         pci_config_write(h->pci.bus, h->pci.devfn, PAM0 + i, 0x33, 1);
 }
 
 static const struct prop i440fx_props[] = { PCI_PROPS_AT("0"), PROP_DONE };
-static const struct snap_field i440fx_fields[] = { PCI_SNAP, SNAP_U(struct i440fx, config_addr), SNAP_DONE };
+static const struct snap_field i440fx_fields[] = { PCI_SNAP, SNAP_U(struct i440fx, port.addr), SNAP_DONE };
 
 const struct dev_class i440fx_class = {
     .name = "i440FX",
@@ -271,36 +121,23 @@ struct device *i440fx_new(struct machine *m, struct ram_block *ram, struct ram_b
 
 /* -- 82371SB PIIX3 ISA bridge ------------------------------------------------------------------------------------ */
 
-enum { PIRQRC = 0x60, PIRQ_OFF = 0x80, SCI_IRQ = 9, ROUTABLE_IRQS = 0xdef8 /* 3-7, 9-12, 14, 15 */ };
+enum { PIRQRC = 0x60, SCI_IRQ = 9 };
 
 struct piix3 {
     struct pci_device pci;
-    u8 pirq_level;   /* bit n: PIRQ n is asserted */
-    u8 sci_level;
-    u16 irq_driven;  /* ISA IRQs held high by this bridge */
+    struct pirq_router router;
 };
 
 static void piix3_update(struct piix3 *p)
 {
-    u16 want = p->sci_level ? BIT(SCI_IRQ) : 0;
-
-    for (unsigned i = 0; i < 4; i++) {
-        u8 rc = p->pci.config[PIRQRC + i];
-        if (!(rc & PIRQ_OFF) && (p->pirq_level & BIT(i)))
-            want |= BIT(rc & 15) & ROUTABLE_IRQS;
-    }
-    u16 changed = want ^ p->irq_driven;
-    p->irq_driven = want;
-    for (unsigned irq = 0; irq < 16; irq++)
-        if (changed & BIT(irq))
-            irq_set(&p->pci.dev.m->gsi[irq], want >> irq & 1);
+    pirq_router_update(&p->router, p->pci.dev.m, p->pci.config + PIRQRC, 4, SCI_IRQ);
 }
 
 static void piix3_set_pirq(void *opaque, int pirq, int level)
 {
     struct piix3 *p = opaque;
 
-    p->pirq_level = (p->pirq_level & ~BIT(pirq)) | (level ? BIT(pirq) : 0);
+    pirq_router_set(&p->router, pirq, level);
     piix3_update(p);
 }
 
@@ -308,7 +145,7 @@ static void piix3_set_sci(void *opaque, int n, int level)
 {
     struct piix3 *p = opaque;
 
-    p->sci_level = level;
+    p->router.sci_level = level;
     piix3_update(p);
 }
 
@@ -361,14 +198,14 @@ static void piix3_post_load(struct device *d)
 {
     struct piix3 *p = (struct piix3 *)d;
 
-    p->irq_driven = 0; /* the controllers' inputs were loaded with their own state: drive them anew */
+    p->router.driven = 0; /* the controllers' inputs were loaded with their own state: drive them anew */
     pci_post_load(&p->pci);
     piix3_update(p);
 }
 
 static const struct prop piix3_props[] = { PCI_PROPS_FULL("1", true, NULL), PROP_DONE };
 static const struct snap_field piix3_fields[] = {
-    PCI_SNAP, SNAP_U(struct piix3, pirq_level), SNAP_U(struct piix3, sci_level), SNAP_DONE
+    PCI_SNAP, SNAP_U(struct piix3, router.level), SNAP_U(struct piix3, router.sci_level), SNAP_DONE
 };
 
 const struct dev_class piix3_class = {

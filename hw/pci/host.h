@@ -2,11 +2,10 @@
 #ifndef HW_PCI_HOST_H
 #define HW_PCI_HOST_H
 #include "hw/pci/pci.h"
+#include "hw/pci/shadow.h"
 
 struct ram_block;
 
-#define PC_LOW_HOLE 0xa0000ull     /* video memory, then shadow RAM up to 1 MiB */
-#define PC_SHADOW_BASE 0xc0000ull
 #define PIIX4_PM_BASE 0x600        /* where firmware, ours included, puts the PM I/O block */
 
 /* Host bridge at 00.0: ports 0xcf8 and 0xcfc, shadow RAM over ram[0xc0000, 1 MiB) switched by PAM0..6, and SMRAM.
