@@ -1,5 +1,6 @@
-/* The PC's ACPI tables and the linker script that goes with them: RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET and the DSDT of
- * hw/machine/acpi_dsdt.c. Main thread, called by hw/machine/pc.c. ACPI 6.4, section 5.2; HPET 1.0a, section 3.2.4. */
+/* The PC's ACPI tables and the linker script that goes with them: RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET, MCFG and the DSDT of
+ * hw/machine/acpi_dsdt.c. Main thread, called by hw/machine/pc.c. ACPI 6.4, section 5.2; HPET 1.0a, section 3.2.4; PCI Firmware
+ * Specification 3.2, section 4.1.2. */
 #include "hw/machine/acpi.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
@@ -130,24 +131,27 @@ static void fadt_gas(u8 *p, u8 bits, u64 port)
 {
     p[0] = 1;
     p[1] = bits;
-    p[3] = bits > 16 ? 3 : bits > 8 ? 2 : 1; /* access size */
+    p[3] = bits > 32 ? 1 : bits > 16 ? 3 : bits > 8 ? 2 : 1; /* access size */
     st64(p + 4, port);
 }
 
-static void fadt_pm_blocks(u8 *b, u16 pm)
+static void fadt_pm_blocks(u8 *b, u16 pm, bool q35)
 {
+    u16 gpe0 = pm + (q35 ? PM_ICH9_GPE0 : PM_GPE0);
+    u8 gpe0_len = q35 ? 16 : 4;
+
     st32(b + 56, pm + PM_PM1_EVT);
     st32(b + 64, pm + PM_PM1_CNT);
     st32(b + 76, pm + PM_TMR);
-    st32(b + 80, pm + PM_GPE0);
+    st32(b + 80, gpe0);
     b[88] = 4;  /* PM1_EVT_LEN */
     b[89] = 2;  /* PM1_CNT_LEN */
     b[91] = 4;  /* PM_TMR_LEN */
-    b[92] = 4;  /* GPE0_BLK_LEN */
+    b[92] = gpe0_len;
     fadt_gas(b + 148, 32, pm + PM_PM1_EVT);
     fadt_gas(b + 172, 16, pm + PM_PM1_CNT);
     fadt_gas(b + 208, 32, pm + PM_TMR);
-    fadt_gas(b + 220, 32, pm + PM_GPE0);
+    fadt_gas(b + 220, 8 * gpe0_len, gpe0);
 }
 
 static u32 fadt_build(struct acpi_tables *t, const struct acpi_config *c, u32 facs, u32 dsdt)
@@ -166,7 +170,7 @@ static u32 fadt_build(struct acpi_tables *t, const struct acpi_config *c, u32 fa
     st32(b + 48, PM_SMI_CMD);
     b[52] = PM_ACPI_ENABLE;
     b[53] = PM_ACPI_DISABLE;
-    fadt_pm_blocks(b, c->pm_base);
+    fadt_pm_blocks(b, c->pm_base, c->q35);
     st16(b + 96, 0xfff);      /* P_LVL2_LAT, P_LVL3_LAT: no C2, no C3 */
     st16(b + 98, 0xfff);
     b[108] = 0x32;            /* CENTURY in CMOS */
@@ -229,6 +233,18 @@ static u32 hpet_build(struct acpi_tables *t)
     return at;
 }
 
+static u32 mcfg_build(struct acpi_tables *t, const struct acpi_config *c)
+{
+    u32 at = table_begin(t, "MCFG", 1);
+    u8 b[24] = { 0 }; /* 8 reserved bytes, then one window */
+
+    st64(b + 8, c->ecam);
+    b[19] = (c->ecam_size >> 20) - 1; /* last bus */
+    table_append(t, b, sizeof(b));
+    table_end(t, at);
+    return at;
+}
+
 /* RSDT (width 4) or XSDT (width 8) that points to n tables. */
 static u32 sdt_build(struct acpi_tables *t, const char sig[4], const u32 *tables, unsigned n, u8 width)
 {
@@ -263,7 +279,7 @@ static void rsdp_build(struct acpi_tables *t, u32 rsdt, u32 xsdt)
 struct acpi_tables *acpi_build(const struct acpi_config *c)
 {
     struct acpi_tables *t = g_new0(struct acpi_tables, 1);
-    u32 list[3], facs, dsdt;
+    u32 list[4], facs, dsdt;
     unsigned n = 0;
 
     t->tables = g_byte_array_new();
@@ -277,6 +293,8 @@ struct acpi_tables *acpi_build(const struct acpi_config *c)
     list[n++] = madt_build(t, c);
     if (c->hpet)
         list[n++] = hpet_build(t);
+    if (c->q35)
+        list[n++] = mcfg_build(t, c);
     u32 rsdt = sdt_build(t, "RSDT", list, n, 4);
     u32 xsdt = sdt_build(t, "XSDT", list, n, 8);
     rsdp_build(t, rsdt, xsdt);

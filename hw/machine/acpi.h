@@ -14,13 +14,16 @@
 
 struct acpi_config {
     unsigned cpus;
-    u32 pci_mem_start;  /* the PCI memory window below the I/O APIC */
+    u32 pci_mem_start;     /* the PCI memory window below the I/O APIC */
+    u64 pci64_start, pci64_end; /* one above 4 GiB, end exclusive; both 0: none */
     u16 pm_base;
-    bool com[4];        /* which serial ports exist */
+    bool q35;              /* else 440FX and PIIX */
+    u64 ecam, ecam_size;   /* Q35: the window of PCI Express configuration space, in the PCI memory window or behind its start */
+    bool com[4];           /* which serial ports exist */
     bool hpet;
 };
 
-/* tables: FACS, DSDT, FADT, MADT, HPET, RSDT, XSDT, whose pointers are offsets into `tables` until linked. loader: the
+/* tables: FACS, DSDT, FADT, MADT, HPET, MCFG, RSDT, XSDT; their length does not depend on addresses; whose pointers are offsets into `tables` until linked. loader: the
  * commands (fw_cfg linker/loader format) that place both parts, relocate pointers and fill in checksums. */
 struct acpi_tables {
     GByteArray *tables, *rsdp, *loader;

@@ -3,6 +3,7 @@
 #include "hw/machine/acpi.h"
 #include "hw/machine/aml.h"
 #include "hw/pci/pci.h"
+#include "hw/pci/q35.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/pm.h"
 
@@ -31,13 +32,14 @@ static void dsdt_isa_resources(struct aml *a, u16 port, u8 ports, u16 port2, int
 
 static void dsdt_isa(struct aml *a, const struct acpi_config *c)
 {
-    static const char *const pirqs[] = { "PRQA", "PRQB", "PRQC", "PRQD" };
+    static const char *const pirqs[] = { "PRQA", "PRQB", "PRQC", "PRQD", NULL, NULL, NULL, NULL, "PRQE", "PRQF", "PRQG", "PRQH" };
+    unsigned regs = c->q35 ? 12 : 4;
     static const struct { u16 port; u8 irq; } com[4] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
 
     aml_device(a, "ISA");
-    aml_name_int(a, "_ADR", 0x00010000);
-    aml_op_region(a, "PIRQ", AML_PCI_CONFIG, 0x60, 4);
-    aml_byte_fields(a, "PIRQ", pirqs, ARRAY_LEN(pirqs));
+    aml_name_int(a, "_ADR", c->q35 ? 0x001f0000 : 0x00010000);
+    aml_op_region(a, "PIRQ", AML_PCI_CONFIG, 0x60, regs);
+    aml_byte_fields(a, "PIRQ", pirqs, regs);
     dsdt_isa_device(a, "PIC", "PNP0000");
     dsdt_isa_resources(a, 0x20, 2, 0, 2);
     dsdt_isa_device(a, "TIMR", "PNP0100");
@@ -107,31 +109,111 @@ static void dsdt_link(struct aml *a, unsigned n)
     aml_end(a);
 }
 
-static void dsdt_prt(struct aml *a)
+/* PIRQ that a pin (0..3) of a slot on the root bus is wired to: hw/pci/bus.c, hw/pci/ich9.c. */
+static unsigned dsdt_pirq(const struct acpi_config *c, unsigned slot, unsigned pin)
+{
+    if (!c->q35)
+        return pci_swizzle(slot, pin + 1);
+    return slot < 25 ? 4 + ((slot + pin) & 3) : pin;
+}
+
+/* Routing by links, or, `direct`, to the I/O APIC's inputs 16..23. */
+static void dsdt_prt(struct aml *a, const struct acpi_config *c, const char *name, bool direct)
 {
     enum { SLOTS = 32 };
 
-    aml_name(a, "_PRT");
+    aml_name(a, name);
     aml_package(a, (SLOTS - 1) * 4);
     for (unsigned slot = 1; slot < SLOTS; slot++) {
         for (unsigned pin = 0; pin < 4; pin++) {
             char link[] = "\\_SB.LNKA";
-            link[sizeof(link) - 2] = 'A' + pci_swizzle(slot, pin + 1);
+            unsigned pirq = dsdt_pirq(c, slot, pin);
+            link[sizeof(link) - 2] = 'A' + pirq;
             aml_package(a, 4);
             aml_int(a, slot << 16 | 0xffff);
             aml_int(a, pin);
-            aml_path(a, link);
-            aml_int(a, 0);
+            if (direct)
+                aml_int(a, 0);
+            else
+                aml_path(a, link);
+            aml_int(a, direct ? 16 + pirq : 0);
             aml_end(a);
         }
     }
     aml_end(a);
 }
 
+/* Q35: in APIC mode, which the system announces by _PIC, the PIRQs are inputs of their own. */
+static void dsdt_prt_q35(struct aml *a, const struct acpi_config *c)
+{
+    dsdt_prt(a, c, "PRTP", false);
+    dsdt_prt(a, c, "PRTA", true);
+    aml_method(a, "_PRT", 0, false);
+    aml_if(a);
+    aml_path(a, "\\PICF");
+    aml_op(a, AML_RETURN), aml_path(a, "PRTA");
+    aml_end(a);
+    aml_op(a, AML_RETURN), aml_path(a, "PRTP");
+    aml_end(a);
+}
+
+static void dsdt_pic_mode(struct aml *a)
+{
+    aml_name_int(a, "\\PICF", 0);
+    aml_method(a, "\\_PIC", 1, false);
+    aml_op(a, AML_STORE), aml_op(a, AML_ARG0), aml_path(a, "\\PICF");
+    aml_end(a);
+}
+
+/* The system may take over hot plug, power management events, error reporting and the capability itself of PCI Express. */
+static void dsdt_osc(struct aml *a)
+{
+    enum { GRANTED = 0x1d, UNKNOWN_UUID = 4, UNKNOWN_REVISION = 8, MASKED = 0x10 };
+    static const u8 uuid[16] = { 0x5b, 0x4d, 0xdb, 0x33, 0xf7, 0x1f, 0x1c, 0x40, 0x96, 0x57, 0x74, 0x41, 0xc0, 0x3d, 0xd7, 0x66 };
+
+    aml_method(a, "_OSC", 4, true);
+    aml_dword_field_op(a, AML_ARG3, 0, "CDW1");
+    aml_if(a);
+    aml_op(a, AML_LEQUAL), aml_op(a, AML_ARG0), aml_buffer(a, uuid, sizeof(uuid));
+    aml_dword_field_op(a, AML_ARG3, 8, "CDW3");
+    aml_op(a, AML_AND), aml_path(a, "CDW3"), aml_int(a, GRANTED), aml_op(a, AML_LOCAL0);
+    aml_if(a);
+    aml_op(a, AML_LNOT), aml_op(a, AML_LEQUAL), aml_op(a, AML_ARG1), aml_int(a, 1);
+    aml_op(a, AML_OR), aml_path(a, "CDW1"), aml_int(a, UNKNOWN_REVISION), aml_path(a, "CDW1");
+    aml_end(a);
+    aml_if(a);
+    aml_op(a, AML_LNOT), aml_op(a, AML_LEQUAL), aml_path(a, "CDW3"), aml_op(a, AML_LOCAL0);
+    aml_op(a, AML_OR), aml_path(a, "CDW1"), aml_int(a, MASKED), aml_path(a, "CDW1");
+    aml_end(a);
+    aml_op(a, AML_STORE), aml_op(a, AML_LOCAL0), aml_path(a, "CDW3");
+    aml_end(a);
+    aml_else(a);
+    aml_op(a, AML_OR), aml_path(a, "CDW1"), aml_int(a, UNKNOWN_UUID), aml_path(a, "CDW1");
+    aml_end(a);
+    aml_op(a, AML_RETURN), aml_op(a, AML_ARG3);
+    aml_end(a);
+}
+
+/* The memory windows below the I/O APIC: all but what configuration space takes. */
+static void dsdt_mem_windows(struct aml *a, const struct acpi_config *c)
+{
+    u32 after = c->ecam + c->ecam_size;
+
+    if (!c->q35) {
+        aml_res_mem_window(a, c->pci_mem_start, LAST_PCI_MEM, false);
+        return;
+    }
+    aml_res_mem_window(a, c->ecam > c->pci_mem_start ? c->pci_mem_start : after, c->ecam > c->pci_mem_start ? c->ecam - 1 : LAST_PCI_MEM,
+                       false);
+    aml_res_mem_window(a, after, LAST_PCI_MEM, false);
+}
+
 static void dsdt_pci_root(struct aml *a, const struct acpi_config *c)
 {
     aml_device(a, "PCI0");
-    aml_name_eisaid(a, "_HID", "PNP0A03");
+    aml_name_eisaid(a, "_HID", c->q35 ? "PNP0A08" : "PNP0A03");
+    if (c->q35)
+        aml_name_eisaid(a, "_CID", "PNP0A03");
     aml_name_int(a, "_UID", 0);
     aml_name_int(a, "_ADR", 0);
     aml_name(a, "_CRS");
@@ -141,9 +223,16 @@ static void dsdt_pci_root(struct aml *a, const struct acpi_config *c)
     aml_res_io_window(a, 0, 0xcf7);
     aml_res_io_window(a, 0xd00, 0xffff);
     aml_res_mem_window(a, 0xa0000, 0xbffff, true);
-    aml_res_mem_window(a, c->pci_mem_start, LAST_PCI_MEM, false);
+    dsdt_mem_windows(a, c);
+    if (c->pci64_end)
+        aml_res_mem64_window(a, c->pci64_start, c->pci64_end - 1);
     aml_resources_end(a);
-    dsdt_prt(a);
+    if (c->q35) {
+        dsdt_osc(a);
+        dsdt_prt_q35(a, c);
+    } else {
+        dsdt_prt(a, c, "_PRT", false);
+    }
     dsdt_isa(a, c);
     aml_end(a);
 }
@@ -155,10 +244,14 @@ static void dsdt_platform(struct aml *a, const struct acpi_config *c)
     aml_name_int(a, "_UID", 0);
     aml_name(a, "_CRS");
     aml_resources(a);
-    aml_res_io(a, c->pm_base, PM_SIZE);
+    aml_res_io(a, c->pm_base, c->q35 ? PM_ICH9_SIZE : PM_SIZE);
     aml_res_io(a, PM_SMI_CMD, 2);
     aml_res_io(a, 0x4d0, 2);
     aml_res_io(a, 0x92, 1);
+    if (c->q35) {
+        aml_res_mem32(a, c->ecam, c->ecam_size, true);
+        aml_res_mem32(a, ICH9_RCBA_BASE, 16 * KiB, true);
+    }
     aml_resources_end(a);
     aml_end(a);
 
@@ -194,9 +287,11 @@ void acpi_dsdt_build(const struct acpi_config *c, GByteArray *out)
 {
     struct aml a = { .out = out };
 
+    if (c->q35)
+        dsdt_pic_mode(&a);
     aml_scope(&a, "\\_SB");
     dsdt_pci_root(&a, c);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < (c->q35 ? 8 : 4); i++)
         dsdt_link(&a, i);
     dsdt_platform(&a, c);
     for (unsigned i = 0; i < c->cpus; i++) {

@@ -175,6 +175,21 @@ void aml_if(struct aml *a)
     aml_open(a);
 }
 
+void aml_else(struct aml *a)
+{
+    aml_byte(a, 0xa1);
+    aml_open(a);
+}
+
+void aml_buffer(struct aml *a, const u8 *bytes, u8 n)
+{
+    aml_byte(a, 0x11);
+    aml_open(a);
+    aml_int(a, n);
+    g_byte_array_append(a->out, bytes, n);
+    aml_end(a);
+}
+
 void aml_package(struct aml *a, u8 elements)
 {
     aml_byte(a, 0x12);
@@ -191,17 +206,30 @@ void aml_op_region(struct aml *a, const char *path, enum aml_space space, u64 of
     aml_int(a, len);
 }
 
-void aml_byte_fields(struct aml *a, const char *region, const char *const *names, unsigned n)
+static void aml_fields(struct aml *a, const char *region, u8 flags, u8 bits, const char *const *names, unsigned n)
 {
     aml_ext(a, 0x81);
     aml_open(a);
     aml_path(a, region);
-    aml_byte(a, 0x01); /* ByteAcc, NoLock, Preserve */
+    aml_byte(a, flags);
     for (unsigned i = 0; i < n; i++) {
-        aml_path(a, names[i]);
-        aml_byte(a, 8); /* bits */
+        if (names[i])
+            aml_path(a, names[i]);
+        else
+            aml_byte(a, 0);
+        aml_byte(a, bits);
     }
     aml_end(a);
+}
+
+void aml_byte_fields(struct aml *a, const char *region, const char *const *names, unsigned n)
+{
+    aml_fields(a, region, 0x01, 8, names, n); /* ByteAcc, NoLock, Preserve */
+}
+
+void aml_dword_fields(struct aml *a, const char *region, const char *const *names, unsigned n)
+{
+    aml_fields(a, region, 0x43, 32, names, n); /* DWordAcc, NoLock, WriteAsZeros */
 }
 
 void aml_dword_field_op(struct aml *a, enum aml_op source, u64 off, const char *path)
@@ -274,8 +302,8 @@ void aml_res_interrupt(struct aml *a, const u32 *irqs, unsigned n)
         aml_bytes(a, irqs[i], 4);
 }
 
-/* A Word or DWord address space descriptor for a producer with fixed ends. width: bytes of each field. */
-static void aml_res_window(struct aml *a, u8 tag, unsigned width, u8 type, u8 type_flags, u32 first, u32 last)
+/* A Word, DWord or QWord address space descriptor for a producer with fixed ends. width: bytes of each field. */
+static void aml_res_window(struct aml *a, u8 tag, unsigned width, u8 type, u8 type_flags, u64 first, u64 last)
 {
     aml_byte(a, tag);
     aml_bytes(a, 3 + 5 * width, 2);
@@ -286,7 +314,7 @@ static void aml_res_window(struct aml *a, u8 tag, unsigned width, u8 type, u8 ty
     aml_bytes(a, first, width);
     aml_bytes(a, last, width);
     aml_bytes(a, 0, width); /* translation */
-    aml_bytes(a, (u64)last - first + 1, width);
+    aml_bytes(a, last - first + 1, width);
 }
 
 void aml_res_bus_window(struct aml *a, u16 first, u16 last)
@@ -302,4 +330,9 @@ void aml_res_io_window(struct aml *a, u16 first, u16 last)
 void aml_res_mem_window(struct aml *a, u32 first, u32 last, bool cacheable)
 {
     aml_res_window(a, 0x87, 4, 0, 1 | (cacheable ? 2 : 0), first, last);
+}
+
+void aml_res_mem64_window(struct aml *a, u64 first, u64 last)
+{
+    aml_res_window(a, 0x8a, 8, 0, 3 /* writable, cacheable */, first, last);
 }

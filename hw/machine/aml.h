@@ -15,8 +15,9 @@ struct aml {
 };
 
 enum aml_op {
-    AML_STORE = 0x70, AML_AND = 0x7b, AML_OR = 0x7d, AML_LLESS = 0x95, AML_RETURN = 0xa4, AML_NULL_NAME = 0x00,
-    AML_ARG0 = 0x68, AML_LOCAL0 = 0x60,
+    AML_STORE = 0x70, AML_ADD = 0x72, AML_SHIFT_LEFT = 0x79, AML_AND = 0x7b, AML_OR = 0x7d, AML_NOTIFY = 0x86, AML_LNOT = 0x92, AML_LEQUAL = 0x93,
+    AML_LLESS = 0x95, AML_RETURN = 0xa4, AML_NULL_NAME = 0x00, AML_ARG0 = 0x68, AML_ARG1 = 0x69, AML_ARG2 = 0x6a, AML_ARG3 = 0x6b,
+    AML_LOCAL0 = 0x60, AML_LOCAL1 = 0x61,
 };
 enum aml_space { AML_SYSTEM_IO = 1, AML_PCI_CONFIG = 2 };
 
@@ -25,6 +26,8 @@ void aml_byte(struct aml *a, u8 v);
 void aml_path(struct aml *a, const char *path);
 void aml_int(struct aml *a, u64 v);
 void aml_string(struct aml *a, const char *s);
+/* Buffer() { bytes }. */
+void aml_buffer(struct aml *a, const u8 *bytes, u8 n);
 /* "PNP0A03" compressed to an integer. */
 void aml_eisaid(struct aml *a, const char *id);
 /* A one-byte operator; its operands follow. */
@@ -41,12 +44,15 @@ void aml_device(struct aml *a, const char *path);
 void aml_processor(struct aml *a, const char *path, u8 id);
 void aml_method(struct aml *a, const char *path, u8 args, bool serialized);
 void aml_if(struct aml *a); /* the predicate follows, then the body */
+void aml_else(struct aml *a); /* right behind an If's end */
 void aml_package(struct aml *a, u8 elements);
 void aml_end(struct aml *a);
 
 void aml_op_region(struct aml *a, const char *path, enum aml_space space, u64 off, u64 len);
-/* Field(region, ByteAcc, NoLock, Preserve) of n consecutive bytes named names[0..n). */
+/* Field(region, ByteAcc, NoLock, Preserve) of n consecutive bytes named names[0..n); NULL: a byte without a name. */
 void aml_byte_fields(struct aml *a, const char *region, const char *const *names, unsigned n);
+/* The same with DWordAcc and dwords. */
+void aml_dword_fields(struct aml *a, const char *region, const char *const *names, unsigned n);
 /* CreateDWordField(source, off, name); source is the operand op. */
 void aml_dword_field_op(struct aml *a, enum aml_op source, u64 off, const char *path);
 void aml_dword_field_path(struct aml *a, const char *source, u64 off, const char *path);
@@ -63,5 +69,6 @@ void aml_res_interrupt(struct aml *a, const u32 *irqs, unsigned n);
 void aml_res_bus_window(struct aml *a, u16 first, u16 last);
 void aml_res_io_window(struct aml *a, u16 first, u16 last);
 void aml_res_mem_window(struct aml *a, u32 first, u32 last, bool cacheable);
+void aml_res_mem64_window(struct aml *a, u64 first, u64 last);
 
 #endif

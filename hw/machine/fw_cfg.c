@@ -16,6 +16,8 @@ struct fw_item {
     u32 len;
     u8 *data;
     char name[NAME_SIZE]; /* empty: not a file */
+    void (*refresh)(void *opaque, u8 *data, u32 len); /* called when the guest selects it */
+    void *refresh_opaque;
     struct fw_item *next;
 };
 
@@ -90,10 +92,25 @@ void fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, u32 l
     fw_cfg_build_directory(f);
 }
 
+void fw_cfg_refresh(struct fw_cfg *f, const char *name, void (*fn)(void *opaque, u8 *data, u32 len), void *opaque)
+{
+    for (struct fw_item *i = f->items; i; i = i->next) {
+        if (!strcmp(i->name, name)) {
+            i->refresh = fn;
+            i->refresh_opaque = opaque;
+        }
+    }
+}
+
 static void fw_cfg_select(struct fw_cfg *f, u16 key)
 {
+    struct fw_item *i;
+
     f->key = key & KEY_MASK; /* bit 14 chose the write channel of old versions */
     f->offset = 0;
+    i = fw_cfg_find(f, f->key);
+    if (i && i->refresh)
+        i->refresh(i->refresh_opaque, i->data, i->len);
 }
 
 /* Copies what the item still has and zero-fills the rest; what lies past the end reads as zeros. */

@@ -28,5 +28,7 @@ void fw_cfg_add(struct fw_cfg *f, u16 key, const void *data, u32 len);
 void fw_cfg_add_uint(struct fw_cfg *f, u16 key, u64 v, unsigned size);
 /* name: at most 55 characters ("etc/e820"). */
 void fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, u32 len);
+/* fn brings the file's contents, of unchanged length, up to date whenever the guest selects it. vCPU thread, machine lock. */
+void fw_cfg_refresh(struct fw_cfg *f, const char *name, void (*fn)(void *opaque, u8 *data, u32 len), void *opaque);
 
 #endif

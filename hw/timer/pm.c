@@ -1,6 +1,6 @@
 /* ACPI power management: the PM1a event and control registers, the PM timer, one general-purpose event block and the SMI command
  * port. vCPU threads and timer callbacks, machine lock held.
- * Specification: ACPI 6.5 chapter 4.8; Intel PIIX4 data sheet (290562) power management. */
+ * Specification: ACPI 6.5 chapter 4.8; Intel PIIX4 data sheet (290562) power management; ICH9 data sheet (316972), section 13.8. */
 #include "hw/timer/pm.h"
 #include "hw/core/machine.h"
 #include "util/log.h"
@@ -28,6 +28,7 @@ struct pm {
     u16 gpe_sts, gpe_en, gpe_lines;
     u8 apmc, apms;       /* SMI command and status bytes */
     bool wide_timer;     /* 32 bits instead of 24 */
+    bool ich9;           /* laid out as in ICH9, else as in PIIX4 */
     bool smi_enabled;
     bool mapped;
     u16 base;
@@ -103,9 +104,21 @@ static void pm_sleep(struct pm *s)
         GUEST_ERROR("pm: sleep type %u is none that the DSDT names", type);
 }
 
-static u16 pm_read16(struct pm *s, unsigned reg)
+/* ICH9 has its general-purpose events further up, 64 of them in two blocks, and registers for SMIs, which are not raised: APMC_EN reads as
+ * set, so that firmware does not install a handler. */
+enum { ICH9_GPE0_STS = 0x20, ICH9_GPE0_EN = 0x28, ICH9_SMI_EN = 0x30, SMI_EN_SET_UP = 0x21, REG_NONE = 0xff, REG_SMI_EN = 0xfe };
+
+/* The register, as an offset in PIIX4's layout, that the 16 bits at `off` belong to. */
+static unsigned pm_reg(const struct pm *s, unsigned off)
 {
-    switch (reg) {
+    if (!s->ich9 || off < PM_GPE0)
+        return off;
+    return off == ICH9_GPE0_STS ? PM_GPE0 : off == ICH9_GPE0_EN ? PM_GPE0 + 2 : off == ICH9_SMI_EN ? REG_SMI_EN : REG_NONE;
+}
+
+static u16 pm_read16(struct pm *s, unsigned off)
+{
+    switch (pm_reg(s, off)) {
     case PM_PM1_EVT:
         pm_account_overflow(s);
         return s->pm1_sts;
@@ -121,14 +134,16 @@ static u16 pm_read16(struct pm *s, unsigned reg)
         return s->gpe_sts;
     case PM_GPE0 + 2:
         return s->gpe_en;
+    case REG_SMI_EN:
+        return SMI_EN_SET_UP;
     }
     return 0;
 }
 
 /* mask: the bits of the register that this access covers. */
-static void pm_write16(struct pm *s, unsigned reg, u16 val, u16 mask)
+static void pm_write16(struct pm *s, unsigned off, u16 val, u16 mask)
 {
-    switch (reg) {
+    switch (pm_reg(s, off)) {
     case PM_PM1_EVT:
         pm_account_overflow(s);
         s->pm1_sts &= ~(val & mask & STS_ALL);
@@ -213,7 +228,7 @@ void pm_map(struct device *d, u16 base, bool enabled)
     s->base = base;
     s->mapped = enabled;
     region_txn_begin();
-    region_set_addr(&s->io, base & ~(PM_SIZE - 1));
+    region_set_addr(&s->io, ALIGN_DOWN(base, s->io.size));
     region_set_enabled(&s->io, enabled);
     region_txn_commit();
 }
@@ -259,7 +274,7 @@ static int pm_realize(struct device *d, struct err *e)
     struct pm *s = container_of(d, struct pm, dev);
     struct machine *m = d->m;
     timer_init(&s->overflow, m->clock, overflow_timer, s);
-    region_init_io(&s->io, "pm", PM_SIZE, &pm_ops, s, &m->lock);
+    region_init_io(&s->io, "pm", s->ich9 ? PM_ICH9_SIZE : PM_SIZE, &pm_ops, s, &m->lock);
     region_init_io(&s->apm_io, "apm", 2, &apm_ops, s, &m->lock);
     s->io.enabled = false;
     region_add(&m->io_root, 0, &s->io, 0);
@@ -297,13 +312,24 @@ static void pm_post_load(struct device *d)
     pm_map(d, s->base, s->mapped);
 }
 
-struct device *acpi_pm_new(struct machine *m, struct irq_line sci, struct err *e)
+static struct device *pm_new(struct machine *m, struct irq_line sci, bool ich9, struct err *e)
 {
     struct device *d = device_alloc(m, "acpi-pm", e);
     if (!d)
         return NULL;
     container_of(d, struct pm, dev)->sci = sci;
+    container_of(d, struct pm, dev)->ich9 = ich9;
     return device_realize(d, e) < 0 ? NULL : d;
+}
+
+struct device *acpi_pm_new(struct machine *m, struct irq_line sci, struct err *e)
+{
+    return pm_new(m, sci, false, e);
+}
+
+struct device *ich9_pm_new(struct machine *m, struct irq_line sci, struct err *e)
+{
+    return pm_new(m, sci, true, e);
 }
 
 static const struct prop pm_props[] = {

@@ -6,6 +6,8 @@
 
 /* Offsets in the PM I/O block of PM_SIZE bytes, for the FADT. */
 #define PM_SIZE 64
+#define PM_ICH9_SIZE 128
+#define PM_ICH9_GPE0 0x20 /* 16 bytes: 64 status bits, 64 enable bits; the first 16 of each are there */
 #define PM_PM1_EVT 0x00 /* 4 bytes: status, enable */
 #define PM_PM1_CNT 0x04 /* 2 bytes */
 #define PM_TMR 0x08     /* 4 bytes */
@@ -18,6 +20,8 @@
 
 /* sci is level triggered: m->gsi[9]. The block is mapped by pm_map (a PCI function's PMBASE or the machine). */
 struct device *acpi_pm_new(struct machine *m, struct irq_line sci, struct err *e);
+/* With the block laid out as in ICH9. */
+struct device *ich9_pm_new(struct machine *m, struct irq_line sci, struct err *e);
 void pm_map(struct device *d, u16 base, bool enabled);
 /* A write to the SMI command port also raises SMI# on CPU 0 if on (PIIX4 DEVACTB.APMC_EN); off at reset. */
 void pm_set_smi_enabled(struct device *d, bool on);
