@@ -53,7 +53,8 @@ enum options_result options_print_cpus(void)
 
 enum options_result options_print_machines(void)
 {
-    printf("Supported machines are:\n%-20s %s\n", "pc", "PC with PCI, ACPI and legacy devices (default)");
+    printf("Supported machines are:\n%-20s %s\n%-20s %s\n", "pc", "PC with PCI, ACPI and legacy devices (default)", "q35",
+           "PC with PCI Express (Q35 and ICH9 chipset)");
     return OPTIONS_DONE;
 }
 

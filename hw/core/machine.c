@@ -18,9 +18,8 @@ static const struct machine_board *board_find(const char *type, struct err *e)
     if (!strcmp(type, "pc") || !strcmp(type, "pc-i440fx") || g_str_has_prefix(type, "pc-i440fx-"))
         return &pc_board;
     if (!strcmp(type, "q35") || g_str_has_prefix(type, "pc-q35-"))
-        err_set(e, "-machine %s: the Q35 chipset is not available; use -machine pc", type);
-    else
-        err_set(e, "-machine %s: unknown machine type; there is: pc", type);
+        return &q35_board;
+    err_set(e, "-machine %s: unknown machine type; there are: pc, q35", type);
     return NULL;
 }
 

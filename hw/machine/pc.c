@@ -1,53 +1,34 @@
-/* The PC: which chips there are and how they are wired, RAM and ROM, and what firmware needs to know about them. Main
+/* The PC: which chips there are and how they are wired, RAM and ROM, and what firmware needs to know about them; what the machines "pc"
+ * and "q35" have in common, their chipsets are in pc_piix.c and pc_q35.c. Main
  * thread under the machine lock; interrupt and A20 lines are also driven by vCPU threads and timers with that lock held. */
 #include <glib.h>
 #include "hw/backend/drive.h"
 #include "hw/char/debugcon.h"
 #include "hw/char/uart.h"
 #include "hw/input/i8042.h"
-#include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
 #include "hw/intc/pic.h"
-#include "hw/machine/acpi.h"
-#include "hw/machine/boot.h"
 #include "hw/machine/fw_cfg.h"
 #include "hw/machine/pc.h"
+#include "hw/machine/pc_board.h"
 #include "hw/machine/rom.h"
-#include "hw/pci/host.h"
-#include "hw/storage/ide.h"
+#include "hw/pci/shadow.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/pit.h"
 #include "hw/timer/pm.h"
 #include "hw/timer/rtc.h"
 #include "mmu/ram.h"
 
-#define LOW_RAM_MAX 0xc0000000ull /* the rest of the first 4 GiB is for PCI and the chipset */
-#define PCI_MEM_BASE 0xe0000000u  /* where direct boot puts BARs */
-#define PCI_MEM_END 0xfec00000u
+#define PCI_MEM_END 0xfec00000u /* where direct boot puts BARs */
 #define PCI_IO_FIRST 0xc000
+#define PCI_MEM64_END (1ull << 39)
 #define DEBUGCON_PORT 0xe9
 #define FERR_PORT 0xf0
-#define PC_DISPLAY_ADDR "02.0"
 #define COM_PORTS 4
 #define COM1_PORT 0x3f8
 #define CMOS_SHUTDOWN 0x0f
 #define SHUTDOWN_S3_WAKE 0xfe /* tells firmware to go to the waking vector */
-enum { A20_FROM_I8042, A20_FROM_PORT92, A20_SOURCES };
-static const u8 pirq_irq[8] = { 10, 10, 11, 11 }; /* as PC firmware routes them */
-
-/* Board state. Owner: the machine lock. */
-struct pc {
-    struct boot_ram ram;
-    struct region ram_low, ram_mid, ram_high; /* [0, 640K), [1M, hole), [4G, ...) */
-    struct rom *rom;                          /* NULL with direct boot */
-    struct device *bus, *pic, *ioapic, *host, *piix3, *ide, *pm, *piix4_pm, *rtc;
-    struct irq_line pic_in[16], ioapic_in[IOAPIC_PINS], rtc_irq;
-    u8 a20_in[A20_SOURCES];
-    struct region ferr;
-    const char *kernel_option, *kernel;       /* what direct boot starts, or NULL */
-    struct acpi_tables *acpi;
-    struct boot *boot;
-};
+static const u8 pirq_irq[8] = { 10, 10, 11, 11, 10, 10, 11, 11 }; /* as PC firmware routes them */
 
 /* -- lines that fan out or in --------------------------------------------------------------------------------------- */
 
@@ -102,7 +83,7 @@ static int pc_add_ram(struct machine *m, struct pc *pc, struct err *e)
 
     if (size < 1 * MiB)
         return err_set(e, "-m: a PC needs at least 1 MiB of memory");
-    pc->ram.low = MIN_OF(size, LOW_RAM_MAX);
+    pc->ram.low = pc->chipset->low_ram(size);
     pc->ram.high = size - pc->ram.low;
     m->ram = ram_new("pc.ram", size, e);
     if (!m->ram)
@@ -174,7 +155,7 @@ static int pc_add_interrupts(struct machine *m, struct pc *pc, struct err *e)
 }
 
 /* The display adapter of -vga, where PCs have it. */
-static int pc_add_display(struct machine *m, struct err *e)
+static int pc_add_display(struct machine *m, const struct pc *pc, struct err *e)
 {
     struct device *d;
 
@@ -183,21 +164,11 @@ static int pc_add_display(struct machine *m, struct err *e)
     d = device_alloc(m, m->cfg.vga, e);
     if (!d)
         return -1;
-    if (device_set_prop(d, "addr", PC_DISPLAY_ADDR, e) < 0) {
+    if (device_set_prop(d, "addr", pc->chipset->display_addr, e) < 0) {
         device_abandon(d);
         return -1;
     }
     return device_realize(d, e);
-}
-
-static int pc_add_chipset(struct machine *m, struct pc *pc, struct err *e)
-{
-    m->pci = pci_bus_new(m);
-    if (!(pc->host = i440fx_new(m, m->ram, pc->rom ? rom_ram(pc->rom) : NULL, e)) || !(pc->piix3 = piix3_new(m, e)) ||
-        !(pc->ide = piix3_ide_new(m, e)) || !(pc->pm = acpi_pm_new(m, piix3_sci_line(pc->piix3), e)) ||
-        !(pc->piix4_pm = piix4_pm_new(m, pc->pm, e)))
-        return -1;
-    return 0;
 }
 
 /* The clock's interrupt is the alarm event of ACPI, too. */
@@ -255,6 +226,35 @@ static void pc_fill_cmos(const struct machine *m, const struct pc *pc)
         rtc_cmos_set(pc->rtc, cmos[i].idx, cmos[i].val);
 }
 
+/* Behind RAM there is a window for PCI that ends where the smallest physical address space of a 64-bit CPU model does. */
+static u64 pc_pci64_start(const struct pc *pc)
+{
+    return ALIGN_UP(4 * GiB + pc->ram.high, 1 * GiB);
+}
+
+static struct acpi_tables *pc_build_acpi(const struct machine *m, const struct pc *pc)
+{
+    struct acpi_config c = { .cpus = m->cfg.cpus, .pci64_start = pc_pci64_start(pc), .pci64_end = PCI_MEM64_END, .hpet = true };
+
+    for (unsigned i = 0; i < COM_PORTS; i++)
+        c.com[i] = m->cfg.serial_chr[i] != NULL;
+    if (c.pci64_start >= c.pci64_end)
+        c.pci64_start = c.pci64_end = 0;
+    pc->chipset->describe(pc, &c);
+    return acpi_build(&c);
+}
+
+/* Firmware fetches the tables when it has placed what they speak of. */
+static void pc_refresh_acpi(void *opaque, u8 *data, u32 len)
+{
+    const struct machine *m = opaque;
+    struct acpi_tables *t = pc_build_acpi(m, m->board_state);
+
+    if (t->tables->len == len)
+        memcpy(data, t->tables->data, len);
+    acpi_free(t);
+}
+
 static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
 {
     static const u8 system_states[6] = { 128, 0, 0, 128 | PM_SLP_TYP_S3, 2, 128 }; /* S0, S3 and S5 (bit 7), no S4 */
@@ -283,6 +283,7 @@ static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
     }
     if (!pc->kernel) {
         fw_cfg_add_file(f, ACPI_TABLES_FILE, pc->acpi->tables->data, pc->acpi->tables->len);
+        fw_cfg_refresh(f, ACPI_TABLES_FILE, pc_refresh_acpi, m);
         fw_cfg_add_file(f, ACPI_RSDP_FILE, pc->acpi->rsdp->data, pc->acpi->rsdp->len);
         fw_cfg_add_file(f, ACPI_LOADER_FILE, pc->acpi->loader->data, pc->acpi->loader->len);
     }
@@ -292,11 +293,7 @@ static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
 
 static int pc_add_tables(struct machine *m, struct pc *pc, struct err *e)
 {
-    struct acpi_config acpi = { .cpus = m->cfg.cpus, .pci_mem_start = LOW_RAM_MAX, .pm_base = PIIX4_PM_BASE, .hpet = true };
-
-    for (unsigned i = 0; i < COM_PORTS; i++)
-        acpi.com[i] = m->cfg.serial_chr[i] != NULL;
-    pc->acpi = acpi_build(&acpi);
+    pc->acpi = pc_build_acpi(m, pc);
     pc_fill_cmos(m, pc);
     if (pc_add_fw_cfg(m, pc, e) < 0)
         return -1;
@@ -308,15 +305,16 @@ static int pc_add_tables(struct machine *m, struct pc *pc, struct err *e)
 
 /* -- the board ------------------------------------------------------------------------------------------------------ */
 
-static int pc_build(struct machine *m, struct err *e)
+static int pc_build(struct machine *m, const struct pc_chipset *chipset, struct err *e)
 {
     struct pc *pc = g_new0(struct pc, 1);
 
     m->board_state = pc;
+    pc->chipset = chipset;
     m->a20_enabled = true;
     m->power_button = pc_power_button;
     if (pc_choose_boot(m, pc, e) < 0 || pc_add_ram(m, pc, e) < 0 || pc_add_interrupts(m, pc, e) < 0 ||
-        pc_add_chipset(m, pc, e) < 0 || pc_add_display(m, e) < 0 || pc_add_legacy(m, pc, e) < 0)
+        pc->chipset->add(m, pc, e) < 0 || pc_add_display(m, pc, e) < 0 || pc_add_legacy(m, pc, e) < 0)
         return -1;
     return pc_add_tables(m, pc, e);
 }
@@ -325,7 +323,8 @@ static int pc_build(struct machine *m, struct err *e)
 static void pc_reset(struct machine *m)
 {
     struct pc *pc = m->board_state;
-    const struct pci_windows windows = { .io = PCI_IO_FIRST, .io_end = 64 * KiB, .mem = PCI_MEM_BASE, .mem_end = PCI_MEM_END };
+    struct pci_windows windows = { .io = PCI_IO_FIRST, .io_end = 64 * KiB, .mem_end = PCI_MEM_END, .mem64 = pc_pci64_start(pc),
+                                   .mem64_end = PCI_MEM64_END };
 
     m->boot = (struct boot_state){ 0 };
     if (m->suspended)
@@ -333,11 +332,7 @@ static void pc_reset(struct machine *m)
     if (!pc->boot)
         return;
     region_txn_begin();
-    i440fx_shadow_open(pc->host);
-    for (unsigned i = 0; i < 4; i++)
-        piix3_route(pc->piix3, i, pirq_irq[i]);
-    piix4_pm_set_base(pc->piix4_pm, PIIX4_PM_BASE);
-    piix3_ide_enable(pc->ide);
+    pc->chipset->setup(m, pc, pirq_irq, &windows);
     pci_bus_assign(m->pci, &windows, pirq_irq);
     region_txn_commit();
     if (m->suspended)
@@ -371,9 +366,27 @@ static void pc_free_memory(struct machine *m)
     m->board_state = NULL;
 }
 
+static int piix_build(struct machine *m, struct err *e)
+{
+    return pc_build(m, &piix_chipset, e);
+}
+
+static int q35_build(struct machine *m, struct err *e)
+{
+    return pc_build(m, &q35_chipset, e);
+}
+
 const struct machine_board pc_board = {
     .name = "pc",
-    .build = pc_build,
+    .build = piix_build,
+    .reset = pc_reset,
+    .free = pc_free,
+    .free_memory = pc_free_memory,
+};
+
+const struct machine_board q35_board = {
+    .name = "q35",
+    .build = q35_build,
     .reset = pc_reset,
     .free = pc_free,
     .free_memory = pc_free_memory,

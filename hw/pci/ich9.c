@@ -108,7 +108,7 @@ static void ich9_config_changed(struct pci_device *d, unsigned reg, unsigned len
     ich9_update(l);
 }
 
-static const struct pci_ops ich9_pci_ops = { ich9_config_changed };
+static const struct pci_ops ich9_pci_ops = { .config_changed = ich9_config_changed };
 
 static int ich9_realize(struct device *d, struct err *e)
 {

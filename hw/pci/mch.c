@@ -57,10 +57,9 @@ static void ecam_update(struct mch *h)
         return;
     if (h->ecam.parent)
         region_del(&h->ecam);
-    if (!base)
-        return;
-    region_init_io(&h->ecam, "pcie-ecam", size, &ecam_ops, h, &h->pci.dev.m->lock);
-    region_add(&h->pci.dev.m->mem_root, base, &h->ecam, 0);
+    h->ecam.size = size;
+    if (base)
+        region_add(&h->pci.dev.m->mem_root, base, &h->ecam, 0);
 }
 
 /* -- the function ----------------------------------------------------------------------------------------------------- */
@@ -79,7 +78,7 @@ static void mch_config_changed(struct pci_device *d, unsigned reg, unsigned len)
         ecam_update(h);
 }
 
-static const struct pci_ops mch_pci_ops = { mch_config_changed };
+static const struct pci_ops mch_pci_ops = { .config_changed = mch_config_changed };
 
 static int mch_realize(struct device *d, struct err *e)
 {
@@ -95,6 +94,7 @@ static int mch_realize(struct device *d, struct err *e)
     h->pci.wmask[PAM0] = 0x30;
     h->pci.config[SMRAM] = 0x02;
     h->pci.config[ESMRAMC] = 0x38; /* no extended SMRAM: not writable */
+    region_init_io(&h->ecam, "pcie-ecam", Q35_ECAM_SIZE, &ecam_ops, h, &d->m->lock);
     shadow_init(&h->shadow, d->m, h->ram, h->rom);
     pci_confport_init(&h->port, d->m);
     return 0;

@@ -1,5 +1,6 @@
 /* ACPI tables after linking: signatures, lengths, checksums, pointers; the linker script's form; AML encodings. */
 #include <glib.h>
+#include <unistd.h>
 #include "hw/machine/acpi.h"
 #include "hw/machine/aml.h"
 
@@ -10,6 +11,13 @@ static struct acpi_tables *build(unsigned cpus)
 {
     struct acpi_config c = { .cpus = cpus, .pci_mem_start = 0xc0000000, .pm_base = 0x600, .com = { true, false, true },
                              .hpet = true };
+    return acpi_build(&c);
+}
+
+static struct acpi_tables *build_q35(u64 ecam)
+{
+    struct acpi_config c = { .cpus = 3, .pci_mem_start = 0x80000000, .pm_base = 0x600, .com = { true }, .hpet = true, .q35 = true,
+                             .ecam = ecam, .ecam_size = 256 * MiB, .pci64_start = 5 * GiB, .pci64_end = 512 * GiB };
     return acpi_build(&c);
 }
 
@@ -147,6 +155,67 @@ static void test_aml(void)
     g_byte_array_unref(a.out);
 }
 
+static void test_q35(void)
+{
+    struct acpi_tables *t = build_q35(0xb0000000), *moved = build_q35(0xe0000000);
+    g_assert_cmpuint(t->tables->len, ==, moved->tables->len);
+    acpi_link(t, TABLES, RSDP);
+    const u8 *rsdt = table(t, ld32(t->rsdp->data + 16), "RSDT"), *mcfg = table(t, ld32(rsdt + 36 + 12), "MCFG");
+    g_assert_cmpuint(ld32(mcfg + 4), ==, 60);
+    g_assert_cmphex(ld64(mcfg + 44), ==, 0xb0000000);
+    g_assert_cmphex(ld32(mcfg + 52), ==, 0xff000000); /* segment 0, buses 0 to 255 */
+    const u8 *fadt = table(t, ld32(rsdt + 36), "FACP");
+    g_assert_cmphex(ld32(fadt + 80), ==, 0x620);
+    g_assert_cmpuint(fadt[92], ==, 16);
+    acpi_free(t);
+    acpi_free(moved);
+}
+
+/* Intel's compiler takes back what it disassembles, without an error. */
+static void check_iasl(struct acpi_tables *t)
+{
+    char *dir = g_dir_make_tmp("gemel-acpi-XXXXXX", NULL), *dsl = g_build_filename(dir, "dsdt.dsl", NULL),
+         *aml = g_build_filename(dir, "dsdt.aml", NULL);
+    char *const disassemble[] = { (char *)"iasl", (char *)"-d", aml, NULL }, *const compile[] = { (char *)"iasl", (char *)"-f", dsl, NULL };
+    char *out = NULL, *err = NULL;
+    int status;
+
+    acpi_link(t, TABLES, RSDP);
+    const u8 *fadt = table(t, ld32(table(t, ld32(t->rsdp->data + 16), "RSDT") + 36), "FACP");
+    const u8 *dsdt = table(t, ld32(fadt + 40), "DSDT");
+    g_assert_true(g_file_set_contents(aml, (const char *)dsdt, ld32(dsdt + 4), NULL));
+    g_assert_true(g_spawn_sync(NULL, (char **)disassemble, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL,
+                               NULL, NULL, NULL, NULL, &status, NULL));
+    g_assert_cmpint(status, ==, 0);
+    g_assert_true(g_spawn_sync(NULL, (char **)compile, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, &err, &status, NULL));
+    if (status || !strstr(out, " 0 Errors"))
+        g_error("iasl: %s%s", out, err);
+    unlink(dsl);
+    unlink(aml);
+    rmdir(dir);
+    g_free(out);
+    g_free(err);
+    g_free(dir);
+    g_free(dsl);
+    g_free(aml);
+}
+
+static void test_iasl(void)
+{
+    struct acpi_tables *pc = build(2), *q35 = build_q35(0xb0000000);
+    char *iasl = g_find_program_in_path("iasl");
+
+    if (iasl) {
+        check_iasl(pc);
+        check_iasl(q35);
+    } else {
+        g_test_skip("there is no iasl (package acpica-tools)");
+    }
+    g_free(iasl);
+    acpi_free(pc);
+    acpi_free(q35);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -154,5 +223,7 @@ int main(int argc, char **argv)
     g_test_add_func("/acpi/madt", test_madt);
     g_test_add_func("/acpi/loader", test_loader);
     g_test_add_func("/acpi/aml", test_aml);
+    g_test_add_func("/acpi/q35", test_q35);
+    g_test_add_func("/acpi/iasl", test_iasl);
     return g_test_run();
 }
