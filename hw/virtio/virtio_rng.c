@@ -38,14 +38,19 @@ static void serve(struct virtio *v, struct virtq *q)
     struct virtq_elem *e;
     unsigned n = 0;
 
-    while (s->quota && n < BUFFERS_A_TURN && (e = virtq_pop(q, sizeof(*e)))) {
-        fill(s, e);
-        n++;
-    }
-    if (n)
-        virtq_notify(q);
-    if ((s->max_bytes || n == BUFFERS_A_TURN) && n && !s->period.pending)
-        timer_set(&s->period, clock_ns(virtio_machine(v)->clock) + (s->max_bytes ? s->period_ms * NS_PER_MS : 0));
+    do {
+        while (s->quota && n < BUFFERS_A_TURN && (e = virtq_pop(q, sizeof(*e)))) {
+            fill(s, e);
+            n++;
+        }
+    } while (!virtq_notify_on(q) && s->quota && n < BUFFERS_A_TURN);
+    if (!n)
+        return;
+    virtq_notify(q);
+    if (s->max_bytes && !s->period.pending)
+        timer_set(&s->period, clock_ns(virtio_machine(v)->clock) + s->period_ms * NS_PER_MS);
+    if (n == BUFFERS_A_TURN)
+        virtq_again(q);
 }
 
 static void quota_fill(struct virtio_rng *s) { s->quota = s->max_bytes ? s->max_bytes : ~0ull; }

@@ -70,7 +70,7 @@ fetch_busybox() {
     rm -rf "$2/tmp-busybox-$1"
 }
 
-# fetch_kernel FLAVOUR FOLDER: FOLDER/vmlinuz-FLAVOUR. Its modules are not kept: what the guests need is built in.
+# fetch_kernel FLAVOUR FOLDER: FOLDER/vmlinuz-FLAVOUR. Its modules are not kept: see fetch_modules.
 fetch_kernel() {
     [ -e "$2/vmlinuz-$1" ] && return 0
     arch=$(flavour_arch "$1")
@@ -86,7 +86,32 @@ fetch_kernel() {
     [ -n "$pkg" ] || { say "the package sources of this host have no $meta"; return 77; }
     unpack_package "$pkg" "$2/tmp-$1" || return
     cp "$2/tmp-$1"/boot/vmlinuz-* "$2/vmlinuz-$1.new" && mv "$2/vmlinuz-$1.new" "$2/vmlinuz-$1"
-    rm -rf "$2/tmp-$1"
+    [ -n "$KEEP_PACKAGE" ] || rm -rf "$2/tmp-$1"
+}
+
+# fetch_modules FLAVOUR FOLDER: FOLDER/modules-FLAVOUR, the kernel's modules with their dependencies, and the kernel they belong to.
+fetch_modules() {
+    fetch_busybox "$(flavour_arch "$1")" "$2" || return
+    [ -e "$2/modules-$1" ] && [ -e "$2/vmlinuz-$1" ] && return 0
+    rm -f "$2/vmlinuz-$1"
+    KEEP_PACKAGE=1 fetch_kernel "$1" "$2" || return
+    rm -rf "$2/modules-$1" && mkdir -p "$2/modules-$1/lib" && mv "$2/tmp-$1/lib/modules" "$2/modules-$1/lib/" && rm -rf "$2/tmp-$1"
+}
+
+# pick_modules FLAVOUR FOLDER OUT NAME...: a lib/modules below OUT with these modules and all that they need, for modprobe.
+pick_modules() {
+    kernel=$(basename "$2/modules-$1"/lib/modules/*)
+    from=$2/modules-$1/lib/modules/$kernel to=$3/lib/modules/$kernel busybox=$2/busybox-$(flavour_arch "$1")
+    [ -e "$from/modules.dep" ] || "$busybox" depmod -b "$2/modules-$1" "$kernel" || return
+    shift 3
+    mkdir -p "$to"
+    for name in "$@"; do
+        grep -E "/$(echo "$name" | sed 's/[_-]/[_-]/g')\.ko:" "$from/modules.dep" | tr -d : | tr ' ' '\n'
+    done | sort -u | while read -r file; do
+        mkdir -p "$to/$(dirname "$file")" && cp "$from/$file" "$to/$file" || return
+    done
+    cp "$from"/modules.order "$from"/modules.builtin* "$to/" 2>/dev/null
+    "$busybox" depmod -b "${to%/lib/modules/*}" "$kernel"
 }
 
 # fetch_memtest FOLDER: FOLDER/memtest, memtest86+ in the form of a Linux kernel.

@@ -197,10 +197,35 @@ u16 vdrv_add(struct vdrv *d, unsigned n, const struct vbuf *b, unsigned count, b
         b = &table;
         count = 1;
     }
+    q->added += packed ? count : 1;
     return packed ? add_packed(d, q, b, count, indirect) : add_split(d, q, b, count, indirect);
 }
 
-void vdrv_kick(struct vdrv *d, unsigned n) { vdrv_set(d, R_NOTIFY, n); }
+/* Does the device want to hear of what was added since the last kick? */
+static bool wants_kick(struct vdrv *d, struct vdrv_queue *q)
+{
+    bool events = d->features & VDRV_F(VDRV_EVENT_IDX);
+
+    if (d->features & VDRV_F(VDRV_PACKED)) {
+        u16 flags = get16(d, q->used + 2) & 3, at = get16(d, q->used) & 0x7fff;
+        if (get16(d, q->used) >> 15 != q->wrap)
+            at -= q->size;
+        return flags == 2 ? (u16)(q->next - at - 1) < q->added : flags == 0;
+    }
+    if (!events)
+        return !(get16(d, q->used) & 1);
+    return (u16)(q->next - get16(d, q->used + 4 + 8 * q->size) - 1) < q->added;
+}
+
+void vdrv_kick(struct vdrv *d, unsigned n)
+{
+    if (n >= VDRV_QUEUES || !d->q[n].size || wants_kick(d, &d->q[n]))
+        vdrv_set(d, R_NOTIFY, n);
+    if (n < VDRV_QUEUES)
+        d->q[n].added = 0;
+}
+
+void vdrv_notify(struct vdrv *d, unsigned n) { vdrv_set(d, R_NOTIFY, n); }
 
 /* -- what was used --------------------------------------------------------------------------------------------------------- */
 

@@ -21,7 +21,7 @@ struct vdrv_queue {
     bool wrap, seen_wrap;
     u16 free_desc;         /* split: descriptors are given out in turn */
     u16 chain[1024];       /* packed: ring entries of each buffer ID */
-    u16 next_id;
+    u16 next_id, added;    /* added: since the last kick */
 };
 
 struct vdrv {
@@ -48,7 +48,9 @@ u64 vdrv_alloc(struct vdrv *d, u64 len);
 u64 vdrv_put(struct vdrv *d, const void *data, u64 len);
 /* Makes a chain available; returns its id. indirect: as a table. */
 u16 vdrv_add(struct vdrv *d, unsigned n, const struct vbuf *b, unsigned count, bool indirect);
+/* Notifies the device, if it wants that; notify: in any case. */
 void vdrv_kick(struct vdrv *d, unsigned n);
+void vdrv_notify(struct vdrv *d, unsigned n);
 /* The next used chain. */
 bool vdrv_used(struct vdrv *d, unsigned n, u16 *id, u32 *len);
 /* The same, while the main loop and the clock run; fails the test after 10 s. */

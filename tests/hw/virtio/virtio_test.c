@@ -179,7 +179,7 @@ static void check_broken(struct fixture x, u64 features, const char *what)
     u32 len;
 
     g_test_message("%s", what);
-    vdrv_kick(x.d, 0);
+    vdrv_notify(x.d, 0);
     g_assert_cmphex(vdrv_status(x.d), ==, 15 | NEEDS_RESET);
     g_assert_cmphex(vdrv_isr(x.d), ==, 2); /* a configuration change, and nothing else */
     vdrv_kick(x.d, 0);
@@ -398,7 +398,7 @@ static void test_map_changes(void)
     region_del(&hole);
     region_add(&x.f->m.mem_root, ALIGN_DOWN(x.d->q[0].avail, 4096), &hole, 1);
     lock_release(&x.f->m.lock);
-    vdrv_kick(x.d, 0);
+    vdrv_notify(x.d, 0);
     g_assert_cmphex(vdrv_status(x.d), ==, 15 | NEEDS_RESET);
     lock_acquire(&x.f->m.lock);
     region_del(&hole);
