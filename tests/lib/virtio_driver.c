@@ -289,16 +289,39 @@ void vdrv_interrupts(struct vdrv *d, unsigned n, bool on)
     put16(d, d->q[n].avail + (d->features & VDRV_F(VDRV_PACKED) ? 2 : 0), !on);
 }
 
-void vdrv_save_load(struct vdrv *d)
+static GByteArray *save(struct vdrv *d)
 {
-    GByteArray *a = g_byte_array_new(), *b = g_byte_array_new();
-    struct err e = { "" };
+    GByteArray *a = g_byte_array_new();
 
     lock_acquire(&d->f->m.lock);
     device_save(d->dev, a);
-    g_assert_cmpint(device_load(d->dev, a->data, a->len, &e), ==, a->len);
-    device_save(d->dev, b);
     lock_release(&d->f->m.lock);
+    return a;
+}
+
+static void load(struct vdrv *d, const GByteArray *a)
+{
+    struct err e = { "" };
+
+    lock_acquire(&d->f->m.lock);
+    g_assert_cmpint(device_load(d->dev, a->data, a->len, &e), ==, a->len);
+    lock_release(&d->f->m.lock);
+}
+
+void vdrv_restore(struct vdrv *d)
+{
+    GByteArray *a = save(d);
+
+    load(d, a);
+    g_byte_array_unref(a);
+}
+
+void vdrv_save_load(struct vdrv *d)
+{
+    GByteArray *a = save(d), *b;
+
+    load(d, a);
+    b = save(d);
     g_assert_cmpmem(a->data, a->len, b->data, b->len);
     g_byte_array_unref(a);
     g_byte_array_unref(b);

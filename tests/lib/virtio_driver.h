@@ -65,7 +65,9 @@ u8 vdrv_status(struct vdrv *d);
 u32 vdrv_isr(struct vdrv *d);
 u64 vdrv_config(struct vdrv *d, unsigned off, unsigned size);
 void vdrv_config_set(struct vdrv *d, unsigned off, u64 val, unsigned size);
-/* State goes out and comes back into the same device; the second save is the same. */
+/* State goes out and comes back into the same device, which then may take what waits in its queues. */
+void vdrv_restore(struct vdrv *d);
+/* State goes out and comes back into the same device; the second save is the same: an idle device. */
 void vdrv_save_load(struct vdrv *d);
 
 #endif
