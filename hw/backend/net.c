@@ -122,6 +122,8 @@ void net_detach(struct net *n)
     kick(n);
 }
 
+unsigned net_queues(const struct net *n) { return n->queues ? n->queues : 1; }
+
 bool net_attached(const struct net *n) { return n->ops != NULL; }
 void net_set_receiver_offloads(struct net *n, unsigned caps) { n->rx_caps = caps; }
 unsigned net_send_offloads(const struct net *n) { return NET_CAN_ALL; }

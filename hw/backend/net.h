@@ -57,6 +57,8 @@ void net_set_clock(struct clock *c);
 int net_attach(struct net *n, const struct net_dev_ops *ops, void *opaque, struct lock *lock, struct err *e);
 void net_detach(struct net *n);
 bool net_attached(const struct net *n);
+/* Queue pairs that the back end has: tap's queues=; 1 for most. */
+unsigned net_queues(const struct net *n);
 /* NET_CAN_* that the device's receive function accepts now. Lock held. */
 void net_set_receiver_offloads(struct net *n, unsigned caps);
 /* NET_CAN_* that net_send may be given for this back end: all, what the back end lacks is done in software. */

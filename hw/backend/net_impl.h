@@ -60,6 +60,7 @@ struct net {
     void *opaque;               /* [dev] */
     struct lock *dev_lock;      /* of the last device; NULL: its calls need no lock [main] */
     unsigned rx_caps;           /* [dev] */
+    unsigned queues;            /* pairs; 0: one */
     char *nic_name;             /* [dev] */
     const char *nic_model;
     u8 nic_mac[6];

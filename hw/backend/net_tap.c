@@ -265,6 +265,7 @@ static int tap_open(struct net *n, struct opts *o, struct err *e)
             return -1;
         t->downscript = g_strdup(down);
     }
+    n->queues = t->n;
     offloads_enable(n);
     tap_rx_resume(n);
     return 0;
