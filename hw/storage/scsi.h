@@ -140,6 +140,8 @@ void scsi_bus_init(struct scsi_bus *b, struct device *owner, const struct scsi_b
 void scsi_bus_fini(struct scsi_bus *b);
 /* The unit at that address, or NULL. */
 struct scsi_lu *scsi_find(struct scsi_bus *b, unsigned channel, unsigned target, unsigned lun);
+/* True if the target has a unit, at whatever LUN. */
+bool scsi_target_exists(const struct scsi_bus *b, unsigned channel, unsigned target);
 /* Where a unit of this bus sits. */
 void scsi_address(const struct scsi_lu *lu, unsigned *channel, unsigned *target, unsigned *lun);
 /* Runs a command at an address without a unit, where the target has others: INQUIRY (no device there), REPORT LUNS and REQUEST SENSE work,

@@ -22,6 +22,16 @@ struct scsi_lu *scsi_find(struct scsi_bus *b, unsigned channel, unsigned target,
     return s ? &s->lu : NULL;
 }
 
+bool scsi_target_exists(const struct scsi_bus *b, unsigned channel, unsigned target)
+{
+    for (const struct device *d = b->bus.m->devices; d; d = d->next) {
+        const struct scsi_disk *s = (const struct scsi_disk *)d;
+        if (d->bus == &b->bus && s->channel == channel && (unsigned)s->id == target)
+            return true;
+    }
+    return false;
+}
+
 void scsi_address(const struct scsi_lu *lu, unsigned *channel, unsigned *target, unsigned *lun)
 {
     const struct scsi_disk *s = container_of(lu, struct scsi_disk, lu);
