@@ -37,11 +37,6 @@ static u8 flags_of(const struct ata_dev *d)
     return c ? c->flags : 0;
 }
 
-bool ata_is_dma(const struct ata_dev *d)
-{
-    return d->packet_dma || (flags_of(d) & ATA_F_DMA);
-}
-
 /* -- ends --------------------------------------------------------------------------------------------------------------- */
 
 void ata_done(struct ata_dev *d, bool irq)

@@ -101,10 +101,9 @@ void ata_dma_fail(struct ata_dev *d);
 /* NCQ: whether [lba, lba + count) is on the disk. */
 bool ata_range_ok(const struct ata_dev *d, u64 lba, u32 count);
 u64 ata_sectors(const struct ata_dev *d);
-/* Whether the command is one that moves data by DMA (packet commands: as their features register says). */
-bool ata_is_dma(const struct ata_dev *d);
-/* The units of two drives beside each other: `drive_find(DRIVE_IDE, bus, unit)`, or an empty CD-ROM drive; made and realized. */
+/* Makes the drives that the command line puts at (drive_bus, first_unit ...): `drive_find(DRIVE_IDE, ...)`. */
 int ata_add_drives(struct ata_bus *b, unsigned drive_bus, unsigned first_unit, struct err *e);
+/* An empty CD-ROM drive as first unit. */
 struct device *ata_add_cdrom(struct ata_bus *b, struct err *e);
 
 /* -- inside: ata*.c ------------------------------------------------------------------------------------------------------ */

@@ -77,6 +77,12 @@ static void id_sector_size(const struct ata_dev *d, u8 *b)
     word(b, 106, 0x4000 | (n ? 0x2000 | n : 0));
 }
 
+/* FUA, WWN and, for the log of queued commands, general purpose logging. */
+static u16 id_features84(const struct ata_dev *d)
+{
+    return 0x4040 | (d->wwn ? 0x100 : 0) | (d->bus->sata ? 0x20 : 0);
+}
+
 void ata_identify_disk(struct ata_dev *d)
 {
     u64 sectors = ata_sectors(d);
@@ -100,10 +106,10 @@ void ata_identify_disk(struct ata_dev *d)
     word(b, 81, 0x0028);                 /* ATA8-ACS */
     word(b, 82, 0x4061);                 /* NOP, look-ahead, write cache, SMART */
     word(b, 83, 0x7400);                 /* FLUSH CACHE (EXT), 48-bit addresses */
-    word(b, 84, 0x4060 | (d->wwn ? 0x100 : 0)); /* FUA, general purpose logging, WWN */
+    word(b, 84, id_features84(d));
     word(b, 85, 0x4000 | (d->lookahead ? 0x40 : 0) | (d->wcache ? 0x20 : 0) | (d->smart ? 1 : 0));
     word(b, 86, 0x3400);
-    word(b, 87, 0x4060 | (d->wwn ? 0x100 : 0));
+    word(b, 87, id_features84(d));
     st64(b + 100 * 2, sectors);
     word(b, 105, 1);                     /* sectors of a TRIM list */
     id_sector_size(d, b);
