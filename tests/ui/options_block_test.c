@@ -78,7 +78,7 @@ static void test_without_place(void)
     g_assert_cmpint(open_drives("-drive if=virtio,format=raw,file=IMG,readonly=on -bios IMG", &o, &e), ==, -1); /* in use for writing */
     g_assert_nonnull(strstr(e.msg, "lock"));
     done(&o);
-    g_assert_cmpint(open_drives("-drive if=virtio,format=raw,file=IMG", &o, &e), ==, 0);
+    g_assert_cmpint(open_drives("-nic none -drive if=virtio,format=raw,file=IMG", &o, &e), ==, 0);
     g_assert_cmpuint(o.machine.n_devices, ==, 1);
     g_assert_cmpstr(o.machine.devices[0], ==, "virtio-blk-pci,drive=virtio0");
     done(&o);

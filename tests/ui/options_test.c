@@ -167,7 +167,7 @@ static void test_lists(void)
     struct options o;
     struct err e;
 
-    PARSE(&o, &e, BOOT, "-device", "isa-debug-exit,iobase=0xf4", "-device", "pc-testdev", "-global", "isa-debug-exit.iosize=4",
+    PARSE(&o, &e, BOOT, "-nic", "none", "-device", "isa-debug-exit,iobase=0xf4", "-device", "pc-testdev", "-global", "isa-debug-exit.iosize=4",
           "-global", "driver=hpet,property=msi,value=on", "-accel", "kvm", "-accel", "dbt,verify=on", "-s");
     g_assert_cmpuint(o.machine.n_devices, ==, 2);
     g_assert_cmpstr(o.machine.devices[0], ==, "isa-debug-exit,iobase=0xf4");
