@@ -285,7 +285,7 @@ static void test_malformed(void)
         g_assert_cmpuint(n, <=, 200);
     }
     for (unsigned i = 0; i < 20000; i++) {
-        unsigned len = g_test_rand_int_range(14, 3000);
+        unsigned len = g_test_rand_int_range(21, 3000);
         struct net_frame *f = net_frame_new(len), *next;
         fill(f->data, len, i);
         st16(f->data + 12, i & 1 ? 0x0008 : 0xdd86);
