@@ -3,6 +3,7 @@
 #include "hw/machine/pc_board.h"
 #include "hw/machine/rom.h"
 #include "hw/pci/q35.h"
+#include "hw/storage/ahci.h"
 #include "hw/timer/pm.h"
 
 /* RAM ends where configuration space begins, unless there is more: then at 2 GiB, so that PCI has a window of 1 GiB. */
@@ -15,7 +16,7 @@ static int q35_add(struct machine *m, struct pc *pc, struct err *e)
 {
     m->pci = pci_root_new(m, true, NULL);
     if (!(pc->host = mch_new(m, m->ram, pc->rom ? rom_ram(pc->rom) : NULL, e)) || !(pc->isa = ich9_lpc_new(m, e)) ||
-        !(pc->pm = ich9_pm_new(m, ich9_lpc_sci_line(pc->isa), e)))
+        !(pc->pm = ich9_pm_new(m, ich9_lpc_sci_line(pc->isa), e)) || !(pc->ide = ahci_new(m, "1f.2", e)))
         return -1;
     ich9_lpc_set_pm(pc->isa, pc->pm);
     return device_create(m, "ICH9-SMB", NULL, NULL, e) ? 0 : -1;
