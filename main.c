@@ -10,6 +10,7 @@
 #include "hw/backend/drive.h"
 #include "hw/backend/net.h"
 #include "hw/core/machine.h"
+#include "ui/display.h"
 #include "ui/gdb.h"
 #include "ui/monitor.h"
 #include "ui/options.h"
@@ -21,6 +22,7 @@ struct program {
     struct ui ui;
     struct options options;
     struct streams streams;
+    struct display display;
     struct machine *machine;
     bool machine_built;
     struct monitor *monitors[MONITORS_MAX];
@@ -138,11 +140,15 @@ static int program_start(struct program *p, struct err *e)
         return err_prefix(e, "-gdb");
     for (unsigned i = 0; i < p->streams.n_monitors; i++)
         p->monitors[i] = monitor_new(&p->ui, p->streams.monitor[i].chr);
+    p->ui.display = &p->display;
+    if (display_start(&p->display, &p->ui, p->machine, &p->options.display, e) < 0)
+        return -1;
     return vm_start(p->ui.vm, e);
 }
 
 static void program_end(struct program *p)
 {
+    display_stop(&p->display);
     gdb_exit(&p->ui, p->status);
     gdb_stop(&p->ui);
     for (unsigned i = 0; i < MONITORS_MAX; i++)

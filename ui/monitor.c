@@ -139,9 +139,21 @@ static void cmd_gdbserver(struct mon *m, char *args)
     }
 }
 
+static void cmd_change(struct mon *m, char *args)
+{
+    const char *what = mon_word(&args);
+
+    if (what && !strcmp(what, "vnc"))
+        mon_change_vnc(m, args);
+    else
+        mon_print(m, "usage: change vnc password PASSWORD\n");
+}
+
 static const struct mon_cmd commands[] = {
+    { "change", NULL, "vnc password PASSWORD", "change a VNC server's password", cmd_change, false },
     { "cont", "c", "", "resume the VM", cmd_cont, false },
     { "cpu", NULL, "INDEX", "set the CPU that other commands are about", cmd_cpu, false },
+    { "expire_password", NULL, "vnc TIME [-d ID]", "let a VNC server's password end: now, never, +SECONDS", mon_expire_password, false },
     { "gdbserver", NULL, "[DEVICE]", "start the gdb server (tcp::1234), or stop it: none", cmd_gdbserver, false },
     { "gva2gpa", NULL, "ADDR", "translate a virtual address", mon_gva2gpa, true },
     { "help", "?", "[COMMAND]", "show the help", cmd_help, false },
@@ -158,6 +170,7 @@ static const struct mon_cmd commands[] = {
     { "quit", "q", "", "end the program", cmd_quit, false },
     { "screendump", NULL, "FILE [DEVICE] [-f png|ppm]", "save the screen", mon_screendump, false },
     { "sendkey", NULL, "KEYS [HOLD-MS]", "press keys: sendkey ctrl-alt-f1", mon_sendkey, false },
+    { "set_password", NULL, "vnc PASSWORD [-d ID] [keep]", "set a VNC server's password", mon_set_password, false },
     { "stop", "s", "", "stop the VM", cmd_stop, false },
     { "system_powerdown", NULL, "", "press the power button", cmd_powerdown, false },
     { "system_reset", NULL, "", "reset the system", cmd_reset, false },

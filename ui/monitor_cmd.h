@@ -39,6 +39,12 @@ void mon_mouse_move(struct mon *m, char *args);
 void mon_mouse_button(struct mon *m, char *args);
 void mon_mouse_set(struct mon *m, char *args);
 void mon_info_mice(struct mon *m, char *args);
+/* monitor_vnc.c */
+void mon_info_vnc(struct mon *m, char *args);
+void mon_set_password(struct mon *m, char *args);
+void mon_expire_password(struct mon *m, char *args);
+/* What follows "change vnc". */
+void mon_change_vnc(struct mon *m, char *args);
 /* monitor_pages.c */
 void mon_info_mem(struct mon *m, char *args);
 void mon_info_tlb(struct mon *m, char *args);

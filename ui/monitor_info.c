@@ -283,6 +283,7 @@ const struct mon_cmd mon_info_cmds[] = {
     { "registers", NULL, "[-a]", "show the registers of this CPU (-a: of all)", info_registers, true },
     { "status", NULL, "", "show whether the VM runs", info_status, false },
     { "tlb", NULL, "", "show the virtual to physical mappings", mon_info_tlb, true },
+    { "vnc", NULL, "", "show the VNC servers and their clients", mon_info_vnc, false },
     { "version", NULL, "", "show the version", info_version, false },
     { 0 },
 };

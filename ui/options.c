@@ -457,7 +457,7 @@ static result opt_name(struct options *o, const char *arg, struct err *e)
 
     for (; next_pair(o, &p, implied, &kv); implied = NULL) {
         if (!strcmp(kv.name, "guest"))
-            o->name = kv.value;
+            o->name = o->display.title = kv.value;
         else if (!strcmp(kv.name, "process"))
             prctl(PR_SET_NAME, kv.value);
         else if (strcmp(kv.name, "debug-threads"))
@@ -519,7 +519,10 @@ const struct option option_table[] = {
     { "qmp", "CHR", opt_qmp, "where QMP is: unix:P,server=on,wait=off, tcp:H:N,..., stdio, pty" },
     { "qmp-pretty", "CHR", opt_qmp_pretty, "the same, with indented output" },
     { "nographic", NULL, opt_nographic, "no display; first serial port and monitor on stdio, Ctrl-a h helps" },
-    { "display", "none", opt_display, "no display" },
+    { "display", "none|sdl|curses|vnc=DISPLAY[,OPTION]...", opt_display, "where the screen is shown (a window, else VNC on localhost:0)" },
+    { "vnc", "[HOST]:N|unix:PATH|none[,OPTION]...", opt_vnc, "VNC server for the screen: password=on, websocket=on|PORT, to=N, share=" },
+    { "full-screen", NULL, opt_full_screen, "the window fills the screen" },
+    { "k", "en-us", opt_keyboard, "keyboard layout of VNC clients that send no key codes" },
     { "S", NULL, opt_stopped, "do not start the CPUs; the monitor's or gdb's 'c' does" },
     { "s", NULL, opt_gdb_default, "the same as -gdb tcp::1234" },
     { "gdb", "tcp:[HOST]:PORT|unix:PATH", opt_gdb, "wait for gdb there" },
@@ -584,7 +587,6 @@ static result find_bios(struct options *o, struct err *e)
 static void choose_streams(struct options *o)
 {
     bool stdio_taken = o->gdb && !strcmp(o->gdb, "stdio");
-    bool console = o->nographic || !o->no_display; /* there is no window in which they could be */
 
     stdio_taken |= o->debugcon && strstr(o->debugcon, "stdio");
     for (unsigned i = 0; i < o->mons->len; i++) {
@@ -597,7 +599,7 @@ static void choose_streams(struct options *o)
         stdio_taken |= !strncmp(o->chardevs->pdata[i], "stdio,", 6);
     if (o->n_serial || o->machine.nodefaults)
         return;
-    o->serial[0] = stdio_taken || !console ? "null" : o->monitor_given ? "stdio" : "mon:stdio";
+    o->serial[0] = stdio_taken || !options_use_terminal(o) ? "null" : o->monitor_given ? "stdio" : "mon:stdio";
     o->n_serial = 1;
 }
 
@@ -622,6 +624,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     o->globals = g_ptr_array_new();
     o->data_dirs = g_ptr_array_new();
     o->chardevs = g_ptr_array_new();
+    o->display.vnc = g_ptr_array_new();
     o->mons = g_array_new(FALSE, FALSE, sizeof(struct mon_option));
     options_block_init(o);
     o->netdevs = g_ptr_array_new_with_free_func(net_option_free);
@@ -660,6 +663,7 @@ void options_free(struct options *o)
     g_ptr_array_unref(o->globals);
     g_ptr_array_unref(o->data_dirs);
     g_ptr_array_unref(o->chardevs);
+    g_ptr_array_unref(o->display.vnc);
     g_array_unref(o->mons);
     options_block_free(o);
     g_ptr_array_unref(o->netdevs);

@@ -5,6 +5,7 @@
 #include <glib.h>
 #include "accel/accel.h"
 #include "hw/core/machine.h"
+#include "ui/display.h"
 #include "util/err.h"
 
 #define SERIAL_MAX 4
@@ -23,7 +24,8 @@ struct options {
     GArray *mons;               /* struct mon_option: -monitor, -qmp, -mon, in order */
     const char *log_items, *log_path;
     const char *name;
-    bool nographic, no_display;
+    bool nographic;
+    struct display_options display;
     const char *vga; /* -vga as a device class, "" for none; NULL: not given */
     GPtrArray *chardevs; /* -chardev arguments */
     GPtrArray *drives, *blockdevs; /* options_block.c's */

@@ -1,5 +1,6 @@
 /* The options about adapters and pictures: -vga, -display, -nographic and their relatives. Main thread, from ui/options.c. */
 #include "ui/options_display.h"
+#include "config.h"
 
 typedef enum options_result result;
 
@@ -24,15 +25,56 @@ result opt_vga(struct options *o, const char *arg, struct err *e)
 result opt_nographic(struct options *o, const char *arg, struct err *e)
 {
     o->nographic = o->machine.nographic = true;
+    o->display.display = "none";
     return OPTIONS_RUN;
+}
+
+/* What the kinds of -display are, for messages; "none" is among them. */
+static bool display_known(const char *arg)
+{
+    static const char *const kinds[] = { "none", "sdl", "curses", "vnc" };
+    size_t n = strcspn(arg, ",=");
+
+    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strlen(kinds[i]) == n && !strncmp(kinds[i], arg, n))
+            return true;
+    return false;
 }
 
 result opt_display(struct options *o, const char *arg, struct err *e)
 {
-    if (strcmp(arg, "none"))
-        return err_set(e, "-display %s: this version has no display; use -display none or -nographic", arg);
-    o->no_display = true;
+    if (!display_known(arg))
+        return err_set(e, "-display %s: there is no such display; there are none, sdl, vnc=, curses", arg);
+    o->display.display = arg;
     return OPTIONS_RUN;
+}
+
+result opt_vnc(struct options *o, const char *arg, struct err *e)
+{
+    g_ptr_array_add(o->display.vnc, (char *)arg);
+    return OPTIONS_RUN;
+}
+
+result opt_full_screen(struct options *o, const char *arg, struct err *e)
+{
+    o->display.full_screen = true;
+    return OPTIONS_RUN;
+}
+
+result opt_keyboard(struct options *o, const char *arg, struct err *e)
+{
+    if (strcmp(arg, "en-us"))
+        return err_set(e, "-k %s: the only layout is en-us; VNC clients that send key codes need none", arg);
+    return OPTIONS_RUN;
+}
+
+bool options_use_terminal(const struct options *o)
+{
+    const char *display = o->display.display;
+
+    if (o->nographic)
+        return true;
+    return !display && !o->display.vnc->len && !HAVE_VNC && !HAVE_SDL2; /* there is no display to be had */
 }
 
 /* True if -device makes an adapter that takes the place of the default one. */
