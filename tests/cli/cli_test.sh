@@ -56,7 +56,7 @@ done <<'EOF'
 -kernel /dev/null -D /nonexistent/log|/nonexistent/log
 -kernel KERNEL -gdb tcp:nowhere|-gdb
 -kernel /dev/null -vga cirrus|-vga
--kernel /dev/null -display sdl|-display
+-kernel /dev/null -display gtk|-display
 -kernel /dev/null -rtc base=yesterday|yesterday
 -drive file=/dev/null,format=raw,if=ide|/dev/null
 -drive file=KERNEL,format=qcow2,readonly=on|qcow2

@@ -24,8 +24,13 @@ silent_err() {
 guest 'hello\rexit\r' -nographic
 check /run/echo said 'you said: hello'
 check /run/stderr-is-empty silent_err
-guest 'typed\b\b\b\b\bback\rexit\r'
-check /run/console-without-options said 'you said: back'
+guest 'typed\b\b\b\b\bback\rexit\r' -display none -serial mon:stdio
+check /run/console said 'you said: back'
+unset DISPLAY WAYLAND_DISPLAY
+guest 'quit\n' -monitor stdio
+check /run/vnc-by-default grep -q '^VNC server running on .*:59[0-9][0-9]$' "$tmp/err"
+guest 'screendump '"$tmp"'/s.ppm\nquit\n' -monitor stdio -display none
+check /run/screendump grep -aq '^P6' "$tmp/s.ppm"
 guest '\001cinfo status\nstop\ninfo status\ncont\n\001cexit\r' -nographic
 check /run/monitor said 'VM status: running'
 check /run/monitor-stop said 'VM status: paused'

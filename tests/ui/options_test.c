@@ -1,6 +1,7 @@
 /* Tests ui/options.c: what the command line turns into, and that everything wrong is refused by name. */
 #include <glib.h>
 #include "ui/options.h"
+#include "config.h"
 
 /* Parses "gemel" and the words up to NULL. */
 static enum options_result parse(struct options *o, struct err *e, const char *const *words)
@@ -27,8 +28,17 @@ static void test_defaults(void)
     g_assert_cmpuint(o.accel.cpus, ==, 1);
     g_assert_cmpstr(o.machine.type, ==, "pc");
     g_assert_cmpuint(o.n_serial, ==, 1);
-    g_assert_cmpstr(o.serial[0], ==, "mon:stdio");
+    g_assert_cmpstr(o.serial[0], ==, HAVE_VNC || HAVE_SDL2 ? "null" : "mon:stdio");
+    g_assert_cmpstr(o.machine.vga, ==, "VGA");
     g_assert_null(o.gdb);
+    options_free(&o);
+    g_assert_cmpint(PARSE(&o, &e, BOOT, "-nographic", "-vga", "none"), ==, OPTIONS_RUN);
+    g_assert_cmpstr(o.serial[0], ==, "mon:stdio");
+    g_assert_cmpstr(o.display.display, ==, "none");
+    g_assert_null(o.machine.vga);
+    options_free(&o);
+    g_assert_cmpint(PARSE(&o, &e, BOOT, "-device", "VGA,vgamem_mb=32"), ==, OPTIONS_RUN);
+    g_assert_null(o.machine.vga); /* the user's takes its place */
     options_free(&o);
 }
 
@@ -101,7 +111,7 @@ static void test_smp(void)
 static void test_refused(void)
 {
     static const char *const t[][3] = {
-        { "-frobnicate", NULL, "-frobnicate" }, { "--vnc", ":1", "--vnc" }, { "-display", "sdl", "-display sdl" },
+        { "-frobnicate", NULL, "-frobnicate" }, { "--spice", ":1", "--spice" }, { "-display", "gtk", "-display gtk" }, { "-k", "de", "-k de" },
         { "-vga", "cirrus", "-vga cirrus" }, { "-net", "dump", "-net dump" }, { "-net", "nic,model=nosuch", "nosuch" },
         { "-nic", "user,model=nosuch", "nosuch" }, { "-object", "nosuch,id=x", "nosuch" },
         { "-machine", "pc,smm=on", "smm" }, { "-drive", "format=raw", "file=" },
