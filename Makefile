@@ -154,7 +154,7 @@ check-boots: $(PROGRAM) $(GUEST_IMAGES)
 
 # Whole systems from disk images: Debian 12 installed from packages.
 check-guests: $(PROGRAM)
-	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/run tests/guest/xen_check.sh tests/guest/debian_check.sh
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/run $(sort $(wildcard tests/guest/*_check.sh))
 
 bench-io: $(PROGRAM)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' bench/io

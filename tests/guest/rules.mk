@@ -46,3 +46,9 @@ $(BUILD)/tests/guest/userland: tests/guest/userland.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Wno-unused-parameter -ffp-contract=off -fno-math-errno \
 	    -static -pthread -o $@ $<
+
+# A scripted VNC viewer for tests of guests with a screen; only where libvncclient is installed.
+$(BUILD)/tests/guest/vnc_drive: tests/guest/vnc_drive.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) $$(pkg-config --cflags libvncclient) -o $@ $< $$(pkg-config --libs libvncclient)
