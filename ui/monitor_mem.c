@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "disas/disas.h"
 #include "hw/core/machine.h"
+#include "mmu/aspace.h"
 #include "mmu/dma.h"
 #include "mmu/walk.h"
 #include "ui/monitor_cmd.h"
@@ -60,9 +61,28 @@ static void print_value(struct mon *m, const struct format *f, u64 v)
     }
 }
 
+/* Physical memory as a CPU reads it: device registers, too (the display's window at 0xa0000 is one). -1 where nothing is. */
+static int fetch_phys(struct aspace *as, u64 addr, u8 *buf, u64 len)
+{
+    bool there = true;
+
+    if (!dma_read(as, addr, buf, len))
+        return 0;
+    aspace_thread_online();
+    for (u64 i = 0; i < len; i++)
+        there &= aspace_find(as, addr + i) != NULL;
+    aspace_thread_offline();
+    for (u64 n; there && len; addr += n, buf += n, len -= n) {
+        n = len >= 4 && !(addr & 3) ? 4 : len >= 2 && !(addr & 1) ? 2 : 1;
+        u64 v = aspace_read_uint(as, addr, n);
+        memcpy(buf, &v, n);
+    }
+    return there ? 0 : -1;
+}
+
 static int fetch(struct mon *m, bool phys, u64 addr, void *buf, u64 len)
 {
-    return phys ? dma_read(vm_machine(m->vm)->mem, addr, buf, len) : vm_mem_read(m->vm, *m->cpu, addr, buf, len);
+    return phys ? fetch_phys(vm_machine(m->vm)->mem, addr, buf, len) : vm_mem_read(m->vm, *m->cpu, addr, buf, len);
 }
 
 static void print_code(struct mon *m, const struct format *f, u64 addr, bool phys)

@@ -46,7 +46,7 @@ monitor() {
 
 # The text screen at 0xb8000, 80 by 25, into $tmp/out.
 screen_text() {
-    monitor 'xp /2000hx 0xb8000' | sed -n 's/^[0-9a-f]*b[89a-f][0-9a-f]*: *//p' | tr ' ' '\n' |
+    monitor 'xp /2000hx 0xb8000' | tr -d '\r' | sed -n 's/^[0-9a-f]*b[89a-f][0-9a-f]*: *//p' | tr ' ' '\n' |
         awk '/^0x/ { c = substr($1, length($1) - 1); hex = "0123456789abcdef"
                      v = (index(hex, substr(c, 1, 1)) - 1) * 16 + index(hex, substr(c, 2, 1)) - 1
                      printf("%c", (v >= 32 && v < 127) ? v : 32)
