@@ -85,6 +85,7 @@ void chr_attach(struct chr *c, unsigned (*can_read)(void *), void (*read)(void *
     c->can_read = can_read;
     c->read = read;
     c->event = event;
+    c->drained = NULL;
     c->opaque = opaque;
     c->announced = false;
     if (c->kind->attached)
@@ -254,6 +255,7 @@ static void write_failed(struct chr *c)
 static gboolean on_writable(gint fd, GIOCondition cond, gpointer opaque)
 {
     struct chr *c = opaque;
+    bool empty;
     ssize_t n;
 
     lock_acquire(&c->lock);
@@ -264,9 +266,12 @@ static gboolean on_writable(gint fd, GIOCondition cond, gpointer opaque)
         else
             queue_consume(c, (unsigned)n);
     }
-    if (queue_len(c) == 0)
+    empty = queue_len(c) == 0;
+    if (empty)
         chr_unwatch(&c->out);
     lock_release(&c->lock);
+    if (empty && c->drained)
+        c->drained(c->opaque);
     return G_SOURCE_CONTINUE; /* of a destroyed source: ignored */
 }
 
@@ -340,6 +345,18 @@ unsigned chr_pending(struct chr *c)
     n = queue_len(c);
     lock_release(&c->lock);
     return n;
+}
+
+void chr_on_drained(struct chr *c, void (*fn)(void *opaque)) { c->drained = fn; }
+
+bool chr_is_open(struct chr *c)
+{
+    bool open;
+
+    lock_acquire(&c->lock);
+    open = c->connected || c->kind->write || c->kind == &chr_null;
+    lock_release(&c->lock);
+    return open;
 }
 
 /* Gives a slow peer a last chance to take what is queued. */

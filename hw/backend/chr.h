@@ -40,6 +40,10 @@ void chr_accept_input(struct chr *c);
 unsigned chr_write(struct chr *c, const u8 *buf, unsigned len);
 /* Bytes queued and not yet written; a front end may use it for flow control. */
 unsigned chr_pending(struct chr *c);
+/* fn(the front end's opaque) is called when what was queued has been written; until the next chr_attach. A multiplexer's port never calls. */
+void chr_on_drained(struct chr *c, void (*fn)(void *opaque));
+/* False while a socket or terminal has no peer. */
+bool chr_is_open(struct chr *c);
 
 /* True if c is a multiplexer, or what chr_claim gave for one. */
 bool chr_is_mux(const struct chr *c);

@@ -39,6 +39,7 @@ struct chr {
     unsigned (*can_read)(void *opaque);
     void (*read)(void *opaque, const u8 *buf, unsigned len);
     void (*event)(void *opaque, enum chr_event ev);
+    void (*drained)(void *opaque);
     void *opaque;
     bool announced;         /* CHR_OPENED was sent, CHR_CLOSED was not */
 

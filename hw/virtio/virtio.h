@@ -129,6 +129,7 @@ struct virtio {
     u8 config[VIRTIO_CONFIG_MAX];
     unsigned config_len;
     unsigned n_queues;
+    unsigned vectors;          /* MSI-X vectors if the user does not say; 0: one for each queue and one */
     struct virtq q[VIRTIO_QUEUES_MAX];
     struct _GByteArray *in_flight; /* the queues' chains in flight, while saving and loading */
     struct timer again;        /* kicks the queues with `again` set, on the main thread */

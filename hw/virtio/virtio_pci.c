@@ -402,7 +402,8 @@ static int choose_interfaces(struct virtio *v, enum virtio_kind kind, struct err
 
 static int add_bars(struct virtio *v, struct err *e)
 {
-    u64 vectors = v->pt.vectors == VIRTIO_VECTORS_AUTO ? v->n_queues + 1 : v->pt.vectors;
+    u64 auto_vectors = v->vectors ? v->vectors : v->n_queues + 1;
+    u64 vectors = v->pt.vectors == VIRTIO_VECTORS_AUTO ? auto_vectors : v->pt.vectors;
     struct pci_bus *bus = pci_bus_of(&v->pci);
 
     if (vectors > 2048)

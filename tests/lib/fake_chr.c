@@ -66,3 +66,8 @@ void fake_chr_break(struct chr *c)
 {
     chr_send_event(c, CHR_BREAK);
 }
+
+void fake_chr_event(struct chr *c, enum chr_event event)
+{
+    chr_send_event(c, event);
+}

@@ -10,5 +10,6 @@ const char *fake_chr_output(struct chr *c);
 /* Delivers as much of the text as the front end takes; returns how much. */
 unsigned fake_chr_input(struct chr *c, const char *text);
 void fake_chr_break(struct chr *c);
+void fake_chr_event(struct chr *c, enum chr_event event);
 
 #endif
