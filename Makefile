@@ -171,6 +171,13 @@ $(BUILD)/bench/%: bench/%.c
 lint:
 	$(Q)tests/lint -v
 
+# docs/qmp.md is made from the schema, whose text is a part of the program.
+qmp-doc:
+	$(Q)tests/qmp-doc >docs/qmp.md
+	@echo wrote docs/qmp.md
+
+$(BUILD)/ui/qmp_schema_text.o: ui/qmp.schema
+
 outline:
 	$(Q)tests/outline >docs/outline.md
 	@echo wrote docs/outline.md

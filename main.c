@@ -8,13 +8,16 @@
 #include "accel/accel.h"
 #include "hw/backend/chr.h"
 #include "hw/backend/drive.h"
+#include "hw/backend/object.h"
 #include "hw/backend/net.h"
 #include "hw/core/machine.h"
 #include "ui/display.h"
 #include "ui/gdb.h"
 #include "ui/monitor.h"
 #include "ui/options.h"
+#include "ui/qmp.h"
 #include "ui/streams.h"
+#include "util/event.h"
 #include "util/fdset.h"
 #include "util/log.h"
 
@@ -26,38 +29,42 @@ struct program {
     struct machine *machine;
     bool machine_built;
     struct monitor *monitors[MONITORS_MAX];
+    struct qmp *qmps[MONITORS_MAX];
+    const char *end_reason; /* of the SHUTDOWN event, NULL: the guest's own end was reported already */
     GMainLoop *loop;
     int status;
     bool ended; /* quit was asked for, perhaps before the loop ran */
 };
 
-static void program_quit(struct program *p, int status)
+static void program_quit(struct program *p, int status, const char *reason)
 {
-    if (!p->ended)
+    if (!p->ended) {
         p->status = status;
+        p->end_reason = reason;
+    }
     p->ended = true;
     g_main_loop_quit(p->loop);
 }
 
 static void ui_quit(struct ui *ui, int status)
 {
-    program_quit(container_of(ui, struct program, ui), status);
+    program_quit(container_of(ui, struct program, ui), status, "host-qmp-quit");
 }
 
 static void on_vm_exit(void *opaque, int status)
 {
-    program_quit(opaque, status);
+    program_quit(opaque, status, NULL);
 }
 
 static void on_exit_key(void *opaque)
 {
-    program_quit(opaque, 0);
+    program_quit(opaque, 0, "host-ui");
 }
 
 static gboolean on_signal(struct program *p, int sig)
 {
     fprintf(stderr, "gemel: terminating on signal %d\n", sig);
-    program_quit(p, 0);
+    program_quit(p, 0, "host-signal");
     return G_SOURCE_CONTINUE;
 }
 
@@ -114,15 +121,29 @@ static void on_run_state(void *opaque, const struct vm_stop_info *i)
         blk_drain_all();
 }
 
+static void start_monitors(struct program *p)
+{
+    qmp_events_start(&p->ui);
+    for (unsigned i = 0; i < p->streams.n_monitors; i++) {
+        const struct stream_monitor *m = &p->streams.monitor[i];
+        if (m->qmp)
+            p->qmps[i] = qmp_new(&p->ui, m->chr, m->pretty);
+        else
+            p->monitors[i] = monitor_new(&p->ui, m->chr);
+    }
+}
+
 /* Everything from the options to a VM that runs (or waits, under -S). */
 static int program_start(struct program *p, struct err *e)
 {
     if (program_start_log(p, e) < 0)
         return -1;
+    p->ui.name = p->options.name;
     p->ui.vm = vm_new(&p->options.accel, e);
     if (!p->ui.vm)
         return -1;
-    if (streams_open(&p->options, &p->streams, e) < 0 || nets_open(&p->options, e) < 0)
+    if (objects_open(&p->options, false, e) < 0 || streams_open(&p->options, &p->streams, e) < 0 || nets_open(&p->options, e) < 0 ||
+        objects_open(&p->options, true, e) < 0)
         return -1;
     if (options_open_drives(&p->options, e) < 0)
         return -1;
@@ -138,21 +159,34 @@ static int program_start(struct program *p, struct err *e)
     chr_set_exit_handler(on_exit_key, p);
     if (p->options.gdb && gdb_start(&p->ui, p->options.gdb, e) < 0)
         return err_prefix(e, "-gdb");
-    for (unsigned i = 0; i < p->streams.n_monitors; i++)
-        p->monitors[i] = monitor_new(&p->ui, p->streams.monitor[i].chr);
     p->ui.display = &p->display;
     if (display_start(&p->display, &p->ui, p->machine, &p->options.display, e) < 0)
         return -1;
+    start_monitors(p);
     return vm_start(p->ui.vm, e);
+}
+
+/* The last event: why it ends. */
+static void say_why(struct program *p)
+{
+    const struct event_member members[] = { EVENT_BOOL("guest", false), EVENT_ENUM("reason", p->end_reason), EVENT_DONE };
+
+    if (p->end_reason)
+        event_emit("SHUTDOWN", members);
+    qmp_events_flush();
 }
 
 static void program_end(struct program *p)
 {
+    say_why(p);
     display_stop(&p->display);
     gdb_exit(&p->ui, p->status);
     gdb_stop(&p->ui);
-    for (unsigned i = 0; i < MONITORS_MAX; i++)
+    for (unsigned i = 0; i < MONITORS_MAX; i++) {
         monitor_free(p->monitors[i]);
+        qmp_free(p->qmps[i]);
+    }
+    qmp_events_stop();
     if (p->ui.vm)
         vm_free(p->ui.vm);
     if (p->machine_built)
@@ -160,6 +194,7 @@ static void program_end(struct program *p)
     drives_free();
     blk_close_all();
     net_free_all();
+    object_free_all();
     chr_free_all();
     fdset_free_all();
     g_free(p->machine);

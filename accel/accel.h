@@ -7,6 +7,7 @@
 
 struct vm;
 struct machine;
+struct cpu_model;
 struct _GString;
 
 /* --- a VM as the main thread, monitor and gdb stub see it (accel/vm.c). Main thread, machine lock not held. --- */
@@ -47,6 +48,9 @@ struct accel_config *vm_config(struct vm *vm);
 void vm_inject_nmi(struct vm *vm);
 unsigned vm_cpu_count(struct vm *vm);
 struct cpu *vm_cpu(struct vm *vm, unsigned i); /* touch only while stopped */
+int vm_cpu_tid(struct vm *vm, unsigned i);     /* the host's number of the thread, 0: not started yet */
+const struct cpu_model *vm_cpu_model(struct vm *vm);
+const char *vm_engine_name(struct vm *vm);     /* "dbt", "kvm" */
 struct machine *vm_machine(struct vm *vm);
 /* What the process should do next; called by main's loop. The exit callback runs on the main thread. */
 void vm_set_exit_handler(struct vm *vm, void (*fn)(void *opaque, int status), void *opaque);

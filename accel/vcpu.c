@@ -1,6 +1,7 @@
 /* vCPU threads: the outer loop, waiting in HLT, kicks, queued work, the interrupt pins and the CPU core's platform calls.
  * One thread for each vCPU; pins and kicks on any. docs/threads.md. */
 #include "accel/vcpu.h"
+#include <unistd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +141,7 @@ static void *vcpu_main(void *arg)
 {
     struct vcpu *v = arg;
     self = v;
+    __atomic_store_n(&v->tid, gettid(), __ATOMIC_RELAXED);
     aspace_thread_online();
     lock_acquire(&v->lock);
     while (wait_for_run(v)) {

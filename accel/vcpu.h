@@ -19,6 +19,7 @@ struct vcpu {
     struct vm *vm;
     unsigned index;
     pthread_t thread;
+    int tid;                   /* [atomic] set by the thread itself */
     bool started;
     struct lock lock;          /* RANK_VCPU: the fields down to `parked` */
     pthread_cond_t wake;       /* the thread waits here */

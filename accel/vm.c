@@ -386,6 +386,9 @@ void vm_inject_nmi(struct vm *vm)
 unsigned vm_cpu_count(struct vm *vm) { return vm->n_cpus; }
 struct cpu *vm_cpu(struct vm *vm, unsigned i) { return vm->cpu[i]->c; }
 struct machine *vm_machine(struct vm *vm) { return vm->m; }
+int vm_cpu_tid(struct vm *vm, unsigned i) { return __atomic_load_n(&vm->cpu[i]->tid, __ATOMIC_RELAXED); }
+const struct cpu_model *vm_cpu_model(struct vm *vm) { return vm->model; }
+const char *vm_engine_name(struct vm *vm) { return vm->ops->name; }
 
 void vm_set_exit_handler(struct vm *vm, void (*fn)(void *, int), void *opaque)
 {

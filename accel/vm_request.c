@@ -13,9 +13,6 @@ struct request {
     struct vm_stop_info stop;
 };
 
-const char *const panic_action_words[] = { "shutdown", "pause", "none", "exit-failure", NULL };
-const char *const watchdog_action_words[] = { "reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi", NULL };
-
 struct accel_config *vm_config(struct vm *vm) { return &vm->cfg; }
 
 /* The end of the run, unless -no-shutdown keeps the VM to be looked at. */

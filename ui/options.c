@@ -508,7 +508,7 @@ const struct option option_table[] = {
     { "netdev", "user|tap|socket|stream|dgram|hubport,id=ID[,OPTION]...", options_netdev, "network back end for -device ...,netdev=ID" },
     { "nic", "none|user|tap|...[,model=NAME][,mac=ADDR][,OPTION]...", options_nic, "network card with its back end (user, e1000)" },
     { "net", "none|nic|user|tap|socket[,OPTION]...", options_net, "the same on hub 0, the older way" },
-    { "object", "filter-dump,id=ID,netdev=ID,file=FILE", options_object, "write the packets of a back end to a pcap file" },
+    { "object", "TYPE,id=ID[,PROP=VALUE]...", options_object, "an object that others name by id: secret, filter-dump, ... ('help' lists them)" },
     { "vga", "std|none", opt_vga, "display adapter (std)" },
     { "parallel", "none", opt_parallel, "accepted: there is no parallel port" },
     { "serial", "CHR", opt_serial, "next serial port: stdio, mon:stdio, file:P, pipe:P, pty, unix:P, tcp:H:N, null, none" },
@@ -628,7 +628,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     o->mons = g_array_new(FALSE, FALSE, sizeof(struct mon_option));
     options_block_init(o);
     o->netdevs = g_ptr_array_new_with_free_func(net_option_free);
-    o->filters = g_ptr_array_new_with_free_func(net_option_free);
+    o->objects = g_ptr_array_new_with_free_func(object_option_free);
     o->accel.cpus = o->accel.cores = o->accel.threads = 1;
     o->machine.type = "pc";
     o->machine.ram_size = RAM_DEFAULT;
@@ -667,6 +667,6 @@ void options_free(struct options *o)
     g_array_unref(o->mons);
     options_block_free(o);
     g_ptr_array_unref(o->netdevs);
-    g_ptr_array_unref(o->filters);
+    g_ptr_array_unref(o->objects);
     g_ptr_array_unref(o->strings);
 }

@@ -36,7 +36,8 @@ struct options {
     GPtrArray *strings;  /* owns what the pointers above point to */
     bool ram_given;
     bool monitor_given;
-    GPtrArray *netdevs, *filters; /* struct net_option, in order */
+    GPtrArray *netdevs;  /* struct net_option, in order */
+    GPtrArray *objects;  /* options_object.c's */
     bool net_given;      /* some option was about networks */
     unsigned n_nics, n_hub_ports;
 };
@@ -54,6 +55,8 @@ void options_free(struct options *o);
 
 /* Opens the network back ends. Before machine_build. */
 int nets_open(struct options *o, struct err *e);
+/* Makes the objects of -object; late: those that need network back ends, else the others. */
+int objects_open(struct options *o, bool late, struct err *e);
 
 /* --- for options*.c --- */
 enum options_result options_netdev(struct options *o, const char *arg, struct err *e);
@@ -62,6 +65,7 @@ enum options_result options_net(struct options *o, const char *arg, struct err *
 enum options_result options_object(struct options *o, const char *arg, struct err *e);
 enum options_result options_net_default(struct options *o, struct err *e); /* after all options */
 void net_option_free(gpointer p);
+void object_option_free(gpointer p);
 struct option {
     const char *name;
     const char *arg;  /* placeholder of the argument, NULL if there is none */

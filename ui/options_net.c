@@ -1,4 +1,4 @@
-/* -netdev, -nic, -net and -object filter-dump: what they say, turned into back ends (opened by nets_open) and devices. Main thread, from
+/* -netdev, -nic and -net: what they say, turned into back ends (opened by nets_open) and devices. Main thread, from
  * options.c while the command line is read and from main.c before the machine is built. */
 #include <stdio.h>
 #include "config.h"
@@ -233,28 +233,5 @@ int nets_open(struct options *o, struct err *e)
         if (!net_new(t->opts, e))
             return err_prefix(e, "%s", t->option);
     }
-    for (unsigned i = 0; i < o->filters->len; i++) {
-        struct net_option *t = o->filters->pdata[i];
-        if (net_filter_add(t->opts, e) < 0)
-            return err_prefix(e, "%s", t->option);
-    }
     return 0;
-}
-
-enum options_result options_object(struct options *o, const char *arg, struct err *e)
-{
-    struct opts *n = opts_parse(arg, "qom-type", e);
-    const char *type = n ? opts_get(n, "qom-type") : NULL;
-    struct net_option *t;
-
-    if (!type || strcmp(type, "filter-dump")) {
-        if (n)
-            err_set(e, "there is no object type '%s'; there is filter-dump", type ? type : "");
-        opts_free(n);
-        return err_prefix(e, "-object %s", arg);
-    }
-    t = g_new(struct net_option, 1);
-    *t = (struct net_option){ n, g_strdup_printf("-object %s", arg) };
-    g_ptr_array_add(o->filters, t);
-    return OPTIONS_RUN;
 }

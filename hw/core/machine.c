@@ -12,6 +12,14 @@
 #define PHYS_SPACE (1ull << 52)
 #define PORT_SPACE (64 * KiB)
 
+/* The default first. */
+static const struct machine_board *const boards[] = { &pc_board, &q35_board };
+
+const struct machine_board *machine_board_nth(unsigned i)
+{
+    return i < ARRAY_LEN(boards) ? boards[i] : NULL;
+}
+
 /* Names as QEMU has them: "pc", "pc-i440fx-7.2". */
 static const struct machine_board *board_find(const char *type, struct err *e)
 {

@@ -99,6 +99,8 @@ struct machine_board {
     void (*free_memory)(struct machine *m);         /* after the devices and address spaces are gone */
 };
 
+const struct machine_board *machine_board_nth(unsigned i); /* the default first; NULL past the last */
+
 /* Builds RAM, chipset, devices, loads images. 0, or -1 with e set. Main thread. */
 int machine_build(struct machine *m, const struct machine_config *cfg, struct err *e);
 void machine_free(struct machine *m);

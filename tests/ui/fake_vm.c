@@ -160,3 +160,28 @@ void vm_info_jit(struct vm *vm, GString *out)
 {
     g_string_append(out, "no translator\n");
 }
+
+struct accel_config *vm_config(struct vm *vm)
+{
+    return &vm->config;
+}
+
+int vm_cpu_tid(struct vm *vm, unsigned i)
+{
+    return 1000 + (int)i;
+}
+
+const struct cpu_model *vm_cpu_model(struct vm *vm)
+{
+    return NULL;
+}
+
+const char *vm_engine_name(struct vm *vm)
+{
+    return "dbt";
+}
+
+int vm_wakeup(struct vm *vm)
+{
+    return -1;
+}

@@ -11,6 +11,7 @@
 struct vm {
     struct ui ui;
     struct machine machine;
+    struct accel_config config;
     struct cpu *cpu[4];
     unsigned cpus;
     enum vm_state state;
