@@ -39,6 +39,10 @@ enum options_result options_object(struct options *o, const char *arg, struct er
     n = opts_parse(arg, "qom-type", e);
     if (!n)
         return err_prefix(e, "-object %s", arg);
+    if (object_check_type(opts_peek(n, "qom-type"), e) < 0) {
+        opts_free(n);
+        return err_prefix(e, "-object %s", arg);
+    }
     t = g_new(struct object_option, 1);
     *t = (struct object_option){ n, g_strdup_printf("-object %s", arg) };
     g_ptr_array_add(o->objects, t);

@@ -54,6 +54,13 @@ static const struct object_kind *kind_find(const char *name, struct err *e)
     return NULL;
 }
 
+int object_check_type(const char *type, struct err *e)
+{
+    if (!type)
+        return err_set(e, "the type of the object is missing");
+    return kind_find(type, e) ? 0 : -1;
+}
+
 static bool valid_id(const char *id)
 {
     if (!g_ascii_isalpha(*id))
@@ -66,13 +73,12 @@ static bool valid_id(const char *id)
 int object_add(struct opts *o, struct err *e)
 {
     const char *type = opts_get(o, "qom-type"), *id = opts_get(o, "id");
-    const struct object_kind *kind = type ? kind_find(type, e) : NULL;
+    const struct object_kind *kind;
     struct object **tail = &objects, *ob;
 
-    if (!type)
-        return err_set(e, "the type of the object is missing");
-    if (!kind)
+    if (object_check_type(type, e) < 0)
         return -1;
+    kind = kind_find(type, e);
     if (!id)
         return err_set(e, "Parameter 'id' is missing");
     if (!valid_id(id))

@@ -9,6 +9,7 @@ struct opts;
 
 /* o: "qom-type", "id" and the type's own; may be freed afterwards. 0, or -1 with e set. */
 int object_add(struct opts *o, struct err *e);
+int object_check_type(const char *type, struct err *e); /* type: NULL if it was not given */
 int object_del(const char *id, struct err *e);
 void object_free_all(void);
 /* Types and objects for lists; NULL past the last. */

@@ -91,6 +91,8 @@ static void test_refused(void)
         g_test_message("%s: %s", t[i][0], e.msg);
         if (r == OPTIONS_RUN)
             r = nets_open(&o, &e);
+        if (r == OPTIONS_RUN)
+            r = objects_open(&o, true, &e);
         g_assert_cmpint(r, ==, -1);
         g_assert_nonnull(strstr(e.msg, t[i][1]));
         g_assert_true(strchr(t[i][0], ' ') && !strncmp(e.msg, t[i][0], strcspn(t[i][0], " ")));
