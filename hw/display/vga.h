@@ -1,4 +1,4 @@
-/* Inside of the VGA: the state that vga.c (the PCI device), vga_regs.c (registers), vga_mem.c (the CPU's window), vga_dispi.c (Bochs'
+/* Inside of the VGA: the state that vga.c (memory, ports, console), vga_pci.c (the PCI functions), vga_regs.c (registers), vga_mem.c (the CPU's window), vga_dispi.c (Bochs'
  * display interface) and vga_draw.c (the picture) share. Machine lock held by every caller. Register names are IBM's (VGA
  * Technical Reference, 1988): SR sequencer, CR CRT controller, GR graphics controller, AR attribute controller. */
 #ifndef HW_DISPLAY_VGA_H
@@ -45,7 +45,7 @@ struct vga {
     struct region lfb;       /* all of it: BAR 0 */
     struct region window;    /* 0xa0000..0xbffff, register path */
     struct region direct;    /* the same as RAM, at one of the window's maps, while addressing is linear */
-    struct region *window_parent;
+    struct region *window_parent; /* NULL: there is no VGA, just the display interface */
     struct region io_crtc_mono, io_status_mono, io_main, io_crtc, io_status, io_dispi;
 
     /* saved */

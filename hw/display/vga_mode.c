@@ -7,6 +7,12 @@
 enum { SR1_8DOTS = 0x01, SR1_HALF_CLOCK = 0x08, SR1_OFF = 0x20, GR6_GRAPHICS = 0x01, GR5_CGA = 0x20, GR5_256 = 0x40,
        AR_VIDEO = 0x20, AR10_LINE_GRAPHICS = 0x04, AR10_BLINK = 0x08, AR10_PAN_TOP_ONLY = 0x20, AR10_P54 = 0x80 };
 
+/* The sequencer or the attribute controller keeps the picture dark; an adapter without them cannot. */
+static bool is_off(const struct vga *v)
+{
+    return v->window_parent ? (v->sr[1] & SR1_OFF) || !(v->ar_index & AR_VIDEO) : !vga_dispi_enabled(v);
+}
+
 static u32 font_offset(u32 index)
 {
     return (index & 3) * 0x4000 + (index >> 2) * 0x2000;
@@ -64,7 +70,7 @@ static void get_vga(const struct vga *v, struct vga_mode *m)
     }
     m->pan = pan * (m->wide + 1);
     m->pan_below = (v->ar[0x10] & AR10_PAN_TOP_ONLY) ? 0 : m->pan;
-    if ((v->sr[1] & SR1_OFF) || !(v->ar_index & AR_VIDEO))
+    if (is_off(v))
         m->kind = VGA_BLANK;
 }
 
@@ -91,7 +97,7 @@ static void get_dispi(const struct vga *v, struct vga_mode *m)
     } else {
         m->kind = VGA_LINEAR;
     }
-    if (!m->width || !m->height || !pitch || (v->sr[1] & SR1_OFF) || !(v->ar_index & AR_VIDEO))
+    if (!m->width || !m->height || !pitch || is_off(v))
         m->kind = VGA_BLANK;
 }
 
@@ -102,8 +108,8 @@ void vga_mode_get(const struct vga *v, struct vga_mode *m)
         get_dispi(v, m);
     else
         get_vga(v, m);
-    m->width = m->width ? m->width : 640;
-    m->height = m->height ? m->height : 480;
+    if (m->kind == VGA_BLANK) /* dark, as large as before */
+        *m = (struct vga_mode){ .kind = VGA_BLANK, .width = v->drawn.width ? v->drawn.width : 640, .height = v->drawn.height ? v->drawn.height : 480 };
 }
 
 u32 vga_fetch_address(const struct vga_mode *m, u32 ma, u32 col, u32 scan)

@@ -1,6 +1,7 @@
 /* What real-mode code finds of a BIOS after direct kernel boot: interrupt vectors, the data areas, and services that answer "not
  * supported". Kernels that drop to real mode to ask (Xen's trampoline, for one) then go by what the boot protocol told
  * them. Main thread, called by boot.c. Vectors and data areas: IBM PS/2 and PC BIOS Interface Technical Reference, sections 2 and 3. */
+#include "hw/display/vga_boot.h"
 #include "hw/machine/boot_image.h"
 
 enum { VECTORS = 256, STUB_SEG = 0xf000, STUB_OFF = 0xf000 };
@@ -40,6 +41,20 @@ static int place_vectors(struct boot *b, struct err *e)
     return boot_place(b, "interrupt vectors", 0, ivt, 4 * VECTORS, 4 * VECTORS, e);
 }
 
+/* The text mode that the display is in. */
+static void fill_video(const struct boot *b, u8 *bda)
+{
+    if (!vga_boot_present(b->m))
+        return;
+    bda[0x49] = VGA_BOOT_MODE;
+    st16(bda + 0x4a, VGA_BOOT_COLS);
+    st16(bda + 0x4c, 2 * VGA_BOOT_COLS * VGA_BOOT_ROWS);
+    st16(bda + 0x60, 0x0d0e); /* cursor's scan lines */
+    st16(bda + 0x63, 0x3d4);
+    bda[0x84] = VGA_BOOT_ROWS - 1;
+    st16(bda + 0x85, VGA_BOOT_POINTS);
+}
+
 int boot_place_bios(struct boot *b, struct err *e)
 {
     static const u16 com_ports[4] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
@@ -55,6 +70,7 @@ int boot_place_bios(struct boot *b, struct err *e)
     st16(bda + 0x0e, BOOT_EBDA >> 4);
     st16(bda + 0x10, 0x06 | coms << 9); /* equipment: coprocessor, PS/2 mouse, serial ports */
     st16(bda + 0x13, BOOT_EBDA / KiB);
+    fill_video(b, bda);
     ebda[0] = 1; /* its size in KiB */
     if (boot_place(b, "BIOS data area", 0x400, bda, 256, 256, e) < 0) {
         g_free(ebda);

@@ -1,5 +1,6 @@
 /* Direct boot of a Linux bzImage through the 32-bit boot protocol. Main thread, called by hw/machine/boot.c.
  * "The Linux/x86 Boot Protocol" (Documentation/arch/x86/boot.rst), versions 2.02 to 2.15, and zero-page.rst. */
+#include "hw/display/vga_boot.h"
 #include "hw/machine/boot_image.h"
 
 enum linux_header { /* offsets in the file and in the zero page alike */
@@ -24,7 +25,8 @@ enum linux_header { /* offsets in the file and in the zero page alike */
     INIT_SIZE = 0x260,
     HEADER_END = 0x268,
 };
-enum zero_page { ZP_EXT_MEM_K = 0x002, ZP_ACPI_RSDP = 0x070, ZP_ALT_MEM_K = 0x1e0, ZP_E820_ENTRIES = 0x1e8,
+enum zero_page { ZP_EXT_MEM_K = 0x002, ZP_VIDEO_MODE = 0x006, ZP_VIDEO_COLS = 0x007, ZP_VIDEO_EGA_BX = 0x00a,
+                 ZP_VIDEO_LINES = 0x00e, ZP_VIDEO_IS_VGA = 0x00f, ZP_VIDEO_POINTS = 0x010, ZP_ACPI_RSDP = 0x070, ZP_ALT_MEM_K = 0x1e0, ZP_E820_ENTRIES = 0x1e8,
                  ZP_EDD_MBR = 0x290, ZP_E820 = 0x2d0, ZP_SIZE = 4096 };
 enum { LOADED_HIGH = 0x01, CAN_USE_HEAP = 0x80, LOADER_UNKNOWN = 0xff, SECTOR = 512, HIGH_BASE = 0x100000 };
 
@@ -113,6 +115,19 @@ static int linux_place_cmdline(struct boot *b, const struct linux_image *k, u8 *
     return 0;
 }
 
+/* The text mode that the display is in. */
+static void fill_screen_info(const struct boot *b, u8 *zp)
+{
+    if (!vga_boot_present(b->m))
+        return;
+    zp[ZP_VIDEO_MODE] = VGA_BOOT_MODE;
+    zp[ZP_VIDEO_COLS] = VGA_BOOT_COLS;
+    st16(zp + ZP_VIDEO_EGA_BX, 3); /* 256 KiB of video memory */
+    zp[ZP_VIDEO_LINES] = VGA_BOOT_ROWS;
+    zp[ZP_VIDEO_IS_VGA] = 1;
+    st16(zp + ZP_VIDEO_POINTS, VGA_BOOT_POINTS);
+}
+
 static void linux_fill_zero_page(const struct boot *b, const struct linux_image *k, u8 *zp)
 {
     u64 header_end = MIN_OF(HEADER + (u64)k->h[JUMP + 1], (u64)ZP_EDD_MBR); /* the jump at 0x200 skips the header */
@@ -126,6 +141,7 @@ static void linux_fill_zero_page(const struct boot *b, const struct linux_image 
     st32(zp + CODE32_START, k->base);
     zp[ZP_E820_ENTRIES] = n;
     memcpy(zp + ZP_E820, map, n * sizeof(map[0]));
+    fill_screen_info(b, zp);
     st16(zp + ZP_EXT_MEM_K, MIN_OF(boot_mem_upper(b), 0xfc00));
     st32(zp + ZP_ALT_MEM_K, boot_mem_upper(b));
     if (k->version >= 0x20e)

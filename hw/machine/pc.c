@@ -5,6 +5,7 @@
 #include "hw/backend/drive.h"
 #include "hw/char/debugcon.h"
 #include "hw/char/uart.h"
+#include "hw/display/vga_boot.h"
 #include "hw/input/i8042.h"
 #include "hw/intc/lapic.h"
 #include "hw/intc/pic.h"
@@ -339,6 +340,7 @@ static void pc_reset(struct machine *m)
         boot_wake(pc->boot);
     else
         boot_install(pc->boot);
+    vga_boot_text(m);
 }
 
 static void pc_free(struct machine *m)

@@ -2,6 +2,7 @@
  * graphics controller's modes, the display interface, what is reported as changed, and registers under random writes. */
 #include "hw/display/vga.h"
 #include <glib.h>
+#include "hw/display/vga_boot.h"
 #include "hw/pci/pci.h"
 #include "mmu/aspace.h"
 #include "tests/lib/fake_machine.h"
@@ -52,7 +53,7 @@ static void settle(struct fixture *x)
     refresh(x);
 }
 
-static struct fixture *start(const char *props)
+static struct fixture *start_class(const char *cls, const char *props)
 {
     struct fixture *x = g_new0(struct fixture, 1);
     struct machine *m;
@@ -64,7 +65,7 @@ static struct fixture *start(const char *props)
     region_add(&m->mem_root, 0, &x->f->low_ram, 0);
     m->pci = pci_bus_new(m);
     lock_release(&m->lock);
-    struct device *d = fake_device(x->f, "VGA", props);
+    struct device *d = fake_device(x->f, cls, props);
     x->pci = (struct pci_device *)d;
     lock_acquire(&m->lock);
     d->cls->reset(d);
@@ -77,6 +78,8 @@ static struct fixture *start(const char *props)
     lock_release(&m->lock);
     return x;
 }
+
+static struct fixture *start(const char *props) { return start_class("VGA", props); }
 
 static void end(struct fixture *x)
 {
@@ -592,6 +595,44 @@ static void test_retrace(void)
     end(x);
 }
 
+static void test_bochs_display(void)
+{
+    struct fixture *x = start_class("bochs-display", "vgamem=8M,romfile=");
+    g_assert_cmphex(fm_read(x->f, MMIO + 0x500, 2), ==, 0xb0c5);
+    g_assert_cmphex(fm_in(x->f, 0x3cc, 1), ==, 0xff); /* no VGA */
+    fm_write(x->f, MMIO + 0x500 + 2 * DISPI_XRES, 1024, 2);
+    fm_write(x->f, MMIO + 0x500 + 2 * DISPI_YRES, 768, 2);
+    fm_write(x->f, MMIO + 0x500 + 2 * DISPI_BPP, 32, 2);
+    fm_write(x->f, MMIO + 0x500 + 2 * DISPI_ENABLE, DISPI_ENABLED | DISPI_LFB, 2);
+    fm_write(x->f, LFB + 4 * (767 * 1024 + 1023), 0x13579b, 4);
+    refresh(x);
+    g_assert_cmpint(x->s->width, ==, 1024);
+    g_assert_cmphex(dot(x, 1023, 767), ==, 0x13579b);
+    g_assert_cmpuint(fm_read(x->f, MMIO + 0x500 + 2 * DISPI_MEMORY_64K, 2), ==, 128);
+    end(x);
+}
+
+/* Text mode 3 as a video BIOS leaves it: grey on black, the cursor where cell 0 is. */
+static void test_boot_text(void)
+{
+    struct fixture *x = start("romfile=");
+    static struct console_text t;
+    lock_acquire(&x->f->m.lock);
+    vga_boot_text(&x->f->m);
+    g_assert_true(vga_boot_present(&x->f->m));
+    g_assert_true(console_text(x->con, &t));
+    lock_release(&x->f->m.lock);
+    g_assert_cmpuint(t.cols, ==, 80);
+    g_assert_cmpuint(t.rows, ==, 25);
+    g_assert_cmphex(t.cell[1999], ==, 0x0720);
+    g_assert_cmpint(t.cursor, ==, 0);
+    g_assert_cmphex(fm_read(x->f, 0xb8000, 4), ==, 0x07200720);
+    fm_write(x->f, 0xb8000, 0x4e41, 2);
+    refresh(x);
+    g_assert_cmphex(dot(x, 0, 0), ==, 0xaa0000); /* red behind a character without glyph */
+    end(x);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -605,6 +646,8 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/display/vga/linear", test_linear);
     g_test_add_func("/hw/display/vga/bank", test_bank_and_offset);
     g_test_add_func("/hw/display/vga/mmio", test_mmio);
+    g_test_add_func("/hw/display/vga/bochs-display", test_bochs_display);
+    g_test_add_func("/hw/display/vga/boot-text", test_boot_text);
     g_test_add_func("/hw/display/vga/changes", test_changes);
     g_test_add_func("/hw/display/vga/retrace", test_retrace);
     g_test_add_func("/hw/display/vga/random", test_random);
