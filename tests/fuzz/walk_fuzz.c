@@ -182,10 +182,10 @@ static void take_tables(struct fuzz_in *in, const struct walk_regs *r, u64 la, u
     unsigned size = r->pae || r->lma ? 8 : 4, index = size == 8 ? 9 : 10;
     while (in->p < in->end) {
         u8 where = (u8)fuzz_take(in, 1), how = (u8)fuzz_take(in, 1);
-        u64 v = fuzz_take(in, size), page = where & 15, level = where >> 4 & 7;
+        u64 v = fuzz_take(in, size), page = where & 15, level = (where >> 4 & 7) % 6;
         if (how & 1)
             v = (v & ~bits(12, size == 8 ? 51 : 31)) | (u64)(how >> 4) << 12 | (how & 2 ? 7 : 0);
-        if (level == 7) {
+        if (level == 5) {
             pdpte[page & 3] = v & 0xfffffffffffff01f;
             continue;
         }
