@@ -18,6 +18,10 @@ ifeq ($(SANITIZE),1)
 BUILD := build/sanitize
 PROGRAM := $(BUILD)/gemel
 SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SANITIZE),thread)
+BUILD := build/thread
+PROGRAM := $(BUILD)/gemel
+SAN_FLAGS := -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer
 else ifeq ($(SANITIZE),fuzz)
 BUILD := build/fuzz
 PROGRAM := $(BUILD)/gemel
@@ -65,6 +69,8 @@ FUZZ_WITH_monitor := tests/ui/fake_vm
 # tests/guest/rules.mk adds what it builds to GUEST_IMAGES and what it wants run to GUEST_CHECKS.
 GUEST_IMAGES :=
 GUEST_CHECKS :=
+# Seconds for one test; sanitizers make it longer.
+TIMEOUT ?= $(if $(SANITIZE),1200,300)
 # Substrings of test paths: make check ONLY="hw/timer cli" runs the tests that contain one of them.
 ONLY ?=
 
@@ -124,7 +130,7 @@ $(FUZZ_BIN): $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(filter %
 tests: $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
 
 check: $(PROGRAM) $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
-	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ONLY='$(ONLY)' \
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ONLY='$(ONLY)' TIMEOUT='$(TIMEOUT)' \
 	    tests/run tests/lint $(TEST_BIN) $(FUZZ_BIN) $(TEST_SH) $(GUEST_CHECKS)
 
 # The fuzz targets for FUZZ_SECONDS each, with sanitizers and coverage: by our driver, or FUZZER=clang by libFuzzer.

@@ -1,12 +1,15 @@
 /* Fill and flush of a vCPU's software TLB. On the vCPU's thread; tlb_revoke_write on any. */
 #include "mmu/tlb.h"
 
+/* Fields that other threads look at to take a write right away. */
+static void put(u64 *field, u64 val) { __atomic_store_n(field, val, __ATOMIC_RELAXED); }
+
 static void entry_clear(struct tlb_table *t, unsigned i)
 {
     t->rtag[i] = TLB_NO_TAG(i);
-    __atomic_store_n(&t->wtag[i], TLB_NO_TAG(i), __ATOMIC_RELAXED);
-    t->addend[i] = 0;
-    t->gpa[i] = ~0ull;
+    put(&t->wtag[i], TLB_NO_TAG(i));
+    put(&t->addend[i], 0);
+    put(&t->gpa[i], ~0ull);
 }
 
 static bool entry_empty(const struct tlb_table *t, unsigned i) { return t->gpa[i] == ~0ull; }
@@ -63,7 +66,7 @@ void tlb_flush_page(struct tlb *t, gla_t addr)
         if (!entry_empty(&t->t[m], i)) {
             u64 gpa = t->t[m].gpa[i];
             entry_clear(&t->t[m], i);
-            t->t[m].gpa[i] = gpa & ~1ull;
+            put(&t->t[m].gpa[i], gpa & ~1ull);
         }
     }
     for (unsigned u = 0; u < 2; u++) {
@@ -87,8 +90,8 @@ void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, 
     }
     u64 gpa = (w->gpa & PAGE_MASK) | w->global;
     bool keep_write = tb->rtag[i] == -page && tb->gpa[i] == gpa && !write;
-    tb->gpa[i] = gpa;
-    tb->addend[i] = (u64)host_page - page;
+    put(&tb->gpa[i], gpa);
+    put(&tb->addend[i], (u64)host_page - page);
     tb->rtag[i] = -page;
     if (!keep_write)
         __atomic_store_n(&tb->wtag[i], write ? -page : TLB_NO_TAG(i), __ATOMIC_SEQ_CST);

@@ -20,6 +20,7 @@ struct dbt_vcpu {
     u64 chain_from;             /* what dbt_enter returned: an exit to be linked to the next block run; 0: none */
     u64 chain_pc;               /* where that exit leads */
     u64 chain_key, chain_flushes; /* jc_key and count of cache flushes when it was taken */
+    u64 lookups, interp_ones;   /* statistics: blocks looked for; instructions interpreted */
 };
 
 /* Finds or makes the block at c->rip. NULL: cannot be translated (code in a device): interpret. May raise a fetch fault. Between vcpu_code_enter

@@ -140,7 +140,7 @@ static void interp_one(struct vcpu *v)
         dbt_fetch_raise(v, &f);
     c->int_shadow = 0;
     ir_interp(c, d->block);
-    ((struct dbt *)v->vm->engine)->st.interp_ones++;
+    d->interp_ones++;
     if (v->watch_hit) {
         v->watch_hit = NULL;
         v->step = 0;
@@ -407,14 +407,19 @@ static void dbt_vcpu_fini(struct vcpu *v)
 static void dbt_info(struct vm *vm, GString *out)
 {
     struct dbt *t = vm->engine;
+    u64 lookups = 0, interp_ones = 0;
+    for (unsigned i = 0; i < vm->n_cpus; i++) {
+        lookups += ((struct dbt_vcpu *)vm->cpu[i]->engine)->lookups;
+        interp_ones += ((struct dbt_vcpu *)vm->cpu[i]->engine)->interp_ones;
+    }
     lock_acquire(&t->lock);
     g_string_append_printf(out,
         "blocks          %u\ntranslated      %llu (%llu guest instructions, %llu bytes -> %llu host bytes)\n"
         "invalidated     %llu\ncache flushes   %llu\nblock look-ups  %llu\nlinks made      %llu\ninterpreted     %llu\n",
         t->all->len, (unsigned long long)t->st.translated, (unsigned long long)t->st.insns,
         (unsigned long long)t->st.guest_bytes, (unsigned long long)t->st.host_bytes, (unsigned long long)t->st.invalidated,
-        (unsigned long long)t->st.flushes, (unsigned long long)t->st.lookups, (unsigned long long)t->st.chained,
-        (unsigned long long)t->st.interp_ones);
+        (unsigned long long)t->st.flushes, (unsigned long long)lookups, (unsigned long long)t->st.chained,
+        (unsigned long long)interp_ones);
     lock_release(&t->lock);
     const struct dbt_vcpu *d = vm->cpu[0]->engine;
     if (d->verify)

@@ -37,7 +37,7 @@ struct jump_entry {
 #define JC_WAYS 2  /* JC_ENTRIES of one way, then those of the other */
 
 struct tb_stats {
-    u64 translated, invalidated, flushes, lookups, chained, interp_ones;
+    u64 translated, invalidated, flushes, chained;
     u64 guest_bytes, host_bytes, insns;
 };
 

@@ -201,7 +201,7 @@ struct tb *dbt_block(struct vcpu *v)
     if (!page.ram)
         return NULL;
     struct tb_key k = { c->rip, dbt_cs_base(c), c->mode, page.gpa | (linear & (PAGE_SIZE - 1)) };
-    d->st.lookups++;
+    ((struct dbt_vcpu *)v->engine)->lookups++;
     while (!(tb = tb_find(d, &k))) {
         vcpu_code_leave(v); /* translation may have to wait until all are out, for a flush; so may others, and drop this block again */
         translate(d, v, &k, &page, linear);
