@@ -278,13 +278,18 @@ static bool interrupted(const struct str *s)
     return __atomic_load_n(&s->c->exit_request, __ATOMIC_RELAXED) || (s->c->mode & (MODE_STEP | MODE_SLOW));
 }
 
-/* An interrupted instruction goes on without meeting its own breakpoint again (SDM vol. 3B 18.3.1.1). */
+/* What comes between pushes RF = 1, and the instruction goes on without meeting its own breakpoint again (SDM vol. 3B 18.3.1.1). */
 static void leave_half_done(struct cpu *c)
 {
-    if (!debug_armed(c))
-        return;
     c->sysflags |= F_RF;
-    debug_rf_loaded(c);
+    c->rf_keep = true;
+}
+
+/* Where no breakpoint is armed nobody else looks at RF behind an instruction. */
+static void leave_done(struct cpu *c)
+{
+    if (c->sysflags & F_RF && !debug_armed(c))
+        c->sysflags &= ~(u32)F_RF;
 }
 
 static void run(struct str *s, chunk_fn *chunk, u64 next_rip)
@@ -292,7 +297,8 @@ static void run(struct str *s, chunk_fn *chunk, u64 next_rip)
     struct cpu *c = s->c;
     u64 left = s->rep ? reg(s, R_CX) : 1;
     u64 most = c->mode & (MODE_STEP | MODE_SLOW) ? 1 : ~0ull;
-    while (left) {
+    bool half_done = false;
+    while (left && !half_done) {
         u64 n = chunk(s, min_u64(left, most));
         if (s->src)
             advance(s, R_SI, n);
@@ -303,14 +309,15 @@ static void run(struct str *s, chunk_fn *chunk, u64 next_rip)
             gpr_put(c, R_CX, left, s->asize);
         if (s->rep && s->stop)
             break;
-        if (left && interrupted(s)) {
-            leave_half_done(c);
-            next_rip = c->rip;
-            break;
-        }
+        half_done = left && interrupted(s);
     }
     if (s->compared)
         cpu_set_arith(c, s->fl);
+    if (half_done) {
+        leave_half_done(c);
+        return;
+    }
+    leave_done(c);
     c->rip = next_rip;
 }
 

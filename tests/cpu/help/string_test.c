@@ -222,8 +222,10 @@ static void test_interrupted(void)
     g_assert_cmpint(call(f, HELP_movs, pack(1, 8, S_DS, 1)), ==, -1);
     g_assert_cmphex(f->c->rip, ==, RIP);
     check_regs(f, 0x1000, 0x21000, 0x41000);
+    g_assert_true(f->c->sysflags & F_RF);
     g_assert_cmpint(call(f, HELP_movs, pack(1, 8, S_DS, 1)), ==, -1);
     g_assert_cmphex(f->c->rip, ==, NEXT_RIP); /* done: nothing to interrupt */
+    g_assert_false(f->c->sysflags & F_RF);
     check_regs(f, 0, 0x22000, 0x42000);
     fake_cpu_free(f);
 }
