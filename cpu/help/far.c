@@ -1,4 +1,4 @@
-/* Far JMP, CALL and RET: direct, through call gates, to inner and outer privilege, and to other tasks. vCPU thread; helpers of emitted
+/* Far JMP, CALL and RET: direct, through call gates, to inner and outer privilege, and to other tasks; targets of near ones. vCPU thread; helpers of emitted
  * code and the interpreter. Source: SDM vol. 2 JMP, CALL, RET; vol. 3A 5.8. */
 #include "cpu/debug.h"
 #include "cpu/desc.h"
@@ -15,10 +15,17 @@ static void cs_enter_real(struct cpu *c, u16 sel, u64 off)
     cpu_update_mode(c);
 }
 
-static void real_check_off(struct cpu *c, u64 off)
+static void limit_check(struct cpu *c, u64 off)
 {
     if (off > c->seg[S_CS].limit)
         raise_gp0(c);
+}
+
+u64 help_branch_limit(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    if ((b != 0) == d)
+        limit_check(c, a);
+    return 0;
 }
 
 /* A code segment as a direct target of JMP or CALL. */
@@ -140,7 +147,7 @@ u64 help_far_jmp(struct cpu *c, u64 a, u64 b, u64 d)
     u64 off = zext(b, d & 0xff);
     struct desc desc;
     if (!cpu_is_pm(c)) {
-        real_check_off(c, off);
+        limit_check(c, off);
         cs_enter_real(c, sel, off);
         return 0;
     }
@@ -235,7 +242,7 @@ static void call_gate(struct cpu *c, u16 sel, struct desc *d, u64 next_rip)
 static void call_real(struct cpu *c, u16 sel, u64 off, unsigned size, u64 next_rip)
 {
     struct stack s;
-    real_check_off(c, off);
+    limit_check(c, off);
     stack_cur(c, &s);
     push_return(c, &s, size, next_rip);
     stack_write(c, &s);
@@ -322,7 +329,7 @@ u64 help_far_ret(struct cpu *c, u64 a, u64 b, u64 x)
         ret_pm(c, &s, cs, rip, (unsigned)a, osize);
         return 0;
     }
-    real_check_off(c, rip);
+    limit_check(c, rip);
     sp_set(c, s.sp + a);
     cs_enter_real(c, cs, rip);
     return 0;

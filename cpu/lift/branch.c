@@ -1,16 +1,66 @@
 /* IR generators for jumps, calls, returns, loops and software interrupts. Translating thread; called by lift.c through the
- * instruction table. A limit violation of the target, and a direct target that is not canonical, shows at the fetch of the next instruction.
- * Source: SDM vol. 2. */
+ * instruction table. A direct target that is not canonical shows at the fetch of the next instruction, and so does one past the end of CS if the
+ * limit has become smaller since the block was made. Source: SDM vol. 2. */
 #include "cpu/lift/rules.h"
 
-void lift_jmp(struct lift *l, const struct insn *in) { lift_end_jmp(l, lift_target(l, in->imm, in->osize)); }
+/* --- the end of CS, which is the branch's fault: where it is far enough, as nearly always, there is no code for it --- */
+static bool has_limit(const struct lift *l, const struct insn *in)
+{
+    return l->bits != 64 && !(l->mode & MODE_FLAT) && l->cs_limit < MASK64(8 * in->osize);
+}
+
+/* The branch is taken if (val != 0) == sense. */
+static void limit_check(struct lift *l, struct lift_arg target, struct lift_arg val, bool sense)
+{
+    lift_help(l, HELP_branch_limit, ir_none(), target, val, lift_imm_arg(sense));
+}
+
+static bool direct_past_limit(const struct lift *l, const struct insn *in)
+{
+    return has_limit(l, in) && lift_target(l, in->imm, in->osize) > l->cs_limit;
+}
+
+static void limit_check_direct(struct lift *l, const struct insn *in, struct lift_arg val, bool sense)
+{
+    limit_check(l, lift_imm_arg(lift_target(l, in->imm, in->osize)), val, sense);
+}
+
+static void limit_check_indirect(struct lift *l, const struct insn *in, struct ir_val target)
+{
+    if (has_limit(l, in))
+        limit_check(l, lift_arg(target), lift_imm_arg(1), true);
+}
+
+/* --- jumps --- */
+void lift_jmp(struct lift *l, const struct insn *in)
+{
+    if (direct_past_limit(l, in))
+        limit_check_direct(l, in, lift_imm_arg(1), true);
+    lift_end_jmp(l, lift_target(l, in->imm, in->osize));
+}
 
 void lift_jcc(struct lift *l, const struct insn *in)
 {
+    if (direct_past_limit(l, in)) {
+        struct ir_val taken = lift_const(l, 0);
+        struct ir_op *op = lift_op(l, IR_SETCC, 1);
+        op->cc = in->opcode & 15;
+        op->d = taken;
+        limit_check_direct(l, in, lift_arg(taken), true);
+    }
     lift_end_jcc(l, in->opcode & 15, lift_target(l, in->imm, in->osize), l->next_pc);
 }
 
-/* The count register, of address size, decremented. */
+/* The count register, of address size, as it is or less one, as a TMP of 64 bits. */
+static struct ir_val count_val(struct lift *l, const struct insn *in, i64 add)
+{
+    struct ir_val t = lift_tmp(l), count = lift_tmp(l);
+    lift_offset(l, in->asize, t, ir_gpr(R_CX), add);
+    lift_set_zx(l, 4, count, in->asize, t);
+    return count;
+}
+
+/* The count register decremented. */
 static struct ir_val count_down(struct lift *l, const struct insn *in)
 {
     lift_offset(l, in->asize, ir_gpr(R_CX), ir_gpr(R_CX), -1);
@@ -19,27 +69,40 @@ static struct ir_val count_down(struct lift *l, const struct insn *in)
 
 void lift_loop(struct lift *l, const struct insn *in)
 {
+    if (direct_past_limit(l, in))
+        limit_check_direct(l, in, lift_arg(count_val(l, in, -1)), true);
     lift_end_brz(l, in->asize, count_down(l, in), l->next_pc, lift_target(l, in->imm, in->osize));
 }
 
 /* LOOPNE (opcode even), LOOPE: a TMP that is zero if the loop is over for either reason. */
-void lift_loopcc(struct lift *l, const struct insn *in)
+static struct ir_val loop_on(struct lift *l, const struct insn *in, struct ir_val count)
 {
-    struct ir_val count = count_down(l, in), t = lift_const(l, 0);
+    struct ir_val t = lift_const(l, 0);
     struct ir_op *op = lift_op(l, IR_CMOV, in->asize);
     op->cc = in->opcode & 1 ? 4 : 5;
     op->d = t;
     op->a = count;
-    lift_end_brz(l, in->asize, t, l->next_pc, lift_target(l, in->imm, in->osize));
+    return t;
+}
+
+void lift_loopcc(struct lift *l, const struct insn *in)
+{
+    if (direct_past_limit(l, in))
+        limit_check_direct(l, in, lift_arg(loop_on(l, in, count_val(l, in, -1))), true);
+    lift_end_brz(l, in->asize, loop_on(l, in, count_down(l, in)), l->next_pc, lift_target(l, in->imm, in->osize));
 }
 
 void lift_jcxz(struct lift *l, const struct insn *in)
 {
+    if (direct_past_limit(l, in))
+        limit_check_direct(l, in, lift_arg(count_val(l, in, 0)), false);
     lift_end_brz(l, in->asize, ir_gpr(R_CX), lift_target(l, in->imm, in->osize), l->next_pc);
 }
 
 void lift_call(struct lift *l, const struct insn *in)
 {
+    if (direct_past_limit(l, in))
+        limit_check_direct(l, in, lift_imm_arg(1), true);
     lift_push_val(l, in->osize, ir_immv(), l->next_pc);
     lift_end_jmp(l, lift_target(l, in->imm, in->osize));
 }
@@ -55,7 +118,12 @@ static struct ir_val indirect_target(struct lift *l, const struct insn *in)
     return t;
 }
 
-void lift_jmp_ind(struct lift *l, const struct insn *in) { lift_end_jmpr(l, indirect_target(l, in), 0); }
+void lift_jmp_ind(struct lift *l, const struct insn *in)
+{
+    struct ir_val t = indirect_target(l, in);
+    limit_check_indirect(l, in, t);
+    lift_end_jmpr(l, t, 0);
+}
 
 /* Pushes the return address, keeping what it overwrites: a target that is not canonical, which is only seen when it is jumped to, must
  * leave no trace (cpu_branch_fault). */
@@ -74,6 +142,7 @@ static void push_undoable(struct lift *l)
 void lift_call_ind(struct lift *l, const struct insn *in)
 {
     struct ir_val t = indirect_target(l, in);
+    limit_check_indirect(l, in, t);
     if (t.kind == K_GPR && t.n == R_SP) { /* the push changes it */
         struct ir_val old = lift_tmp(l);
         lift_set(l, 8, old, t);
@@ -90,6 +159,7 @@ void lift_ret(struct lift *l, const struct insn *in)
 {
     struct ir_val t = lift_pop_peek(l, in->osize);
     i64 popped = in->osize + (i64)in->imm;
+    limit_check_indirect(l, in, t);
     lift_sp_add(l, popped);
     lift_end_jmpr(l, t, -popped);
 }

@@ -83,6 +83,7 @@ int lift_block(struct ir_block *b, const struct cpu *c, u64 pc, unsigned max_ins
 {
     struct lift l = { .b = b, .mode = c->mode, .bits = mode_bits(c->mode), .feat = c->model ? c->model->feat : NULL };
     l.cs_base = l.bits == 64 ? 0 : c->seg[S_CS].base;
+    l.cs_limit = l.bits == 64 ? ~0ull : c->seg[S_CS].limit;
     struct source src = { fetch, opaque, page_of(&l, pc) };
     bool crossed = false;
     b->pc = l.next_pc = pc;

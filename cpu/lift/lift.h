@@ -7,7 +7,7 @@ struct lift {
     struct ir_block *b;
     u32 mode;          /* enum cpu_mode */
     unsigned bits;     /* 16, 32, 64 */
-    u64 cs_base;
+    u64 cs_base, cs_limit; /* of now; blocks are not bound to the limit */
     const u64 *feat;
     unsigned ntmp;     /* temporaries used by the current instruction */
     bool end;          /* a rule ended the block */

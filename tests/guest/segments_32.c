@@ -163,6 +163,74 @@ static void test_ldt(void)
     expect(load_fs, V_GP, 2 * 8 + 4);
 }
 
+/* --- near branches past the end of CS --- */
+struct branch {
+    u8 code[8];
+    u32 cx, flags;
+    bool taken; /* #GP at the branch itself, with nothing changed; else the UD2 behind it is met */
+};
+static const struct branch *branch;
+static u32 branch_sp;
+enum { BRANCH_AT = 0x20, BRANCH_LIMIT = 0xff };
+
+/* Runs branch->code in the 16-bit segment SEL_A with AX, BX and the top of the stack past its end. */
+static void run_branch(void *p)
+{
+    static struct { u32 off; u16 sel; } __attribute__((packed)) to = { BRANCH_AT, SEL_A };
+    asm volatile("push $0x5000\n mov %%esp, %0\n push %3\n popf\n ljmp *%4"
+                 : "=m"(branch_sp) : "a"(0x1234), "c"(branch->cx), "r"(branch->flags), "m"(to) : "memory", "cc");
+}
+
+static void test_branch_limit(void)
+{
+    static const struct branch b[] = {
+        { { 0xe9, 0x00, 0x10, 0x0f, 0x0b }, 5, 2, true },                    /* JMP rel16 */
+        { { 0x66, 0xe9, 0, 0, 0x10, 0, 0x0f, 0x0b }, 5, 2, true },           /* JMP rel32 */
+        { { 0x0f, 0x84, 0x00, 0x10, 0x0f, 0x0b }, 5, 0x42, true },           /* JZ */
+        { { 0x0f, 0x84, 0x00, 0x10, 0x0f, 0x0b }, 5, 2, false },
+        { { 0xe2, 0x80, 0x0f, 0x0b }, 5, 2, true },                          /* LOOP: wraps to the other end of 64 KiB */
+        { { 0xe2, 0x80, 0x0f, 0x0b }, 1, 2, false },
+        { { 0xe2, 0x80, 0x0f, 0x0b }, 0x10001, 2, false },                   /* CX, not ECX */
+        { { 0xe1, 0x80, 0x0f, 0x0b }, 5, 0x42, true },                       /* LOOPE */
+        { { 0xe1, 0x80, 0x0f, 0x0b }, 5, 2, false },
+        { { 0xe0, 0x80, 0x0f, 0x0b }, 5, 2, true },                          /* LOOPNE */
+        { { 0xe3, 0x80, 0x0f, 0x0b }, 0x10000, 2, true },                    /* JCXZ */
+        { { 0xe3, 0x80, 0x0f, 0x0b }, 5, 2, false },
+        { { 0xe8, 0x00, 0x10, 0x0f, 0x0b }, 5, 2, true },                    /* CALL rel16 */
+        { { 0x66, 0xe8, 0, 0, 0x10, 0, 0x0f, 0x0b }, 5, 2, true },           /* CALL rel32 */
+        { { 0xff, 0xe0, 0x0f, 0x0b }, 5, 2, true },                          /* JMP AX */
+        { { 0xff, 0xd0, 0x0f, 0x0b }, 5, 2, true },                          /* CALL AX */
+        { { 0x66, 0xff, 0xd0, 0x0f, 0x0b }, 5, 2, true },                    /* CALL EAX */
+        { { 0xc3, 0x0f, 0x0b }, 5, 2, true },                                /* RET */
+        { { 0xc2, 0x08, 0x00, 0x0f, 0x0b }, 5, 2, true },                    /* RET 8 */
+    };
+    test("near branches past the end of CS");
+    set_a(BRANCH_LIMIT, 0x9b, 0);
+    for (unsigned i = 0; i < sizeof(b) / sizeof(b[0]); i++) {
+        branch = &b[i];
+        memcpy(data + BRANCH_AT, b[i].code, sizeof(b[i].code));
+        int v = guest_try(run_branch, NULL);
+        CHECK_EQ(v, b[i].taken ? V_GP : V_UD);
+        if (!b[i].taken)
+            continue;
+        CHECK_EQ(trap.f.error, 0);
+        CHECK_EQ(trap.f.ip, BRANCH_AT);
+        CHECK_EQ(trap.f.cs, SEL_A);
+        CHECK_EQ(trap.f.cx, b[i].cx);
+        CHECK_EQ(*(volatile u32 *)branch_sp, 0x5000);
+    }
+    test("the end of CS moves");
+    static const struct branch far = { { 0xe9, 0x00, 0x10, 0x0f, 0x0b }, 5, 2, true };
+    branch = &far;
+    memcpy(data + BRANCH_AT, far.code, sizeof(far.code));
+    memcpy(data + BRANCH_AT + 3 + 0x1000, "\x0f\x0b", 2);
+    for (unsigned i = 0; i < 4; i++) {
+        set_a(i & 1 ? 0x1fff : BRANCH_LIMIT, 0x9b, 0);
+        CHECK_EQ(guest_try(run_branch, NULL), i & 1 ? V_UD : V_GP);
+        CHECK_EQ(trap.f.ip, i & 1 ? BRANCH_AT + 3 + 0x1000 : BRANCH_AT);
+    }
+}
+
 /* --- call gates --- */
 extern u8 gate_target[], gate_conforming[];
 u32 gate_args[2], gate_cs, gate_user_esp;
@@ -397,6 +465,7 @@ void guest_main(void)
     test_types();
     test_arpl_memory();
     test_ldt();
+    test_branch_limit();
     test_call_gates();
     test_tasks();
     test_io_bitmap();
