@@ -72,6 +72,25 @@ void dma_written(struct aspace *as, gpa_t gpa, u64 len)
     aspace_thread_offline();
 }
 
+int dma_discard(struct aspace *as, gpa_t gpa, u64 len)
+{
+    int ret = 0;
+
+    aspace_thread_online();
+    while (len) {
+        const struct frange *f = aspace_find(as, gpa);
+        u64 n = f ? MIN_OF(len, f->end - gpa) : MIN_OF(len, PAGE_SIZE - (gpa & (PAGE_SIZE - 1)));
+        if (f && f->host && !f->readonly)
+            ram_discard(f->ram, f->ram_off + (gpa - f->start), n);
+        else
+            ret = -1;
+        gpa += n;
+        len -= n;
+    }
+    aspace_thread_offline();
+    return ret;
+}
+
 /* -- windows ---------------------------------------------------------------------------------------------------------- */
 
 static void window_take(struct dma_window *w, const struct frange *f)

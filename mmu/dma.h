@@ -16,6 +16,8 @@ int dma_write_rom(struct aspace *as, gpa_t gpa, const void *buf, u64 len);
 void *dma_map(struct aspace *as, gpa_t gpa, u64 *len, bool write);
 /* After bytes were written through dma_map's pointer: translated code is told. */
 void dma_written(struct aspace *as, gpa_t gpa, u64 len);
+/* Gives whole pages of RAM in [gpa, gpa + len) back to the host; they read as zeros from now on. -1 if some of it is not writable RAM. */
+int dma_discard(struct aspace *as, gpa_t gpa, u64 len);
 
 /* A stretch of RAM looked up once and used many times: for rings and the buffers they name, which mostly lie in the same RAM. All
  * zero: empty. Belongs to one thread at a time. */

@@ -1,5 +1,6 @@
 /* Guest RAM blocks on memfds. Called by the main thread at start-up. */
 #include "mmu/ram.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -45,4 +46,16 @@ void ram_written(struct ram_block *b, u64 off, u64 len)
 {
     dirty_mark(b, off, len);
     codepage_written(b, off, len);
+}
+
+void ram_discard(struct ram_block *b, u64 off, u64 len)
+{
+    u64 start = ALIGN_UP(off, PAGE_SIZE), end = ALIGN_DOWN(off + len, PAGE_SIZE);
+
+    if (start >= end)
+        return;
+    /* A host that cannot (it always can with memfd) keeps the pages: zeroes do as well. */
+    if (fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)(end - start)) < 0)
+        memset(b->host + start, 0, end - start);
+    ram_written(b, start, end - start);
 }

@@ -19,5 +19,7 @@ struct ram_block *ram_new(const char *name, u64 size, struct err *e);
 void ram_free(struct ram_block *b);
 /* To be called after bytes were written through host pointers: translated code and those who watch the block learn of it. Any thread. */
 void ram_written(struct ram_block *b, u64 off, u64 len);
+/* Whole pages in [off, off + len) go back to the host and read as zeros. Any thread. */
+void ram_discard(struct ram_block *b, u64 off, u64 len);
 
 #endif

@@ -150,6 +150,7 @@ static void cmd_change(struct mon *m, char *args)
 }
 
 static const struct mon_cmd commands[] = {
+    { "balloon", NULL, "TARGET", "ask the guest to make do with TARGET MiB of memory", mon_balloon, false },
     { "change", NULL, "vnc password PASSWORD", "change a VNC server's password", cmd_change, false },
     { "cont", "c", "", "resume the VM", cmd_cont, false },
     { "cpu", NULL, "INDEX", "set the CPU that other commands are about", cmd_cpu, false },

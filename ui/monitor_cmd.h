@@ -39,6 +39,9 @@ void mon_mouse_move(struct mon *m, char *args);
 void mon_mouse_button(struct mon *m, char *args);
 void mon_mouse_set(struct mon *m, char *args);
 void mon_info_mice(struct mon *m, char *args);
+/* monitor_balloon.c */
+void mon_balloon(struct mon *m, char *args);
+void mon_info_balloon(struct mon *m, char *args);
 /* monitor_vnc.c */
 void mon_info_vnc(struct mon *m, char *args);
 void mon_set_password(struct mon *m, char *args);

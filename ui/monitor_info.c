@@ -271,6 +271,7 @@ static void info_device(struct mon *m, char *args)
 }
 
 const struct mon_cmd mon_info_cmds[] = {
+    { "balloon", NULL, "", "show how much memory the balloon leaves the guest", mon_info_balloon, false },
     { "cpus", NULL, "", "show each CPU", info_cpus, true },
     { "device", NULL, "CLASS|ID", "show the saved state of a device", info_device, false },
     { "jit", NULL, "", "show the translator's statistics", info_jit, true },

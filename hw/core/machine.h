@@ -13,6 +13,7 @@ struct pci_bus;
 struct console;
 struct input;
 struct machine_board;
+struct balloon;
 
 /* From the command line; strings are borrowed for the machine's life. */
 struct machine_config {
@@ -71,6 +72,7 @@ struct machine {
     bool suspended;
     void (*a20_changed)(void *opaque, bool on);
     void *a20_opaque;
+    struct balloon *balloon;          /* NULL: none (hw/core/balloon.h) */
     void (*power_button)(struct machine *m); /* `system_powerdown`; set by the machine, NULL if it has none */
     /* Asks the main thread to act; any thread, returns at once. code: exit status for REQ_EXIT. */
     void (*request)(struct machine *m, enum machine_request r, int code);
