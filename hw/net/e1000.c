@@ -346,8 +346,8 @@ static void reset_mac(struct e1000 *s)
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
         for (unsigned n = 0; n < rows[i].count; n++)
             s->reg[rows[i].off / 4 + n] = rows[i].reset;
-    *e1000_reg(s, RAL0) = s->eeprom[0] | (u32)s->eeprom[1] << 16;
-    *e1000_reg(s, RAH0) = s->eeprom[2] | RAH_AV;
+    *e1000_reg(s, RAL0) = s->eeprom.word[0] | (u32)s->eeprom.word[1] << 16;
+    *e1000_reg(s, RAH0) = s->eeprom.word[2] | RAH_AV;
     s->csum = s->tso = (struct e1000_context){ 0 };
     s->intr_next = 0;
     s->rx_starved = s->tx_waiting = false;
@@ -390,6 +390,7 @@ static int e1000_realize(struct device *d, struct err *e)
     if (s->net)
         net_set_nic(s->net, d->id, d->cls->name, s->mac);
     map_rows(s);
+    e1000_eeprom_init(s, DEVICE_82540EM);
     timer_init(&s->itr_timer, d->m->clock, on_itr, s);
     region_init_io(&s->mmio, "e1000-mmio", MMIO_SIZE, &mmio_ops, s, &d->m->lock);
     region_init_io(&s->io, "e1000-io", IO_SIZE, &io_ops, s, &d->m->lock);
@@ -414,9 +415,7 @@ static void e1000_reset(struct device *d)
 
     pci_reset(&s->pci);
     s->io_addr = 0;
-    s->ee_in = 0;
-    s->ee_bits = s->ee_out_bits = s->ee_addr = 0;
-    e1000_eeprom_init(s, DEVICE_82540EM);
+    eeprom93_reset(&s->eeprom);
     *e1000_reg(s, STATUS) = s->net && net_link_up(s->net) ? STATUS_LU : 0;
     reset_mac(s);
     e1000_phy_reset(s);
@@ -426,9 +425,7 @@ static void e1000_post_load(struct device *d)
 {
     struct e1000 *s = (struct e1000 *)d;
 
-    s->ee_addr %= E1000_EEPROM_WORDS;
-    s->ee_bits = MIN_OF(s->ee_bits, 9);
-    s->ee_out_bits = MIN_OF(s->ee_out_bits, 16);
+    eeprom93_post_load(&s->eeprom);
     pci_post_load(&s->pci);
     s->tx_waiting = true; /* the ring may have been waiting for room */
     receive_again(s);
@@ -461,11 +458,7 @@ static const struct snap_field e1000_fields[] = {
     SNAP_A(struct e1000, reg),
     SNAP_U(struct e1000, io_addr),
     SNAP_A(struct e1000, phy),
-    SNAP_A(struct e1000, eeprom),
-    SNAP_U(struct e1000, ee_in),
-    SNAP_U(struct e1000, ee_bits),
-    SNAP_U(struct e1000, ee_out_bits),
-    SNAP_U(struct e1000, ee_addr),
+    SNAP_S(struct e1000, eeprom, eeprom93_fields),
     SNAP_S(struct e1000, csum, context_fields),
     SNAP_S(struct e1000, tso, context_fields),
     SNAP_U(struct e1000, intr_next),

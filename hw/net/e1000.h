@@ -2,8 +2,8 @@
  * Manual" (8254x, 317453), the device's state, and what its files offer each other. Machine lock held everywhere. */
 #ifndef HW_NET_E1000_H
 #define HW_NET_E1000_H
-#include "hw/backend/net.h"
 #include "hw/core/machine.h"
+#include "hw/net/nic.h"
 #include "hw/pci/pci.h"
 
 enum e1000_reg { /* 13.2, table 13-2 */
@@ -47,7 +47,7 @@ enum {
     RXD_TCPE = 0x20, RXD_IPE = 0x40,
 };
 
-enum { E1000_EEPROM_WORDS = 64, E1000_PHY_REGS = 32, E1000_FRAME_MAX = 0xffff };
+enum { E1000_PHY_REGS = 32, E1000_FRAME_MAX = 0xffff };
 enum { DESC_SIZE = 16 };
 
 /* What a context descriptor says (3.3.6). */
@@ -67,11 +67,7 @@ struct e1000 {
     u32 reg[REG_END / 4];       /* by offset / 4 */
     u32 io_addr;                /* IOADDR */
     u16 phy[E1000_PHY_REGS];
-    u16 eeprom[E1000_EEPROM_WORDS];
-    u32 ee_in;                  /* bits shifted in since CS rose */
-    u8 ee_bits;                 /* how many, up to a whole command */
-    u8 ee_out_bits;             /* bits of the current word that were shifted out */
-    u8 ee_addr;
+    struct eeprom93 eeprom;
     struct e1000_context csum, tso; /* the last contexts without and with segmentation */
     i64 intr_next;              /* VM ns before which ITR allows no interrupt */
     u8 intr_line;

@@ -102,20 +102,20 @@ enum { EE_MAC = 0, EE_COMPAT = 3, EE_PBA = 8, EE_INIT1 = 10, EE_SUBSYS = 11, EE_
 
 void e1000_eeprom_init(struct e1000 *s, u16 device_id)
 {
-    u16 sum = 0;
+    u16 *w = s->eeprom.word, sum = 0;
 
-    memset(s->eeprom, 0, sizeof(s->eeprom));
+    memset(w, 0, sizeof(s->eeprom.word));
     for (unsigned i = 0; i < 3; i++)
-        s->eeprom[EE_MAC + i] = ld16(s->mac + 2 * i);
-    s->eeprom[EE_PBA] = s->eeprom[EE_PBA + 1] = 0xffff;
-    s->eeprom[EE_INIT1] = 0x4008; /* the signature of a valid EEPROM; identifiers come from it */
-    s->eeprom[EE_SUBSYS] = ld16(s->pci.config + PCI_SUBSYS_ID);
-    s->eeprom[EE_SUBVENDOR] = ld16(s->pci.config + PCI_SUBSYS_VENDOR);
-    s->eeprom[EE_DEVICE] = device_id;
-    s->eeprom[EE_VENDOR] = 0x8086;
+        w[EE_MAC + i] = ld16(s->mac + 2 * i);
+    w[EE_PBA] = w[EE_PBA + 1] = 0xffff;
+    w[EE_INIT1] = 0x4008; /* the signature of a valid EEPROM; identifiers come from it */
+    w[EE_SUBSYS] = ld16(s->pci.config + PCI_SUBSYS_ID);
+    w[EE_SUBVENDOR] = ld16(s->pci.config + PCI_SUBSYS_VENDOR);
+    w[EE_DEVICE] = device_id;
+    w[EE_VENDOR] = 0x8086;
     for (unsigned i = 0; i < EE_CHECKSUM; i++)
-        sum += s->eeprom[i];
-    s->eeprom[EE_CHECKSUM] = 0xbaba - sum; /* 5.6.35 */
+        sum += w[i];
+    w[EE_CHECKSUM] = 0xbaba - sum; /* 5.6.35 */
 }
 
 void e1000_write_eerd(struct e1000 *s, u32 off, u32 val)
@@ -123,51 +123,17 @@ void e1000_write_eerd(struct e1000 *s, u32 off, u32 val)
     u32 addr = (val >> 8) & 0xff;
 
     if (val & EERD_START)
-        val = (val & 0xff00) | EERD_START | EERD_DONE | (u32)(addr < E1000_EEPROM_WORDS ? s->eeprom[addr] : 0xffff) << 16;
+        val = (val & 0xff00) | EERD_START | EERD_DONE | (u32)(addr < EEPROM93_WORDS ? s->eeprom.word[addr] : 0xffff) << 16;
     *e1000_reg(s, EERD) = val;
-}
-
-enum { EE_COMMAND_BITS = 9, EE_OP_READ = 2 }; /* start bit, operation, six bits of address */
-
-/* A rising edge of SK while CS is high. The command comes in; a read sends a zero, then words with the highest bit first, one after the
- * other. Writing and erasing are not enabled. */
-static void ee_clock(struct e1000 *s, bool di)
-{
-    if (s->ee_bits < EE_COMMAND_BITS) {
-        if (!s->ee_bits && !di)
-            return; /* waits for the start bit */
-        s->ee_in = s->ee_in << 1 | di;
-        if (++s->ee_bits == EE_COMMAND_BITS) {
-            s->ee_addr = s->ee_in & (E1000_EEPROM_WORDS - 1);
-            s->ee_out_bits = 0;
-        }
-        return;
-    }
-    if (s->ee_out_bits == 16) {
-        s->ee_out_bits = 0;
-        s->ee_addr = (s->ee_addr + 1) % E1000_EEPROM_WORDS;
-    }
-    s->ee_out_bits++;
 }
 
 void e1000_write_eecd(struct e1000 *s, u32 off, u32 val)
 {
-    u32 *eecd = e1000_reg(s, EECD), was = *eecd;
-
-    *eecd = (val & (EECD_SK | EECD_CS | EECD_DI | EECD_REQ | 0x30)) | EECD_PRES | (val & EECD_REQ ? EECD_GNT : 0);
-    if (!(val & EECD_CS)) {
-        s->ee_in = 0;
-        s->ee_bits = s->ee_out_bits = 0;
-        return;
-    }
-    if ((val & EECD_SK) && !(was & EECD_SK))
-        ee_clock(s, val & EECD_DI);
+    *e1000_reg(s, EECD) = (val & (EECD_SK | EECD_CS | EECD_DI | EECD_REQ | 0x30)) | EECD_PRES | (val & EECD_REQ ? EECD_GNT : 0);
+    eeprom93_drive(&s->eeprom, val & EECD_CS, val & EECD_SK, val & EECD_DI);
 }
 
 u32 e1000_read_eecd(struct e1000 *s, u32 off)
 {
-    bool reading = s->ee_bits == EE_COMMAND_BITS && (s->ee_in >> 6 & 3) == EE_OP_READ;
-    bool bit = reading && s->ee_out_bits ? s->eeprom[s->ee_addr] >> (16 - s->ee_out_bits) & 1 : !reading;
-
-    return *e1000_reg(s, EECD) | (bit ? EECD_DO : 0);
+    return *e1000_reg(s, EECD) | (eeprom93_out(&s->eeprom) ? EECD_DO : 0);
 }

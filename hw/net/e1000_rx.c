@@ -84,44 +84,22 @@ static bool vlan_passes(const struct e1000 *s, const u8 *frame, unsigned len)
 
 /* -- checksums ------------------------------------------------------------------------------------------------------ */
 
-static u16 sum16(const u8 *p, u32 len, u64 sum)
+/* Status and errors by what RXCSUM asks for. */
+static void put_csum_status(const struct e1000 *s, const struct nic_csum *c, u8 *status, u8 *errors)
 {
-    for (; len >= 4; p += 4, len -= 4)
-        sum += ld32(p);
-    if (len & 2) {
-        sum += ld16(p);
-        p += 2;
-    }
-    if (len & 1)
-        sum += *p;
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return sum;
-}
-
-/* Status and errors of an IPv4 packet's checksums; what cannot be checked has RXD_IXSM set, or no *CS bit. */
-static void check_ip4(const struct e1000 *s, const u8 *ip, u32 len, bool known_good, u8 *status, u8 *errors)
-{
-    u32 hlen = (ip[0] & 15) * 4u, total = (u32)(ip[2] << 8 | ip[3]), l4_len;
     u32 ofl = s->reg[RXCSUM / 4];
 
-    if (ip[0] >> 4 != 4 || hlen < 20 || total < hlen || total > len)
+    if (!c->ip4)
         return;
     *status &= ~RXD_IXSM;
     if (ofl & RXCSUM_IPOFL) {
         *status |= RXD_IPCS;
-        *errors |= known_good || sum16(ip, hlen, 0) == 0xffff ? 0 : RXD_IPE;
+        *errors |= c->ip_bad ? RXD_IPE : 0;
     }
-    l4_len = total - hlen;
-    if (!(ofl & RXCSUM_TUOFL) || (ip[9] != 6 && ip[9] != 17) || ((ip[6] << 8 | ip[7]) & 0x3fff) || l4_len < 8)
-        return;
-    if (ip[9] == 17 && !ld16(ip + hlen + 6))
-        return; /* a datagram without checksum */
-    *status |= RXD_TCPCS;
-    if (known_good)
-        return;
-    u32 pseudo = sum16(ip + 12, 8, (u32)ip[9] << 8) + __builtin_bswap16((u16)l4_len);
-    *errors |= sum16(ip + hlen, l4_len, pseudo) == 0xffff ? 0 : RXD_TCPE;
+    if ((ofl & RXCSUM_TUOFL) && c->proto) {
+        *status |= RXD_TCPCS;
+        *errors |= c->l4_bad ? RXD_TCPE : 0;
+    }
 }
 
 /* -- descriptors ---------------------------------------------------------------------------------------------------- */
@@ -183,7 +161,8 @@ static void count_received(struct e1000 *s, const u8 *da, u32 len)
 /* Describes the frame as the guest gets it; a tag that is taken out moves the addresses up in s->buf. */
 static void prepare(struct e1000 *s, struct rx_frame *f, const u8 *frame, unsigned len, bool known_good)
 {
-    u32 rxcsum = s->reg[RXCSUM / 4], pcss = rxcsum & 0xff;
+    u32 pcss = s->reg[RXCSUM / 4] & 0xff;
+    struct nic_csum c;
 
     *f = (struct rx_frame){ .p = frame, .len = len, .status = RXD_IXSM };
     if ((frame[0] & 1) && memcmp(frame, "\xff\xff\xff\xff\xff\xff", 6) && !exact_match(s, frame))
@@ -196,9 +175,9 @@ static void prepare(struct e1000 *s, struct rx_frame *f, const u8 *frame, unsign
         memcpy(s->buf + 12, frame + 16, len - 16);
         f->p = s->buf;
     }
-    if (f->len >= 34 && f->p[12] == 8 && f->p[13] == 0)
-        check_ip4(s, f->p + 14, f->len - 14, known_good, &f->status, &f->errors);
-    f->csum = pcss < f->len ? sum16(f->p + pcss, f->len - pcss, 0) : 0;
+    nic_check_csum(f->p, f->len, known_good, &c);
+    put_csum_status(s, &c, &f->status, &f->errors);
+    f->csum = pcss < f->len ? nic_sum(f->p + pcss, f->len - pcss, 0) : 0;
     f->total = MAX_OF(f->len, FRAME_MIN) + (s->reg[RCTL / 4] & RCTL_SECRC ? 0 : CRC_LEN);
 }
 

@@ -62,17 +62,10 @@ static void add_descriptor(struct e1000 *s, struct packet *p, const u8 *d)
 /* Sums [start, end] (end 0: to the end of the packet) and stores the complement at `at`, what is there included. */
 static void put_csum(struct e1000 *s, const struct packet *p, u32 start, u32 at, u32 end)
 {
-    u32 stop = end && end + 1 < p->len ? end + 1 : p->len, sum = 0;
+    u32 stop = end && end + 1 < p->len ? end + 1 : p->len;
 
-    if (at + 2 > p->len || start >= stop)
-        return;
-    for (u32 i = start; i + 1 < stop; i += 2)
-        sum += ld16(s->buf + i);
-    if ((stop - start) & 1)
-        sum += s->buf[stop - 1];
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    st16(s->buf + at, (u16)~sum);
+    if (at + 2 <= p->len && start < stop)
+        st16(s->buf + at, (u16)~nic_sum(s->buf + start, stop - start, 0));
 }
 
 static void put_ip_csum(struct e1000 *s, const struct packet *p, const struct e1000_context *c)
@@ -95,44 +88,6 @@ static void ask_csum(struct e1000 *s, const struct packet *p, u32 start, u32 at,
     o->csum_offset = at - start;
 }
 
-/* One's complement sum of the pseudo header, in the place of which software has left something without the length. */
-static u16 pseudo_csum(const u8 *ip, bool v4, u8 proto, u32 len)
-{
-    u32 sum = __builtin_bswap16(proto) + __builtin_bswap16((u16)len);
-
-    for (unsigned i = v4 ? 12 : 8; i < (v4 ? 20u : 40u); i += 2)
-        sum += ld16(ip + i);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (sum & 0xffff) + (sum >> 16);
-}
-
-/* A large packet to be cut: lengths and checksums as a whole packet has them; the link cuts it. False: the context makes no sense. */
-static bool ask_tso(struct e1000 *s, const struct packet *p, struct net_offload *o)
-{
-    const struct e1000_context *c = &s->tso;
-    bool v4 = c->tucmd & TUCMD_IP, tcp = c->tucmd & TUCMD_TCP;
-    u32 ip_min = v4 ? 20 : 40, l4_min = tcp ? 20 : 8;
-
-    if (!c->mss || c->ipcss + ip_min > c->tucss || c->tucss + l4_min > c->hdrlen || c->hdrlen > p->len)
-        return false;
-    u8 *ip = s->buf + c->ipcss, *l4 = s->buf + c->tucss;
-    u32 ip_len = p->len - c->ipcss - (v4 ? 0 : 40), l4_len = p->len - c->tucss, csum = tcp ? 16 : 6;
-    st16(ip + (v4 ? 2 : 4), __builtin_bswap16((u16)ip_len));
-    if (v4) {
-        struct packet whole = { .len = p->len };
-        st16(ip + 10, 0);
-        put_csum(s, &whole, c->ipcss, c->ipcss + 10u, c->ipcss + (ip[0] & 15) * 4u - 1);
-    }
-    if (!tcp)
-        st16(l4 + 4, __builtin_bswap16((u16)l4_len));
-    st16(l4 + csum, pseudo_csum(ip, v4, tcp ? 6 : 17, l4_len));
-    *o = (struct net_offload){
-        .flags = NET_F_NEEDS_CSUM, .gso_type = !tcp ? NET_GSO_UDP_L4 : v4 ? NET_GSO_TCPV4 : NET_GSO_TCPV6, .hdr_len = c->hdrlen,
-        .gso_size = c->mss, .csum_start = c->tucss, .csum_offset = csum,
-    };
-    return true;
-}
-
 /* Checksums that can be done once and for all are, the rest becomes a request. False: drop the packet. */
 static bool offload(struct e1000 *s, const struct packet *p, struct net_offload *o)
 {
@@ -142,11 +97,8 @@ static bool offload(struct e1000 *s, const struct packet *p, struct net_offload 
         return true;
     }
     if (p->tse) {
-        if (!ask_tso(s, p, o))
-            return false;
-        if (p->len <= (u32)s->tso.hdrlen + s->tso.mss)
-            o->gso_type = o->gso_size = 0; /* one segment */
-        return true;
+        const struct e1000_context *c = &s->tso;
+        return nic_ask_segments(s->buf, p->len, c->ipcss, c->tucss, c->hdrlen, c->tucmd & TUCMD_IP, c->tucmd & TUCMD_TCP, c->mss, o);
     }
     if (p->popts & POPTS_IXSM)
         put_ip_csum(s, p, &s->csum);
