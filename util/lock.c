@@ -73,6 +73,15 @@ void lock_acquire(struct lock *l)
     owner_set(l);
 }
 
+bool lock_try(struct lock *l)
+{
+    if (pthread_mutex_trylock(&l->m))
+        return false;
+    rank_push(l);
+    owner_set(l);
+    return true;
+}
+
 void lock_release(struct lock *l)
 {
     assert(lock_is_mine(l));

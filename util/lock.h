@@ -29,6 +29,8 @@ struct lock {
 void lock_init(struct lock *l, const char *name, int rank);
 void lock_fini(struct lock *l);
 void lock_acquire(struct lock *l);
+/* False if another thread has it. Needs no order: it never waits. */
+bool lock_try(struct lock *l);
 void lock_release(struct lock *l);
 /* True if the calling thread holds l; for assertions. */
 bool lock_is_mine(const struct lock *l);

@@ -37,7 +37,7 @@ static int node_check_write(struct blk_node *n, u64 off, u64 len)
         return -EACCES;
     if (off + len < off || off + len > INT64_MAX)
         return -EIO;
-    return !n->drv->growable && (off > size || len > size - off) ? -EIO : 0;
+    return !n->drv->growable && (off > size || len > size - off) ? -ENOSPC : 0;
 }
 
 int node_writev(struct blk_node *n, u64 off, const struct iovec *iov, unsigned n_iov, u64 len)
