@@ -6,6 +6,7 @@
 #include "hw/char/debugcon.h"
 #include "hw/char/uart.h"
 #include "hw/display/vga_boot.h"
+#include "hw/dma/i8257.h"
 #include "hw/input/i8042.h"
 #include "hw/intc/lapic.h"
 #include "hw/intc/pic.h"
@@ -14,6 +15,7 @@
 #include "hw/machine/pc_board.h"
 #include "hw/machine/rom.h"
 #include "hw/pci/shadow.h"
+#include "hw/storage/fdc.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/pit.h"
 #include "hw/timer/pm.h"
@@ -188,6 +190,12 @@ static struct device *pc_rtc_new(struct machine *m, struct pc *pc, struct device
     return rtc_new(m, (struct irq_line){ pc_rtc_set, pc, 0 }, e);
 }
 
+/* The 440FX machine always has a floppy disk controller, Q35 at need. */
+static bool pc_has_floppies(const struct pc *pc)
+{
+    return pc->chipset == &piix_chipset || drive_find(DRIVE_FLOPPY, 0, 0) || drive_find(DRIVE_FLOPPY, 0, 1);
+}
+
 static int pc_add_legacy(struct machine *m, struct pc *pc, struct err *e)
 {
     struct irq_line a20_i8042 = { pc_a20_set, m, A20_FROM_I8042 }, a20_port92 = { pc_a20_set, m, A20_FROM_PORT92 };
@@ -195,6 +203,8 @@ static int pc_add_legacy(struct machine *m, struct pc *pc, struct err *e)
 
     if (!hpet || (!m->cfg.no_pit && !pit_new(m, hpet_legacy_in(hpet, 0), e)) || !(pc->rtc = pc_rtc_new(m, pc, hpet, e)) ||
         !i8042_new(m, m->gsi[1], m->gsi[12], a20_i8042, e) || !port92_new(m, a20_port92, e) || !reset_ctl_new(m, e))
+        return -1;
+    if (!i8257_new(m, e) || (pc_has_floppies(pc) && !fdc_new(m, e)))
         return -1;
     region_init_io(&pc->ferr, "ferr", 1, &pc_ferr_ops, m, &m->lock);
     region_add(&m->io_root, FERR_PORT, &pc->ferr, 0);
@@ -208,17 +218,26 @@ static int pc_add_legacy(struct machine *m, struct pc *pc, struct err *e)
 
 /* -- what firmware and kernels are told ----------------------------------------------------------------------------- */
 
+/* Floppy drives, which -device may have added, and the equipment byte: FPU, PS/2 mouse, how many drives. */
+static void pc_fill_cmos_floppies(struct machine *m, const struct pc *pc)
+{
+    struct device *fdc = fdc_find(m);
+    u8 a = fdc_cmos_type(fdc, 0), b = fdc_cmos_type(fdc, 1);
+
+    rtc_cmos_set(pc->rtc, 0x10, a << 4 | b);
+    rtc_cmos_set(pc->rtc, 0x14, 0x06 | (a ? 0x01 : 0) | (a && b ? 0x40 : 0));
+}
+
 static void pc_fill_cmos(const struct machine *m, const struct pc *pc)
 {
     u32 ext_k = MIN_OF((pc->ram.low - 1 * MiB) / KiB, 0xffff);
     u32 above_16m = pc->ram.low > 16 * MiB ? (pc->ram.low - 16 * MiB) / (64 * KiB) : 0;
     u64 above_4g = pc->ram.high / (64 * KiB);
     const struct { u8 idx, val; } cmos[] = {
-        { 0x14, 0x06 },                                            /* equipment: FPU, PS/2 mouse, no floppy */
         { 0x15, 640 & 0xff }, { 0x16, 640 >> 8 },                  /* KiB of conventional memory */
         { 0x17, ext_k }, { 0x18, ext_k >> 8 }, { 0x30, ext_k }, { 0x31, ext_k >> 8 },
         { 0x34, above_16m }, { 0x35, above_16m >> 8 },             /* 64 KiB units */
-        { 0x3d, 0x32 },                                            /* boot disk first, then CD */
+        { 0x3d, 0x32 }, { 0x38, 0x10 },                            /* boot disk first, then CD, then floppy */
         { 0x5b, above_4g }, { 0x5c, above_4g >> 8 }, { 0x5d, above_4g >> 16 },
         { 0x5f, m->cfg.cpus - 1 },
     };
@@ -328,6 +347,7 @@ static void pc_reset(struct machine *m)
                                    .mem64_end = PCI_MEM64_END };
 
     m->boot = (struct boot_state){ 0 };
+    pc_fill_cmos_floppies(m, pc);
     if (m->suspended)
         rtc_cmos_set(pc->rtc, CMOS_SHUTDOWN, SHUTDOWN_S3_WAKE);
     if (!pc->boot)
