@@ -383,9 +383,7 @@ static void test_many_stubs(void)
 
 static void *thread_main(void *arg)
 {
-    struct fake_cpu *f = fake_cpu_new(64, NULL);
-    many_stubs(f->c);
-    fake_cpu_free(f);
+    many_stubs(((struct fake_cpu *)arg)->c);
     return NULL;
 }
 
@@ -393,11 +391,15 @@ static void *thread_main(void *arg)
 static void test_threads(void)
 {
     GThread *t[3];
+    struct fake_cpu *f[3];
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++)
+        f[i] = fake_cpu_new(64, NULL);
     for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
-        t[i] = g_thread_new("carry", thread_main, NULL);
+        t[i] = g_thread_new("carry", thread_main, f[i]);
     }
     for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
         g_thread_join(t[i]);
+        fake_cpu_free(f[i]);
     }
 }
 
