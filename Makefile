@@ -165,6 +165,13 @@ check-guests: $(PROGRAM)
 bench-io: $(PROGRAM)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' bench/io
 
+# The bare-metal guests and a kernel with two CPUs under the translator's stress switches.
+STRESS := dbt,stress-regs=on dbt,stress-tlb=on dbt,stress-regs=on,stress-tlb=on,tb-size=1 dbt,one-insn-per-tb=on
+check-stress: $(PROGRAM) $(GUEST_IMAGES)
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ENGINES='$(STRESS)' TIMEOUT=1200 tests/run tests/guest/guest_test.sh
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' FLAVOURS=cloud CPUS=2 ACCEL=dbt,stress-regs=on,stress-tlb=on,tb-size=1 \
+	    tests/run tests/guest/linux_test.sh
+
 # Boot time, a loop in the guest and resident memory, compared with QEMU's translator where that is installed.
 bench-quick: $(PROGRAM) $(BUILD)/bench/loop
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' bench/quick
@@ -205,4 +212,4 @@ distclean: clean
 	rm -f config.h config.mk config.log
 
 FORCE:
-.PHONY: all gemel-bin tests check fuzz fuzz-run check-unit check-long check-boots check-guests bench-quick bench-io lint outline demo install clean distclean FORCE
+.PHONY: all gemel-bin tests check fuzz fuzz-run check-unit check-long check-boots check-stress check-guests bench-quick bench-io lint outline demo install clean distclean FORCE

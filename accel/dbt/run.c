@@ -316,6 +316,10 @@ static int opt_parse(struct dbt *t, const char *key, const char *val, struct err
         bad = opt_bool(val, &t->verify);
     else if (!strcmp(key, "one-insn-per-tb"))
         bad = opt_bool(val, &t->one_insn);
+    else if (!strcmp(key, "stress-regs"))
+        bad = opt_bool(val, &backend_stress.random_ra);
+    else if (!strcmp(key, "stress-tlb"))
+        bad = opt_bool(val, &backend_stress.force_miss);
     else if (!strcmp(key, "thread"))
         bad = strcmp(val, "multi") != 0;
     else if (!strcmp(key, "tb-size")) {

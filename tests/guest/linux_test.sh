@@ -25,7 +25,7 @@ boot() {
     # Our own program is a 64-bit one.
     case $arch in amd64) with=$userland ;; *) with= ;; esac
     pack_initramfs "$guests/busybox-$arch" tests/guest/init-test "$tmp/initrd.gz" $with
-    timeout -k 5 "${GUEST_TIMEOUT:-240}" "$GEMEL" -nographic -no-reboot -m 512 -smp "$2" -kernel "$guests/vmlinuz-$1" \
+    timeout -k 5 "${GUEST_TIMEOUT:-240}" "$GEMEL" ${ACCEL:+-accel "$ACCEL"} -nographic -no-reboot -m 512 -smp "$2" -kernel "$guests/vmlinuz-$1" \
         -initrd "$tmp/initrd.gz" -append "console=ttyS0 panic=-1 gemel.sum=$sum gemel.cpus=$2 gemel.program=$program" \
         </dev/null >"$tmp/out" 2>"$tmp/err"
     status=$?
