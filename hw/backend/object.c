@@ -28,11 +28,6 @@ static int rng_add(struct opts *o, struct err *e)
     return rng_new(o, e) ? 0 : -1;
 }
 
-static int rng_del(const char *id, struct err *e)
-{
-    return err_set(e, "object '%s' is in use, can not be deleted", id); /* who reads it is not counted */
-}
-
 static const struct object_kind kinds[] = {
     { "filter-dump", net_filter_add, net_filter_del },
     { "rng-builtin", rng_add, rng_del },

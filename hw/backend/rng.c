@@ -10,6 +10,7 @@
 struct rng {
     char *id;
     int fd;   /* -1: the kernel's generator */
+    unsigned users; /* [machine lock] */
     struct rng *next;
 };
 
@@ -64,7 +65,9 @@ struct rng *rng_find(const char *id)
     return r;
 }
 
-void rng_free(struct rng *r)
+void rng_use(struct rng *r, bool on) { r->users += on ? 1 : -1; }
+
+static void rng_free(struct rng *r)
 {
     struct rng **p = &first;
 
@@ -75,6 +78,18 @@ void rng_free(struct rng *r)
         close(r->fd);
     g_free(r->id);
     g_free(r);
+}
+
+int rng_del(const char *id, struct err *e)
+{
+    struct rng *r = rng_find(id);
+
+    if (!r || r == &builtin)
+        return err_set(e, "object '%s' not found", id);
+    if (r->users)
+        return err_set(e, "object '%s' is in use, can not be deleted", id);
+    rng_free(r);
+    return 0;
 }
 
 void rng_free_all(void)

@@ -12,8 +12,10 @@ struct rng;
 struct rng *rng_new(struct opts *o, struct err *e);
 /* By id; NULL as id: the kernel's generator. NULL if there is none of that name. */
 struct rng *rng_find(const char *id);
-/* No device uses it. */
-void rng_free(struct rng *r);
+/* A device uses it, or no longer does. Machine lock. */
+void rng_use(struct rng *r, bool on);
+/* object-del: -1 with e set if there is none of that id, or a device uses it. Main thread. */
+int rng_del(const char *id, struct err *e);
 void rng_free_all(void);
 /* 0, or -errno: nothing was read. A file that has no bytes now fails with -EAGAIN. */
 int rng_read(struct rng *r, void *buf, u64 len);

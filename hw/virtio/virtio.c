@@ -201,10 +201,17 @@ u64 virtio_config_load(struct virtio *v, unsigned off, unsigned size)
 
 void virtio_config_store(struct virtio *v, unsigned off, u64 val, unsigned size)
 {
-    if (off + size > v->config_len || !v->type->config_write)
+    u8 config[VIRTIO_CONFIG_MAX];
+
+    if (off + size > v->config_len || !v->type->config_write) {
         GUEST_ERROR("%s: write of configuration byte %u", v->type->name, off);
-    else
-        v->type->config_write(v, off, val, size);
+        return;
+    }
+    if (v->type->config_read)
+        v->type->config_read(v);
+    memcpy(config, v->config, sizeof(config));
+    memcpy(config + off, &val, size);
+    v->type->config_write(v, off, size, config);
 }
 
 void virtio_config_changed(struct virtio *v)

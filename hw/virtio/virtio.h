@@ -86,8 +86,9 @@ struct virtio_type {
     void (*queue_reset)(struct virtio *v, struct virtq *q);
     /* Brings v->config up to date in front of a read. Optional. */
     void (*config_read)(struct virtio *v);
-    /* The driver writes size bytes at off, which lie inside config_len. Optional: writes are ignored. */
-    void (*config_write)(struct virtio *v, unsigned off, u64 val, unsigned size);
+    /* The driver has written size bytes at off, which lie inside config_len, and would have the configuration look like `config`. Legacy
+     * drivers write fields byte by byte. Optional: writes are ignored. */
+    void (*config_write)(struct virtio *v, unsigned off, unsigned size, const u8 *config);
     void (*features_set)(struct virtio *v);   /* the driver has chosen v->features. Optional */
     void (*status_changed)(struct virtio *v, u8 old); /* optional */
     void (*pre_save)(struct virtio *v);       /* optional */
@@ -164,6 +165,9 @@ void virtio_set_status(struct virtio *v, u8 status);
 void virtio_set_legacy_features(struct virtio *v, u32 features);
 u64 virtio_config_load(struct virtio *v, unsigned off, unsigned size);
 void virtio_config_store(struct virtio *v, unsigned off, u64 val, unsigned size);
+/* True if [off, off + size) touches the field of type t at `at`. */
+#define VIRTIO_TOUCHES(off, size, t, field) \
+    ((off) < offsetof(t, field) + sizeof(((t *)0)->field) && offsetof(t, field) < (off) + (size))
 /* The selected or named queue; NULL if there is none. */
 struct virtq *virtio_queue(struct virtio *v, unsigned n);
 /* A driver's write of the number of entries; refused if it is wrong or the queue runs. */

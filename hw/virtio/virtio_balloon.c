@@ -185,18 +185,19 @@ static void balloon_config_read(struct virtio *v)
         (struct balloon_config){ .num_pages = s->num_pages, .actual = s->actual, .poison_val = s->poison_val };
 }
 
-static void balloon_config_write(struct virtio *v, unsigned off, u64 val, unsigned size)
+static void balloon_config_write(struct virtio *v, unsigned off, unsigned size, const u8 *config)
 {
+    const struct balloon_config *c = (const struct balloon_config *)config;
     struct virtio_balloon *s = balloon_of(v);
 
-    if (size == 4 && off == offsetof(struct balloon_config, actual)) {
+    if (VIRTIO_TOUCHES(off, size, struct balloon_config, actual)) {
         u32 before = s->actual;
-        s->actual = val;
+        s->actual = c->actual;
         const struct event_member members[] = { EVENT_INT("actual", actual_size(s)), EVENT_DONE };
         if (s->actual != before)
             event_emit("BALLOON_CHANGE", members);
-    } else if (size == 4 && off == offsetof(struct balloon_config, poison_val) && s->page_poison) {
-        s->poison_val = val;
+    } else if (VIRTIO_TOUCHES(off, size, struct balloon_config, poison_val) && s->page_poison) {
+        s->poison_val = c->poison_val;
     } else {
         GUEST_ERROR("virtio-balloon: write of configuration byte %u", off);
     }

@@ -236,15 +236,15 @@ static void default_geometry(struct virtio_blk *s)
     s->cyls = MIN_OF(sectors / (16 * 63), 16383u);
 }
 
-static void blk_config_write(struct virtio *v, unsigned off, u64 val, unsigned size)
+static void blk_config_write(struct virtio *v, unsigned off, unsigned size, const u8 *config)
 {
     struct virtio_blk *s = (struct virtio_blk *)v;
 
-    if (off != offsetof(struct blk_config, writeback) || size != 1 || !virtio_has(v, BLK_F_CONFIG_WCE)) {
+    if (!VIRTIO_TOUCHES(off, size, struct blk_config, writeback) || !virtio_has(v, BLK_F_CONFIG_WCE)) {
         GUEST_ERROR("virtio-blk: write of configuration byte %u", off);
         return;
     }
-    s->writeback = val & 1;
+    s->writeback = ((const struct blk_config *)config)->writeback & 1;
     config_of(s)->writeback = s->writeback;
 }
 

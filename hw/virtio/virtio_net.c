@@ -247,7 +247,7 @@ static void net_config_read(struct virtio *v)
 }
 
 /* Legacy drivers write the address here; with CTRL_MAC_ADDR the control queue is for that. */
-static void net_config_write(struct virtio *v, unsigned off, u64 val, unsigned size)
+static void net_config_write(struct virtio *v, unsigned off, unsigned size, const u8 *config)
 {
     struct virtio_net *s = (struct virtio_net *)v;
 
@@ -255,7 +255,7 @@ static void net_config_write(struct virtio *v, unsigned off, u64 val, unsigned s
         GUEST_ERROR("virtio-net: write of configuration byte %u", off);
         return;
     }
-    memcpy(s->own_mac + off, &val, size);
+    memcpy(s->own_mac, config, MAC_LEN);
 }
 
 static u64 net_features(struct virtio *v)

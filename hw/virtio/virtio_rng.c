@@ -74,6 +74,7 @@ static int rng_realize(struct virtio *v, struct err *e)
     s->rng = rng_find(s->rng_id);
     if (!s->rng)
         return err_set(e, "%s.rng: there is no -object rng-random or rng-builtin with id '%s'", v->type->name, s->rng_id);
+    rng_use(s->rng, true);
     timer_init(&s->period, virtio_machine(v)->clock, period_over, s);
     virtio_add_queue(v, QUEUE_SIZE, serve);
     return 0;
@@ -87,7 +88,13 @@ static void rng_reset(struct virtio *v)
     quota_fill(s);
 }
 
-static void rng_unrealize(struct virtio *v) { timer_cancel(&((struct virtio_rng *)v)->period); }
+static void rng_unrealize(struct virtio *v)
+{
+    struct virtio_rng *s = (struct virtio_rng *)v;
+
+    timer_cancel(&s->period);
+    rng_use(s->rng, false);
+}
 
 static const struct virtio_type rng_type = {
     .name = "virtio-rng",

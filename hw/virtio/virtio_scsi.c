@@ -401,16 +401,18 @@ static void vscsi_config_read(struct virtio *v)
     };
 }
 
-static void vscsi_config_write(struct virtio *v, unsigned off, u64 val, unsigned size)
+static void vscsi_config_write(struct virtio *v, unsigned off, unsigned size, const u8 *config)
 {
+    const struct scsi_config *c = (const struct scsi_config *)config;
     struct virtio_scsi *s = vscsi_of(v);
+    u32 sense = c->sense_size, cdb = c->cdb_size;
 
-    if (off == offsetof(struct scsi_config, sense_size) && size == 4 && val <= SENSE_MAX)
-        s->sense_size = val;
-    else if (off == offsetof(struct scsi_config, cdb_size) && size == 4 && val <= CDB_MAX)
-        s->cdb_size = val;
-    else
+    if (sense > SENSE_MAX || cdb > CDB_MAX) {
         virtio_error(v, "bad data written to its configuration");
+        return;
+    }
+    s->sense_size = sense;
+    s->cdb_size = cdb;
 }
 
 static u64 vscsi_features(struct virtio *v)

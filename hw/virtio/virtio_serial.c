@@ -7,7 +7,7 @@
 #include "util/iov.h"
 #include "util/log.h"
 
-enum { CONTROL_RX = 2, CONTROL_TX = 3, QUEUE_SIZE = 128, CONTROL_MAX = 64 * 1024, EMERG_WR_AT = 8 };
+enum { CONTROL_RX = 2, CONTROL_TX = 3, QUEUE_SIZE = 128, CONTROL_MAX = 64 * 1024 };
 
 struct console_config {
     u16 cols, rows;
@@ -177,18 +177,17 @@ static const struct bus_ops bus_ops = { .plugged = bus_plugged, .unplug_request 
 
 /* -- the device --------------------------------------------------------------------------------------------------------------- */
 
-static void serial_config_write(struct virtio *v, unsigned off, u64 val, unsigned size)
+static void serial_config_write(struct virtio *v, unsigned off, unsigned size, const u8 *config)
 {
     struct virtio_serial *s = serial_of(v);
-    u8 byte = val;
 
-    if (off != EMERG_WR_AT || !s->emergency_write) {
+    if (off != offsetof(struct console_config, emerg_wr) || !s->emergency_write) {
         GUEST_ERROR("virtio-serial: write of configuration byte %u", off);
         return;
     }
     for (unsigned i = 0; i < s->max_ports; i++) {
         if (s->port[i] && s->port[i]->console && s->port[i]->chr) {
-            chr_write(s->port[i]->chr, &byte, 1);
+            chr_write(s->port[i]->chr, config + off, 1);
             return;
         }
     }

@@ -323,6 +323,9 @@ static void test_malformed(void)
     vdrv_start(x.d, ALL, 4, 32);
     vdrv_config_set(x.d, 20, 18, 4);
     g_assert_cmpuint(vdrv_config(x.d, 20, 4), ==, 18);
+    for (unsigned i = 0; i < 4; i++) /* as legacy drivers write */
+        vdrv_config_set(x.d, 20 + i, 0x160 >> (8 * i) & 0xff, 1);
+    g_assert_cmpuint(vdrv_config(x.d, 20, 4), ==, 0x160);
     fm_reset(x.f);
     g_assert_cmpuint(vdrv_config(x.d, 20, 4), ==, 96);
     teardown(&x);
