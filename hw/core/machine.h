@@ -32,6 +32,7 @@ struct machine_config {
     bool nodefaults;
     const char *vga;        /* class of the display adapter, NULL: none */
     bool nographic;         /* firmware's console is the first serial port */
+    const char *pflash[2];  /* -machine pflash0=, pflash1=: names of -blockdev */
     bool no_pit;            /* -machine pit=off */
     u32 tsc_khz;            /* TSC frequency the guest is told */
 };

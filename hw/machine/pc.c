@@ -135,8 +135,7 @@ static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
                        pc->kernel_option, pc->kernel);
     if (pc->kernel)
         return 0;
-    pc->rom = rom_load(m, cfg->bios, e);
-    return pc->rom ? 0 : -1;
+    return rom_load(m, cfg->bios, &pc->rom, e);
 }
 
 /* -- chips ---------------------------------------------------------------------------------------------------------- */

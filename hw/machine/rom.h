@@ -1,4 +1,4 @@
-/* The firmware ROM: found, read, and mapped at the top of the first 4 GiB and below 1 MiB. Main thread. */
+/* The firmware, in ROM or flash memory: found, read, and mapped at the top of the first 4 GiB and below 1 MiB. Main thread. */
 #ifndef HW_MACHINE_ROM_H
 #define HW_MACHINE_ROM_H
 #include "util/err.h"
@@ -7,8 +7,9 @@ struct machine;
 struct ram_block;
 struct rom;
 
-/* `path` is -bios, or NULL for the host's SeaBIOS. NULL with e set on error. */
-struct rom *rom_load(struct machine *m, const char *path, struct err *e);
+/* `path` is -bios, or NULL for flash memory (-drive if=pflash), or else the host's SeaBIOS. 0, or -1 with e set; *out, to be given to
+ * rom_free, is set in any case. */
+int rom_load(struct machine *m, const char *path, struct rom **out, struct err *e);
 /* Its bytes: what the host bridge's shadow RAM hides. */
 struct ram_block *rom_ram(struct rom *r);
 /* After the address spaces are gone. */
