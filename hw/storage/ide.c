@@ -190,11 +190,8 @@ static const struct ata_host_ops ide_host_ops = { host_pio, host_dma, host_done 
 
 /* -- task file ------------------------------------------------------------------------------------------------------------------ */
 
-/* A channel without drives floats; an absent drive beside a present one reads as zeros. */
-static u8 absent_value(const struct ide_channel *c)
-{
-    return channel_empty(c) ? 0xff : 0;
-}
+/* What is not there reads as zeros: BSY is pulled down on the cable, so that nobody waits for an absent drive. */
+enum { ABSENT = 0 };
 
 static u8 reg_read(struct ide_channel *c, unsigned reg)
 {
@@ -202,7 +199,7 @@ static u8 reg_read(struct ide_channel *c, unsigned reg)
     bool hob = c->ctl & CTL_HOB;
 
     if (!d)
-        return reg == R_DEVICE && !channel_empty(c) ? c->device | 0xa0 : absent_value(c);
+        return reg == R_DEVICE && !channel_empty(c) ? c->device | 0xa0 : ABSENT;
     switch (reg) {
     case R_ERROR:
         return hob ? d->r.features[1] : d->r.error;
@@ -340,7 +337,7 @@ static u64 control_read(void *opaque, u64 off, unsigned size)
     struct ide_channel *c = opaque;
     const struct ata_dev *d = selected(c);
 
-    return d ? d->r.status : absent_value(c); /* alternate status */
+    return d ? d->r.status : ABSENT; /* alternate status */
 }
 
 static void reset_devices(struct ide_channel *c, u8 or_status)

@@ -63,6 +63,7 @@ static int piix3_ide_realize(struct device *d, struct err *e)
     if (pci_attach(&ide->pci, &id, e) < 0)
         return -1;
     ide->pci.ops = &ide_pci_ops;
+    st32(ide->pci.config + IDETIM, 0x80008000); /* channels decode from the start: edk2 does not turn them on */
     memset(ide->pci.wmask + IDETIM, 0xff, 4);
     ide->pci.wmask[SIDETIM] = 0xff;
     region_init_io(&ide->bm, "ide-bus-master", 16, &bm_ops, ide, &d->m->lock);

@@ -11,7 +11,7 @@ start() {
     : >"$tmp/console"
     rm -f "$tmp/keys"
     mkfifo "$tmp/keys"
-    timeout 150 "$GEMEL" -nographic -monitor none -serial stdio -m 256 -drive if=pflash,unit=0,format=raw,readonly=on,file=$code \
+    timeout 100 "$GEMEL" -nographic -monitor none -serial stdio -m 256 -drive if=pflash,unit=0,format=raw,readonly=on,file=$code \
         -drive "if=pflash,unit=1,format=raw,file=$tmp/vars" "$@" <"$tmp/keys" >"$tmp/console" 2>"$tmp/err" &
     emulator=$!
     exec 3>"$tmp/keys"
@@ -38,7 +38,7 @@ ends() {
 }
 
 shell() {
-    shows 120 'to skip' && printf '\033' >&3 && shows 20 'Shell>'
+    shows 60 'to skip' && printf '\033' >&3 && shows 20 'Shell>'
 }
 
 variable='GemelTest -guid 6b7a6c2e-5d0f-4b9c-9a3e-2f1d0c4b8e71'
@@ -55,7 +55,7 @@ boot() {
     start -machine "$1"
     check "/ovmf/$1/second-shell" shell
     printf 'setvar %s\r' "$variable" >&3
-    check "/ovmf/$1/variable-kept" shows 20 'A5 5A'
+    check "/ovmf/$1/variable-kept" shows 20 '5A A5 5A A5'
     printf 'reset -s\r' >&3
     check "/ovmf/$1/second-power-off" ends
 }

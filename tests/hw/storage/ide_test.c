@@ -53,10 +53,10 @@ static void setup_ro(struct fixture *x, bool readonly)
     }
     struct pci_device *p = (struct pci_device *)x->ide;
     pci_config_write(p->bus, p->devfn, PCI_BAR0 + 16, BM, 4);
-    pci_config_write(p->bus, p->devfn, PCI_COMMAND, PCI_CMD_IO | PCI_CMD_MASTER, 2);
     unlock(x);
     g_assert_cmphex(fm_in(x->f, CMD + 7, 1), ==, 0xff); /* not enabled by firmware yet */
     lock(x);
+    pci_config_write(p->bus, p->devfn, PCI_COMMAND, PCI_CMD_IO | PCI_CMD_MASTER, 2);
     piix3_ide_enable(x->ide);
     unlock(x);
 }
