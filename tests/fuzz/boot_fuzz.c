@@ -65,11 +65,10 @@ static void try_kernel(const char *initrd)
 static void try_rom(void)
 {
     struct err e = { "" };
-    struct rom *r = rom_load(&m, path, &e);
-    if (r)
-        rom_free(r);
-    else
+    struct rom *r;
+    if (rom_load(&m, path, &r, &e) < 0)
         check_refusal(&e);
+    rom_free(r);
 }
 
 /* The first byte: what the file is taken for. */
