@@ -58,6 +58,23 @@ void input_activate(struct input *in, struct input_handler *h)
     in->first = h;
 }
 
+void input_retire(struct input *in, struct input_handler *h)
+{
+    struct input_handler **tail = &in->first;
+
+    unlink_handler(in, h);
+    while (*tail)
+        tail = &(*tail)->next;
+    h->next = NULL;
+    *tail = h;
+}
+
+void input_add_idle(struct input *in, struct input_handler *h)
+{
+    h->index = in->next_index++;
+    input_retire(in, h);
+}
+
 void input_add(struct input *in, struct input_handler *h)
 {
     h->index = in->next_index++;

@@ -29,8 +29,11 @@ void input_free(struct input *in); /* may be NULL */
 /* The newest handler of keys gets the keys, the newest that takes pointers the pointer. */
 void input_add(struct input *in, struct input_handler *h);
 void input_del(struct input *in, struct input_handler *h);
-/* Puts h first, as the guest's driver starts to use it. */
+/* Adds h behind all others: it gets events when it is activated. */
+void input_add_idle(struct input *in, struct input_handler *h);
+/* Puts h first, as the guest's driver starts to use it; or last, as it has stopped. */
 void input_activate(struct input *in, struct input_handler *h);
+void input_retire(struct input *in, struct input_handler *h);
 
 void input_key(struct input *in, u16 code, bool down);
 /* Releases every key that is down: a front end lost its focus. */
