@@ -11,6 +11,7 @@
 #include "cpu/fault.h"
 #include "cpu/help/x87.h"
 #include "mmu/aspace.h"
+#include "mmu/dma.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -310,6 +311,41 @@ static void plat_pause(struct cpu *c)
         sched_yield();
 }
 
+/* --- MWAIT --- */
+#define MWAIT_SPINS 200        /* looks before the thread sleeps, some 20 us */
+#define MWAIT_SLEEP_NS 100000  /* and between looks from then on */
+#define MWAIT_SLEEPS 100       /* then it comes back for no reason */
+
+/* What ends MWAIT but the end of its patience. */
+static bool mwait_over(struct vcpu *v, bool masked)
+{
+    struct cpu *c = v->c;
+    u8 line[MONITOR_LINE];
+    if (__atomic_load_n(&c->exit_request, __ATOMIC_SEQ_CST) || vcpu_has_event(v))
+        return true;
+    if (masked && c->lapic && c->lapic_ops->has_intr(c->lapic))
+        return true;
+    return dma_read(c->mem, c->monitor_gpa, line, sizeof(line)) || memcmp(line, c->monitor_was, sizeof(line));
+}
+
+static void plat_mwait(struct cpu *c, bool masked)
+{
+    struct vcpu *v = vcpu_of(c);
+    for (unsigned i = 0; i < MWAIT_SPINS; i++) {
+        if (mwait_over(v, masked))
+            return;
+        __builtin_ia32_pause();
+    }
+    for (unsigned i = 0; i < MWAIT_SLEEPS && !mwait_over(v, masked); i++) {
+        aspace_thread_offline();
+        lock_acquire(&v->lock);
+        if (!__atomic_load_n(&c->exit_request, __ATOMIC_SEQ_CST))
+            lock_wait_ns(&v->lock, &v->wake, MWAIT_SLEEP_NS);
+        lock_release(&v->lock);
+        aspace_thread_online();
+    }
+}
+
 static void plat_wbinvd(struct cpu *c) {}
 
 static void plat_ferr(struct cpu *c)
@@ -344,6 +380,7 @@ const struct cpu_platform vcpu_platform = {
     .triple_fault = plat_triple_fault,
     .halt = plat_halt,
     .pause = plat_pause,
+    .mwait = plat_mwait,
     .wbinvd = plat_wbinvd,
     .mode_changed = plat_mode_changed,
     .tlb_flushed = plat_tlb_flushed,

@@ -152,6 +152,7 @@ void cpu_reset(struct cpu *c, bool init)
     c->int_shadow = c->db_pending = 0;
     c->delivering = c->ext = 0;
     c->step_trap = c->rf_keep = false;
+    c->monitor_gpa = MONITOR_NONE;
     c->halted = c->smm = c->nmi_blocked = false;
     c->wait_sipi = c->index != 0;
     cpu_update_mode(c);

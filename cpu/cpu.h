@@ -109,6 +109,9 @@ enum {
     XREQ_DEBUG = 8,
 };
 
+#define MONITOR_LINE 64
+#define MONITOR_NONE (~0ull)
+
 struct cpu_platform; /* cpu/platform.h */
 struct cpu_model;    /* cpu/cpuid.h */
 struct aspace;
@@ -157,6 +160,8 @@ struct cpu {
     u64 pat, misc_enable, mtrr_def, mtrr_fix[11], mtrr_base[8], mtrr_mask[8], mcg_status, mc_ctl[10][4], spec_ctrl, feature_control;
     u64 debugctl, kvmclock_msr, kvmclock_wall;
     u64 mcg_ctl, hwcr, perf_ctl[4], perf_ctr[4];
+    u64 monitor_gpa;                /* MONITOR's line, or MONITOR_NONE */
+    u8 monitor_was[MONITOR_LINE];   /* what it held then */
     bool halted, wait_sipi, nmi_blocked, smm;
     u8 nmi_pending;                 /* [atomic] NMIs that have come: cpu/fault.h */
     bool init_pending;              /* [atomic] */

@@ -11,8 +11,11 @@ struct cpu_platform {
     u64 (*wall_ns)(struct cpu *c);                /* host wall-clock time, ns since 1970, for kvmclock; record/replay door */
     u64 (*random)(struct cpu *c);                 /* RDRAND/RDSEED; record/replay door */
     void (*triple_fault)(struct cpu *c);          /* asks for reset or exit; the vCPU is then parked */
-    void (*halt)(struct cpu *c);                  /* HLT or MWAIT was executed: c->halted is set */
+    void (*halt)(struct cpu *c);                  /* HLT was executed: c->halted is set */
     void (*pause)(struct cpu *c);                 /* PAUSE in a spin loop: may yield */
+    /* MWAIT: waits until the line at c->monitor_gpa is no longer c->monitor_was, or something is asked of the vCPU; with `masked` interrupts count
+     * even if IF is clear. May return early. */
+    void (*mwait)(struct cpu *c, bool masked);
     void (*wbinvd)(struct cpu *c);
     void (*mode_changed)(struct cpu *c);          /* after cpu_update_mode found a new mode: jump-cache key */
     void (*tlb_flushed)(struct cpu *c);           /* after any TLB flush: virtual-PC caches are void */

@@ -6,6 +6,8 @@
 #include "cpu/msr.h"
 #include "cpu/platform.h"
 #include "hw/core/irq.h"
+#include "mmu/dma.h"
+#include "mmu/walk.h"
 
 static void require_cpl0(struct cpu *c)
 {
@@ -61,26 +63,35 @@ u64 help_wbinvd(struct cpu *c, u64 a, u64 b, u64 d)
     return 0;
 }
 
-/* MONITOR and MWAIT are #UD outside CPL 0. */
+/* MONITOR and MWAIT are #UD outside CPL 0. A write to the line is found by its new contents, which MWAIT looks at; one that changes nothing is
+ * not found, but MWAIT may come back for no reason, and does so after a while. SDM vol. 3A 9.10. */
 u64 help_monitor(struct cpu *c, u64 a, u64 b, u64 d)
 {
+    struct walk w;
     if (cpu_cpl(c))
         cpu_raise(c, EXC_UD);
     if ((u32)c->gpr[R_CX])
         raise_gp0(c);
     cpu_ld(c, a, 1);
+    c->monitor_gpa = MONITOR_NONE;
+    if (walk_page(&c->tlb.regs, c->mem, cpu_is64(c) ? a : (u32)a, ACC_READ, true, &w))
+        return 0; /* somebody has just unmapped it */
+    c->monitor_gpa = w.gpa & ~(u64)(MONITOR_LINE - 1);
+    if (dma_read(c->mem, c->monitor_gpa, c->monitor_was, MONITOR_LINE))
+        c->monitor_gpa = MONITOR_NONE; /* not RAM */
     return 0;
 }
 
-/* Nobody watches the monitored line, so MWAIT comes back at once, as it may: the guest looks again. */
 u64 help_mwait(struct cpu *c, u64 a, u64 b, u64 d)
 {
     if (cpu_cpl(c))
         cpu_raise(c, EXC_UD);
     if (c->gpr[R_CX] & ~1ull)
         raise_gp0(c);
-    c->plat->pause(c);
     c->rip = a;
+    if (c->monitor_gpa != MONITOR_NONE)
+        c->plat->mwait(c, c->gpr[R_CX] & 1);
+    c->monitor_gpa = MONITOR_NONE;
     return 0;
 }
 

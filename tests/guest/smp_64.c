@@ -298,6 +298,52 @@ static void test_halt(void)
     CHECK(woken >= 50 * (cpus - 1));
 }
 
+/* --- MONITOR and MWAIT --- */
+static struct {
+    volatile u64 turn;
+    u8 pad[120];
+} mailbox[CPUS_MAX] __attribute__((aligned(64)));
+
+/* Each waits for its own line and then writes the next one's. */
+static void job_mwait(unsigned cpu)
+{
+    for (u64 i = 1; i <= 200; i++) {
+        if (cpu || i > 1) {
+            u64 want = cpu ? i : i - 1;
+            while (mailbox[cpu].turn < want) {
+                asm volatile("monitor" : : "a"(&mailbox[cpu]), "c"(0), "d"(0) : "memory");
+                if (mailbox[cpu].turn < want)
+                    asm volatile("mwait" : : "a"(0), "c"(0) : "memory");
+            }
+        }
+        mailbox[(cpu + 1) % cpus].turn = i;
+    }
+}
+
+static void test_mwait(void)
+{
+    test("MONITOR and MWAIT pass a token round");
+    if (!cpu_has(1, 2, 3)) {
+        skip("not offered");
+        return;
+    }
+    on_all(job_mwait);
+    for (unsigned i = 0; i < cpus; i++)
+        CHECK_EQ(mailbox[i].turn, 200);
+    test("MWAIT wakes for an interrupt that is masked");
+    asm volatile("monitor" : : "a"(&mailbox[0]), "c"(0), "d"(0) : "memory");
+    woken = 0;
+    ipi(0, 0x44063); /* self */
+    u64 start = rdtsc();
+    asm volatile("mwait" : : "a"(0), "c"(1) : "memory");
+    CHECK(rdtsc() - start < 1000000000);
+    CHECK_EQ(woken, 0);
+    sti();
+    asm volatile("nop");
+    cli();
+    CHECK_EQ(woken, 1);
+}
+
 static unsigned count_cpus(void)
 {
     u32 r[4];
@@ -315,4 +361,5 @@ void guest_main(void)
     test_shootdown();
     test_code();
     test_halt();
+    test_mwait();
 }

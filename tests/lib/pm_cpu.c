@@ -8,12 +8,13 @@ static struct pm_cpu *pm_of(struct cpu *c) { return c->plat_opaque; }
 static u64 plat_tsc(struct cpu *c) { return pm_of(c)->tsc; }
 static u64 plat_wall(struct cpu *c) { return pm_of(c)->wall; }
 static void plat_triple(struct cpu *c) { pm_of(c)->triple++; }
+static void plat_mwait(struct cpu *c, bool masked) { pm_of(c)->mwaits += masked ? 100 : 1; }
 static void plat_nothing(struct cpu *c) { }
 static int plat_no_msr(struct cpu *c, u32 msr, u64 *val) { return -1; }
 static int plat_no_msr_write(struct cpu *c, u32 msr, u64 val) { return -1; }
 
 static const struct cpu_platform platform = {
-    .tsc = plat_tsc, .wall_ns = plat_wall, .triple_fault = plat_triple, .halt = plat_nothing, .pause = plat_nothing,
+    .tsc = plat_tsc, .wall_ns = plat_wall, .triple_fault = plat_triple, .halt = plat_nothing, .pause = plat_nothing, .mwait = plat_mwait,
     .wbinvd = plat_nothing, .mode_changed = plat_nothing, .tlb_flushed = plat_nothing, .ferr = plat_nothing,
     .ext_msr_read = plat_no_msr, .ext_msr_write = plat_no_msr_write,
 };

@@ -28,6 +28,7 @@ struct pm_cpu {
     u8 *ram;
     u64 tsc, wall;
     unsigned triple;      /* triple faults */
+    unsigned mwaits;      /* calls of the platform's mwait */
     unsigned faults;      /* exceptions raised */
     int first;            /* vector of the first since pm_run began, -1 */
     u32 first_error;

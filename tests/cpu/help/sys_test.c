@@ -23,11 +23,23 @@ static void test_mwait(void)
 {
     struct pm_cpu *p = pm_new(64, "max,+monitor");
     pm_gate(p, EXC_UD, SYS_INT32, 0, SEL_C0_64, PM_HANDLER, 0);
-    pm_help(p, help_monitor, 0x40000, 0, 0);
+    pm_help(p, help_mwait, PM_CODE + 3, 0, 0); /* nothing is monitored: at once */
+    g_assert_cmpuint(p->mwaits, ==, 0);
+    st32(p->ram + 0x40040, 0x12345678);
+    pm_help(p, help_monitor, 0x40044, 0, 0);
+    g_assert_cmphex(p->c->monitor_gpa, ==, 0x40040);
+    g_assert_cmphex(ld32(p->c->monitor_was), ==, 0x12345678);
     pm_help(p, help_mwait, PM_CODE + 3, 0, 0);
+    g_assert_cmpuint(p->mwaits, ==, 1);
     g_assert_cmpint(p->first, ==, -1);
     g_assert_cmphex(p->c->rip, ==, PM_CODE + 3);
     g_assert_false(p->c->halted);
+    pm_help(p, help_mwait, PM_CODE + 3, 0, 0); /* the monitor is spent */
+    g_assert_cmpuint(p->mwaits, ==, 1);
+    pm_help(p, help_monitor, 0x40044, 0, 0);
+    p->c->gpr[R_CX] = 1;
+    pm_help(p, help_mwait, PM_CODE + 3, 0, 0);
+    g_assert_cmpuint(p->mwaits, ==, 101);
     pm_user(p);
     pm_help(p, help_mwait, PM_CODE + 3, 0, 0);
     g_assert_cmpint(p->first, ==, EXC_UD);
