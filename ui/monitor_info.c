@@ -141,6 +141,11 @@ static void info_version(struct mon *m, char *args)
     mon_print(m, "%s\n", GEMEL_VERSION);
 }
 
+static void info_name(struct mon *m, char *args)
+{
+    mon_print(m, "%s\n", m->ui->name ? m->ui->name : "");
+}
+
 static void info_jit(struct mon *m, char *args)
 {
     vm_info_jit(m->vm, m->out);
@@ -278,6 +283,7 @@ const struct mon_cmd mon_info_cmds[] = {
     { "lapic", NULL, "", "show the local APICs", info_lapic, false },
     { "mem", NULL, "", "show the virtual memory mappings", mon_info_mem, true },
     { "mice", NULL, "", "show the pointing devices, the one in use marked", mon_info_mice, false },
+    { "name", NULL, "", "show the name of the VM", info_name, false },
     { "mtree", NULL, "", "show the memory and port maps", info_mtree, false },
     { "pic", NULL, "", "show the interrupt controllers", info_pic, false },
     { "qtree", NULL, "", "show the devices", info_qtree, false },

@@ -1,0 +1,231 @@
+/* QMP commands for screen, keys, pointer and VNC passwords. Main thread, from ui/qmp.c. */
+#include "hw/core/input.h"
+#include <stdlib.h>
+#include <time.h>
+#include "hw/core/keymap.h"
+#include "ui/display.h"
+#include "ui/qmp_cmd.h"
+#include "ui/qmp_schema.h"
+#include "ui/screendump.h"
+#include "ui/sendkey.h"
+#include "ui/vnc.h"
+
+int qmp_screendump(struct qmp_call *c)
+{
+    if (qmp_int(c, "head", 0) != 0)
+        return err_set(&c->err, "there is only head 0");
+    return screendump(c->m, qmp_str(c, "filename"), qmp_has(c, "format") ? qmp_str(c, "format") : "ppm", qmp_str(c, "device"), &c->err);
+}
+
+/* --- keys --- */
+
+/* A KeyValue: {"type": "qcode", "data": "ret"} or {"type": "number", "data": 28}. */
+static int key_code(struct qmp_call *c, JsonObject *v, u16 *out)
+{
+    JsonNode *data = json_object_get_member(v, "data");
+    const struct key *k;
+
+    if (!strcmp(json_object_get_string_member(v, "type"), "number")) {
+        if (qmp_check_value("int", data, "data", &c->err) < 0)
+            return -1;
+        i64 n = json_node_get_int(data);
+        *out = n & 0x80 && n < 0x100 ? (u16)(0xe000 | (n & 0x7f)) : (u16)n; /* QEMU's numbers: bit 7 stands for 0xe0 */
+        return n > 0 && n < 0x10000 ? 0 : err_set(&c->err, "Parameter 'data' expects a scan code");
+    }
+    if (qmp_check_value("str", data, "data", &c->err) < 0)
+        return -1;
+    k = key_by_name(json_node_get_string(data));
+    if (!k)
+        return err_set(&c->err, "Parameter 'data' does not accept value '%s'", json_node_get_string(data));
+    *out = k->code;
+    return 0;
+}
+
+int qmp_send_key(struct qmp_call *c)
+{
+    JsonArray *keys = json_object_get_array_member(c->args, "keys");
+    unsigned n = json_array_get_length(keys);
+    i64 hold = qmp_int(c, "hold-time", 0);
+    u16 codes[INPUT_PRESS_MAX];
+
+    if (n > INPUT_PRESS_MAX || n == 0)
+        return err_set(&c->err, "1 to %d keys can be pressed together", INPUT_PRESS_MAX);
+    if (hold < 0 || hold > 3600000)
+        return err_set(&c->err, "Parameter 'hold-time' expects milliseconds up to an hour");
+    for (unsigned i = 0; i < n; i++)
+        if (key_code(c, json_array_get_object_element(keys, i), &codes[i]) < 0)
+            return -1;
+    return sendkey_codes(c->m, codes, n, (unsigned)hold, &c->err);
+}
+
+/* --- events --- */
+
+/* Movements of one command are one step: collected, and handed on when a button or key comes, and at the end. */
+struct motion {
+    bool rel, abs;
+    int dx, dy, x, y, wheel;
+    unsigned buttons;
+    bool buttons_changed;
+};
+
+/* Lock held. */
+static void motion_flush(struct input *in, struct motion *m)
+{
+    if (m->abs)
+        input_abs(in, m->x, m->y, m->wheel, m->buttons);
+    else if (m->rel || m->buttons_changed || m->wheel)
+        input_rel(in, m->dx, m->dy, m->wheel, m->buttons);
+    *m = (struct motion){ .buttons = m->buttons, .x = m->x, .y = m->y };
+}
+
+static int take_key(struct qmp_call *c, JsonObject *d, struct motion *m)
+{
+    u16 code;
+
+    if (key_code(c, json_object_get_object_member(d, "key"), &code) < 0)
+        return -1;
+    lock_acquire(&c->m->lock);
+    motion_flush(c->m->input, m);
+    input_key(c->m->input, code, json_object_get_boolean_member(d, "down"));
+    lock_release(&c->m->lock);
+    return 0;
+}
+
+static void take_button(struct qmp_call *c, JsonObject *d, struct motion *m)
+{
+    static const struct {
+        const char *name;
+        unsigned button;
+        int wheel;
+    } buttons[] = {
+        { "left", INPUT_LEFT, 0 }, { "middle", INPUT_MIDDLE, 0 }, { "right", INPUT_RIGHT, 0 }, { "wheel-up", 0, 1 }, { "wheel-down", 0, -1 },
+        { "side", INPUT_SIDE, 0 }, { "extra", INPUT_EXTRA, 0 },
+    };
+    bool down = json_object_get_boolean_member(d, "down");
+    unsigned i = 0;
+
+    while (strcmp(buttons[i].name, json_object_get_string_member(d, "button")))
+        i++; /* the schema knows no others */
+    lock_acquire(&c->m->lock);
+    motion_flush(c->m->input, m);
+    if (down) {
+        m->buttons |= buttons[i].button;
+        m->wheel += buttons[i].wheel;
+    } else {
+        m->buttons &= ~buttons[i].button;
+    }
+    m->buttons_changed = true;
+    lock_release(&c->m->lock);
+}
+
+static void take_move(JsonObject *d, bool absolute, struct motion *m)
+{
+    bool x = !strcmp(json_object_get_string_member(d, "axis"), "x");
+    i64 v = json_object_get_int_member(d, "value");
+    int bounded = (int)(absolute ? MAX_OF(MIN_OF(v, INPUT_ABS_MAX), 0) : MAX_OF(MIN_OF(v, 0x7fff), -0x7fff));
+
+    *(absolute ? x ? &m->x : &m->y : x ? &m->dx : &m->dy) = bounded;
+    m->abs |= absolute;
+    m->rel |= !absolute;
+}
+
+static int check_event(struct qmp_call *c, JsonObject *ev)
+{
+    static const char *const kinds[][2] = { { "key", "InputKeyEvent" }, { "btn", "InputBtnEvent" }, { "rel", "InputMoveEvent" }, { "abs", "InputMoveEvent" } };
+    unsigned i = 0;
+
+    while (strcmp(kinds[i][0], json_object_get_string_member(ev, "type")))
+        i++;
+    return qmp_check_value(kinds[i][1], json_object_get_member(ev, "data"), "data", &c->err);
+}
+
+int qmp_input_send_event(struct qmp_call *c)
+{
+    JsonArray *events = json_object_get_array_member(c->args, "events");
+    struct motion m = { .buttons = input_buttons(c->m->input) };
+
+    for (unsigned i = 0; i < json_array_get_length(events); i++) /* all are right, or none is sent */
+        if (check_event(c, json_array_get_object_element(events, i)) < 0)
+            return -1;
+    for (unsigned i = 0; i < json_array_get_length(events); i++) {
+        JsonObject *ev = json_array_get_object_element(events, i), *d = json_object_get_object_member(ev, "data");
+        const char *type = json_object_get_string_member(ev, "type");
+        if (!strcmp(type, "key")) {
+            if (take_key(c, d, &m) < 0)
+                return -1;
+        } else if (!strcmp(type, "btn")) {
+            take_button(c, d, &m);
+        } else {
+            take_move(d, type[0] == 'a', &m);
+        }
+    }
+    lock_acquire(&c->m->lock);
+    motion_flush(c->m->input, &m);
+    lock_release(&c->m->lock);
+    return 0;
+}
+
+int qmp_query_mice(struct qmp_call *c)
+{
+    JsonBuilder *b = json_builder_new();
+    const struct input_handler *pointer;
+
+    json_open_array(b, NULL);
+    lock_acquire(&c->m->lock);
+    pointer = input_pointer(c->m->input);
+    for (const struct input_handler *h = input_first(c->m->input); h; h = h->next) {
+        if (!h->rel && !h->abs)
+            continue;
+        json_open(b, NULL);
+        json_str(b, "name", h->name);
+        json_int(b, "index", h->index);
+        json_bool(b, "current", h == pointer);
+        json_bool(b, "absolute", h->abs != NULL);
+        json_close(b);
+    }
+    lock_release(&c->m->lock);
+    json_close_array(b);
+    c->ret = json_take(b);
+    return 0;
+}
+
+/* --- VNC passwords --- */
+
+static struct vnc *vnc_arg(struct qmp_call *c)
+{
+    struct vnc *v = NULL;
+
+    if (strcmp(qmp_str(c, "protocol"), "vnc"))
+        err_set(&c->err, "SPICE is not in use");
+    else if (!c->ui->display || !(v = display_vnc(c->ui->display, qmp_str(c, "display"))))
+        err_set(&c->err, "Could not set password");
+    return v;
+}
+
+int qmp_set_password(struct qmp_call *c)
+{
+    const char *connected = qmp_str(c, "connected");
+    struct vnc *v = vnc_arg(c);
+
+    if (!v)
+        return -1;
+    if (connected && strcmp(connected, "keep"))
+        return err_set(&c->err, "parameter 'connected' must be 'keep' when 'protocol' is 'vnc'");
+    return vnc_set_password(v, qmp_str(c, "password"), &c->err);
+}
+
+int qmp_expire_password(struct qmp_call *c)
+{
+    const char *t = qmp_str(c, "time");
+    struct vnc *v = vnc_arg(c);
+    char *end;
+    i64 n;
+
+    if (!v)
+        return -1;
+    n = g_ascii_strtoll(t + (*t == '+'), &end, 10);
+    if (strcmp(t, "now") && strcmp(t, "never") && (*end || end == t))
+        return err_set(&c->err, "Parameter 'time' expects now, never, +SECONDS or seconds");
+    vnc_expire_password(v, !strcmp(t, "now") ? 0 : !strcmp(t, "never") ? G_MAXINT64 : *t == '+' ? (i64)time(NULL) + n : n);
+    return 0;
+}
