@@ -176,6 +176,10 @@ check-stress: $(PROGRAM) $(GUEST_IMAGES)
 bench-quick: $(PROGRAM) $(BUILD)/bench/loop
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' bench/quick
 
+# Disk speed in a guest, compared in the same way.
+bench-disk: $(PROGRAM) $(BUILD)/bench/guest_disk
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' bench/disk
+
 $(BUILD)/bench/%: bench/%.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
