@@ -93,7 +93,7 @@ void ata_identify_disk(struct ata_dev *d)
     id_geometry(d, b, sectors);
     id_names(d, b);
     word(b, 47, 0x8000 | ATA_MULTIPLE_MAX);
-    word(b, 48, 1);                      /* 32-bit data port */
+    word(b, 48, 0x4000);                 /* no trusted computing */
     word(b, 49, 0x0f00);                 /* IORDY, LBA, DMA */
     word(b, 50, 0x4000);
     word(b, 51, 0x0200);
@@ -128,7 +128,6 @@ void ata_identify_packet(struct ata_dev *d)
     memset(b, 0, ATA_SECTOR);
     word(b, 0, 0x85c0);                  /* ATAPI, CD-ROM, removable, DRQ within 50 us, 12-byte packets */
     id_names(d, b);
-    word(b, 48, 1);
     word(b, 49, 0x0f00);
     word(b, 50, 0x4000);
     word(b, 51, 0x0200);

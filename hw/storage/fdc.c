@@ -38,7 +38,8 @@ static void command_phase(struct fdc *s)
 
 void fdc_result(struct fdc *s, const u8 *bytes, unsigned n, bool irq)
 {
-    memcpy(s->result, bytes, n);
+    if (n)
+        memcpy(s->result, bytes, n);
     s->result_len = n;
     s->result_at = 0;
     if (n) {
