@@ -18,7 +18,8 @@ static int q35_add(struct machine *m, struct pc *pc, struct err *e)
     if (!(pc->host = mch_new(m, m->ram, pc->rom ? rom_ram(pc->rom) : NULL, e)) || !(pc->isa = ich9_lpc_new(m, e)) ||
         !(pc->pm = ich9_pm_new(m, ich9_lpc_sci_line(pc->isa), e)) || !(pc->ide = ahci_new(m, "1f.2", e)))
         return -1;
-    ich9_lpc_set_pm(pc->isa, pc->pm);
+    if (ich9_lpc_set_pm(pc->isa, pc->pm, e) < 0)
+        return -1;
     return device_create(m, "ICH9-SMB", NULL, NULL, e) ? 0 : -1;
 }
 

@@ -5,20 +5,22 @@
 #include "hw/pci/pirq.h"
 #include "hw/pci/q35.h"
 #include "hw/timer/pm.h"
+#include "hw/watchdog/tco.h"
 
 enum { PMBASE = 0x40, ACPI_CNTL = 0x44, PIRQ_ROUT = 0x60, PIRQ_ROUT2 = 0x68, LPC_IO_DEC = 0x80, GEN_PMCON_1 = 0xa0, RCBA = 0xf0 };
 enum { ACPI_EN = 0x80, SCI_IRQ_SEL = 7, PIRQS = 8 };
 #define RCBA_SIZE (16 * KiB)
 #define RCBA_ADDRESS 0xffffc000u
 /* The registers that are kept, as offsets from RCBA. */
-enum { CC_FIRST = 0x3100, CC_BYTES = 0x320, D31IR = 0x3140, D27IR = 0x3148, D26IR = 0x314c, D25IR = 0x3150, DIR_RESET = 0x3210 };
+enum { CC_FIRST = 0x3100, CC_BYTES = 0x320, D31IR = 0x3140, D27IR = 0x3148, D26IR = 0x314c, D25IR = 0x3150, DIR_RESET = 0x3210,
+       GCS = 0x3410, GCS_NO_REBOOT = 0x20, TCO_AT = 0x60 };
 
 struct ich9_lpc {
     struct pci_device pci;
     struct pirq_router router;
     struct region rcba;
     u8 cc[CC_BYTES];    /* chipset configuration registers from CC_FIRST */
-    struct device *pm;
+    struct device *pm, *tco;
 };
 
 /* -- interrupts ------------------------------------------------------------------------------------------------------- */
@@ -101,6 +103,8 @@ static void ich9_config_changed(struct pci_device *d, unsigned reg, unsigned len
 
     if (l->pm)
         pm_map(l->pm, ld16(d->config + PMBASE) & 0xff80, d->config[ACPI_CNTL] & ACPI_EN);
+    if (l->tco)
+        tco_map(l->tco, (ld16(d->config + PMBASE) & 0xff80) + TCO_AT, d->config[ACPI_CNTL] & ACPI_EN);
     region_txn_begin();
     region_set_addr(&l->rcba, rcba & RCBA_ADDRESS);
     region_set_enabled(&l->rcba, rcba & 1);
@@ -158,6 +162,7 @@ static void ich9_reset(struct device *d)
     memset(l->cc, 0, sizeof(l->cc));
     for (unsigned i = 0; i < ARRAY_LEN(dir); i++)
         st16(l->cc + dir[i] - CC_FIRST, DIR_RESET);
+    st32(l->cc + GCS - CC_FIRST, GCS_NO_REBOOT); /* until a driver wants the watchdog */
     pci_reset(&l->pci);
     pci_remap_pirqs(l->pci.bus);
 }
@@ -200,9 +205,18 @@ struct irq_line ich9_lpc_sci_line(struct device *d)
     return (struct irq_line){ ich9_set_sci, d, 0 };
 }
 
-void ich9_lpc_set_pm(struct device *d, struct device *pm)
+static bool ich9_no_reboot(void *opaque)
 {
-    ((struct ich9_lpc *)d)->pm = pm;
+    return ((const struct ich9_lpc *)opaque)->cc[GCS - CC_FIRST] & GCS_NO_REBOOT;
+}
+
+int ich9_lpc_set_pm(struct device *d, struct device *pm, struct err *e)
+{
+    struct ich9_lpc *l = (struct ich9_lpc *)d;
+
+    l->pm = pm;
+    l->tco = tco_new(d->m, ich9_no_reboot, l, e);
+    return l->tco ? 0 : -1;
 }
 
 void ich9_lpc_setup(struct device *d, const u8 *pirq_irq)

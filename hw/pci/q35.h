@@ -20,8 +20,8 @@ u64 mch_ecam(const struct device *d, u64 *size);
 /* ISA bridge at 1f.0: routes PIRQA..H to copies of m->gsi, places the PM block. */
 struct device *ich9_lpc_new(struct machine *m, struct err *e);
 struct irq_line ich9_lpc_sci_line(struct device *d);
-/* The ICH9 PM block that PMBASE and ACPI_CNTL place. */
-void ich9_lpc_set_pm(struct device *d, struct device *pm);
+/* The ICH9 PM block that PMBASE and ACPI_CNTL place; makes the TCO timer, which lies in it. */
+int ich9_lpc_set_pm(struct device *d, struct device *pm, struct err *e);
 /* Leaves it as firmware does: PIRQs routed (pirq_irq[8]), PM block at ICH9_PM_BASE, RCBA on. */
 void ich9_lpc_setup(struct device *d, const u8 *pirq_irq);
 

@@ -24,7 +24,7 @@ static void setup(struct fixture *x)
     x->mch = mch_new(m, m->ram, NULL, &e);
     x->lpc = ich9_lpc_new(m, &e);
     x->pm = ich9_pm_new(m, ich9_lpc_sci_line(x->lpc), &e);
-    ich9_lpc_set_pm(x->lpc, x->pm);
+    g_assert_cmpint(ich9_lpc_set_pm(x->lpc, x->pm, &e), ==, 0);
     g_assert_nonnull(device_create(m, "ICH9-SMB", NULL, NULL, &e));
     lock_release(&m->lock);
     fm_reset(x->f);
