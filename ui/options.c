@@ -85,8 +85,8 @@ static result opt_machine(struct options *o, const char *arg, struct err *e)
             o->machine.type = kv.value;
         else if (!strcmp(kv.name, "accel"))
             o->accel.accel = kv.value;
-        else if (!strcmp(kv.name, "usb") && !strcmp(kv.value, "off"))
-            continue;
+        else if (!strcmp(kv.name, "usb") && (!strcmp(kv.value, "on") || !strcmp(kv.value, "off")))
+            o->machine.usb = !strcmp(kv.value, "on");
         else if (!strcmp(kv.name, "pit") && (!strcmp(kv.value, "on") || !strcmp(kv.value, "off")))
             o->machine.no_pit = !strcmp(kv.value, "off");
         else
@@ -521,6 +521,8 @@ const struct option option_table[] = {
     { "nographic", NULL, opt_nographic, "no display; first serial port and monitor on stdio, Ctrl-a h helps" },
     { "display", "none|sdl|curses|vnc=DISPLAY[,OPTION]...", opt_display, "where the screen is shown (a window, else VNC on localhost:0)" },
     { "vnc", "[HOST]:N|unix:PATH|none[,OPTION]...", opt_vnc, "VNC server for the screen: password=on, websocket=on|PORT, to=N, share=" },
+    { "usb", NULL, opt_usb, "the chipset's USB controller" },
+    { "usbdevice", "tablet|mouse|keyboard", opt_usbdevice, "the same with a device on it" },
     { "full-screen", NULL, opt_full_screen, "the window fills the screen" },
     { "k", "en-us", opt_keyboard, "keyboard layout of VNC clients that send no key codes" },
     { "S", NULL, opt_stopped, "do not start the CPUs; the monitor's or gdb's 'c' does" },

@@ -1,4 +1,4 @@
-/* The options about adapters and pictures: -vga, -display, -nographic and their relatives. Main thread, from ui/options.c. */
+/* The options about adapters, pictures and USB: -vga, -display, -nographic, -usb and their relatives. Main thread, from ui/options.c. */
 #include "ui/options_display.h"
 #include "config.h"
 
@@ -66,6 +66,25 @@ result opt_keyboard(struct options *o, const char *arg, struct err *e)
     if (strcmp(arg, "en-us"))
         return err_set(e, "-k %s: the only layout is en-us; VNC clients that send key codes need none", arg);
     return OPTIONS_RUN;
+}
+
+result opt_usb(struct options *o, const char *arg, struct err *e)
+{
+    o->machine.usb = true;
+    return OPTIONS_RUN;
+}
+
+result opt_usbdevice(struct options *o, const char *arg, struct err *e)
+{
+    static const char *const devices[][2] = { { "tablet", "usb-tablet" }, { "mouse", "usb-mouse" }, { "keyboard", "usb-kbd" } };
+
+    for (unsigned i = 0; i < ARRAY_LEN(devices); i++) {
+        if (strcmp(arg, devices[i][0]))
+            continue;
+        g_ptr_array_add(o->devices, (char *)devices[i][1]);
+        return opt_usb(o, arg, e);
+    }
+    return err_set(e, "-usbdevice %s: there is no such device; there are tablet, mouse, keyboard", arg);
 }
 
 bool options_use_terminal(const struct options *o)

@@ -31,6 +31,7 @@ struct machine_config {
     const char *const *data_dirs; unsigned n_data_dirs; /* -L */
     bool nodefaults;
     const char *vga;        /* class of the display adapter, NULL: none */
+    bool usb;               /* the chipset's USB controller */
     bool nographic;         /* firmware's console is the first serial port */
     const char *pflash[2];  /* -machine pflash0=, pflash1=: names of -blockdev */
     bool no_pit;            /* -machine pit=off */

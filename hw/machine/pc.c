@@ -156,21 +156,29 @@ static int pc_add_interrupts(struct machine *m, struct pc *pc, struct err *e)
     return 0;
 }
 
-/* The display adapter of -vga, where PCs have it. */
-static int pc_add_display(struct machine *m, const struct pc *pc, struct err *e)
+static int pc_add_at(struct machine *m, const char *cls, const char *addr, struct err *e)
 {
-    struct device *d;
+    struct device *d = device_alloc(m, cls, e);
 
-    if (!m->cfg.vga)
-        return 0;
-    d = device_alloc(m, m->cfg.vga, e);
     if (!d)
         return -1;
-    if (device_set_prop(d, "addr", pc->chipset->display_addr, e) < 0) {
+    if (device_set_prop(d, "addr", addr, e) < 0) {
         device_abandon(d);
         return -1;
     }
     return device_realize(d, e);
+}
+
+/* The display adapter of -vga and the USB controller of -usb, where PCs have them. */
+static int pc_add_optional(struct machine *m, const struct pc *pc, struct err *e)
+{
+    const struct pc_chipset *c = pc->chipset;
+
+    if (m->cfg.vga && pc_add_at(m, m->cfg.vga, c->display_addr, e) < 0)
+        return -1;
+    if (m->cfg.usb && !c->usb_class)
+        return err_set(e, "-usb: machine %s has no USB controller of its own here; use -device qemu-xhci", m->cfg.type);
+    return m->cfg.usb ? pc_add_at(m, c->usb_class, c->usb_addr, e) : 0;
 }
 
 /* The clock's interrupt is the alarm event of ACPI, too. */
@@ -333,7 +341,7 @@ static int pc_build(struct machine *m, const struct pc_chipset *chipset, struct 
     m->a20_enabled = true;
     m->power_button = pc_power_button;
     if (pc_choose_boot(m, pc, e) < 0 || pc_add_ram(m, pc, e) < 0 || pc_add_interrupts(m, pc, e) < 0 ||
-        pc->chipset->add(m, pc, e) < 0 || pc_add_display(m, pc, e) < 0 || pc_add_legacy(m, pc, e) < 0)
+        pc->chipset->add(m, pc, e) < 0 || pc_add_optional(m, pc, e) < 0 || pc_add_legacy(m, pc, e) < 0)
         return -1;
     return pc_add_tables(m, pc, e);
 }

@@ -31,6 +31,7 @@ struct pc {
 
 struct pc_chipset {
     const char *display_addr; /* of the adapter that -vga asks for */
+    const char *usb_class, *usb_addr; /* of the controller that -usb asks for; NULL: there is none */
     /* How much of so much RAM lies below the PCI hole. */
     u64 (*low_ram)(u64 size);
     /* Makes m->pci, the bridges, pc->pm and the disk controllers. 0, or -1 with e set. */

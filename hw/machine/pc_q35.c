@@ -42,4 +42,4 @@ static void q35_describe(const struct pc *pc, struct acpi_config *c)
     }
 }
 
-const struct pc_chipset q35_chipset = { "01.0", q35_low_ram, q35_add, q35_setup, q35_describe };
+const struct pc_chipset q35_chipset = { "01.0", NULL, NULL, q35_low_ram, q35_add, q35_setup, q35_describe };

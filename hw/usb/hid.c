@@ -317,7 +317,7 @@ static void hid_post_load(struct device *d)
     h->n_keys = MIN_OF(h->n_keys, KEYS_DOWN);
     h->n_events = MIN_OF(h->n_events, QUEUE);
     h->n_strokes = MIN_OF(h->n_strokes, QUEUE);
-    hid_configured(&h->usb, h->usb.configuration != 0);
+    usb_post_load(&h->usb);
 }
 
 static const struct prop hid_props[] = { USB_PROPS, PROP_DONE };

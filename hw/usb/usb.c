@@ -6,10 +6,21 @@
 
 enum { FEATURE_HALT = 0, FEATURE_REMOTE_WAKEUP = 1, STATUS_REMOTE_WAKEUP = 2, CONFIG_SELF_POWERED = 0x40, LANG_EN_US = 0x0409 };
 
+static const struct snap_field control_fields[] = {
+    SNAP_U(struct usb_control_state, stage), SNAP_B(struct usb_control_state, setup), SNAP_B(struct usb_control_state, data),
+    SNAP_U(struct usb_control_state, len), SNAP_U(struct usb_control_state, pos), SNAP_DONE
+};
 const struct snap_field usb_snap_fields[] = {
     SNAP_U(struct usb_device, address), SNAP_U(struct usb_device, configuration), SNAP_U(struct usb_device, remote_wakeup),
-    SNAP_U(struct usb_device, halted), SNAP_DONE
+    SNAP_U(struct usb_device, halted), SNAP_S(struct usb_device, control, control_fields), SNAP_DONE
 };
+
+void usb_post_load(struct usb_device *d)
+{
+    d->control.len = MIN_OF(d->control.len, sizeof(d->control.data));
+    d->control.pos = MIN_OF(d->control.pos, d->control.len);
+    d->kind->configured(d, d->configuration != 0);
+}
 
 /* -- the bus ---------------------------------------------------------------------------------------------------------- */
 
@@ -98,6 +109,7 @@ void usb_reset(struct usb_device *d)
 {
     d->address = d->configuration = 0;
     d->remote_wakeup = d->halted = false;
+    d->control.stage = USB_STAGE_IDLE;
     d->kind->reset(d);
     d->kind->configured(d, false);
 }

@@ -37,6 +37,14 @@ struct usb_kind {
     void (*configured)(struct usb_device *d, bool on);
 };
 
+/* A control transfer in pieces (hw/usb/packet.h). */
+enum usb_stage { USB_STAGE_IDLE, USB_STAGE_SETUP /* and perhaps data to the device */, USB_STAGE_RAN };
+struct usb_control_state {
+    u8 stage, setup[8];
+    u8 data[512];
+    u16 len, pos;
+};
+
 /* FIRST member of every USB device's state struct. */
 struct usb_device {
     struct device dev;
@@ -46,9 +54,12 @@ struct usb_device {
     char *port_prop;       /* property "port": a number from 1 */
     u8 address, configuration;
     bool remote_wakeup, halted; /* halted: the interrupt endpoint */
+    struct usb_control_state control;
 };
 #define USB_PROPS { "port", PROP_STR, offsetof(struct usb_device, port_prop), 0, NULL, "port of the root hub, from 1" }
 extern const struct snap_field usb_snap_fields[];
+/* From the class's post_load. */
+void usb_post_load(struct usb_device *d);
 #define USB_SNAP { "usb", SNAP_STRUCT, sizeof(struct usb_device), 0, 1, usb_snap_fields }
 
 /* The controller's side. */
