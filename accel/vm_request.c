@@ -3,6 +3,7 @@
 #include "accel/vm.h"
 #include <stdio.h>
 #include "util/event.h"
+#include "util/handover.h"
 
 #define STATUS_TRIPLE_FAULT 3
 
@@ -103,8 +104,10 @@ static void request_defer(struct vm *vm, const struct request *q)
 static gboolean request_run(gpointer data)
 {
     struct request *q = data;
-    struct vm *vm = q->vm;
+    struct vm *vm;
 
+    handover_take(q);
+    vm = q->vm;
     if (vm->state != VM_RUNNING) {
         request_defer(vm, q);
         return G_SOURCE_REMOVE;
@@ -145,6 +148,7 @@ static void request_post(struct vm *vm, struct request q)
     __atomic_store_n(&vm->running, false, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < vm->n_cpus; i++)
         vcpu_kick(vm->cpu[i], XREQ_WORK);
+    handover_give(copy);
     g_idle_add_full(G_PRIORITY_HIGH, request_run, copy, g_free); /* never at once: the machine lock may be held */
 }
 

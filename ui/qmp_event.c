@@ -3,6 +3,7 @@
 #include "hw/core/machine.h"
 #include "ui/qmp_cmd.h"
 #include "util/event.h"
+#include "util/handover.h"
 
 #define RATE_MS 1000
 
@@ -87,7 +88,10 @@ static gboolean on_emitted(gpointer opaque)
 /* Any thread, any lock held. */
 static void sink(void *opaque, const char *name, const struct event_member *members)
 {
-    g_async_queue_push(emitted, event_node(name, members));
+    JsonNode *n = event_node(name, members);
+
+    handover_give(n);
+    g_async_queue_push(emitted, n);
     g_idle_add_full(G_PRIORITY_HIGH, on_emitted, NULL, NULL);
 }
 
@@ -166,6 +170,7 @@ void qmp_events_flush(void)
     JsonNode *n;
 
     while (emitted && (n = g_async_queue_try_pop(emitted))) {
+        handover_take(n);
         if (throttles)
             dispatch(n);
         else

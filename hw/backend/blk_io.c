@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "hw/backend/blk_front.h"
 #include "util/event.h"
+#include "util/handover.h"
 
 #define WORKERS 16
 
@@ -94,6 +95,7 @@ static void work(gpointer data, gpointer unused)
 {
     struct blk_req *q = data;
 
+    handover_take(q);
     finish(q, execute(q));
 }
 
@@ -101,6 +103,7 @@ static void push_worker(struct blk_req *q)
 {
     if (!pool)
         pool = g_thread_pool_new(work, NULL, WORKERS, FALSE, NULL);
+    handover_give(q);
     g_thread_pool_push(pool, q, NULL);
 }
 
