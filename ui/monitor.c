@@ -1,4 +1,4 @@
-/* The monitor: line editor, command table, and the commands that control the run. One session for each character back end;
+/* The monitor: sessions, command table, and the commands that control the run. One session for each character back end;
  * gdb's `monitor` comes in through monitor_run(). Main thread, from the back end's callbacks. */
 #include "ui/monitor.h"
 #include <stdarg.h>
@@ -8,18 +8,16 @@
 #include "hw/core/machine.h"
 #include "ui/gdb.h"
 #include "ui/monitor_cmd.h"
+#include "ui/readline.h"
 #include "util/log.h"
 
-#define LINE_MAX_LEN 1024
 #define PROMPT "(gemel) "
 
 struct monitor {
     struct ui *ui;
     struct chr *chr;
     unsigned cpu;
-    char line[LINE_MAX_LEN];
-    unsigned len;
-    unsigned escape;  /* how far into an ESC [ x sequence the input is */
+    struct readline edit;
     bool greeted, open;
     bool focus;       /* has the keyboard of the stream: always, but on a multiplexer */
 };
@@ -70,19 +68,6 @@ static void cmd_quit(struct mon *m, char *args)
 static void cmd_reset(struct mon *m, char *args)
 {
     vm_reset(m->vm);
-}
-
-static void cmd_powerdown(struct mon *m, char *args)
-{
-    struct machine *mc = vm_machine(m->vm);
-
-    if (!mc->power_button) {
-        mon_print(m, "this machine has no power button\n");
-        return;
-    }
-    lock_acquire(&mc->lock);
-    mc->power_button(mc);
-    lock_release(&mc->lock);
 }
 
 static void cmd_nmi(struct mon *m, char *args)
@@ -139,25 +124,30 @@ static void cmd_gdbserver(struct mon *m, char *args)
     }
 }
 
-static void cmd_change(struct mon *m, char *args)
-{
-    const char *what = mon_word(&args);
-
-    if (what && !strcmp(what, "vnc"))
-        mon_change_vnc(m, args);
-    else
-        mon_print(m, "usage: change vnc password PASSWORD\n");
-}
-
-static const struct mon_cmd commands[] = {
+const struct mon_cmd mon_cmds[] = {
     { "balloon", NULL, "TARGET", "ask the guest to make do with TARGET MiB of memory", mon_balloon, false },
-    { "change", NULL, "vnc password PASSWORD", "change a VNC server's password", cmd_change, false },
+    { "block_resize", NULL, "DEVICE SIZE", "change the size of a disk (in MiB without a suffix)", mon_block_resize, false },
+    { "block_set_io_throttle", NULL, "DEVICE BPS BPS_RD BPS_WR IOPS IOPS_RD IOPS_WR", "limit a disk; 0: no limit", mon_block_set_io_throttle, false },
+    { "change", NULL, "DEVICE FILE [FORMAT [MODE]] [-f]", "put another medium in; or: change vnc password PASSWORD", mon_change, false },
+    { "chardev-add", NULL, "KIND,id=ID[,OPTION]...", "add a character back end", mon_chardev_add, false },
+    { "chardev-remove", NULL, "ID", "remove a character back end", mon_chardev_remove, false },
+    { "chardev-send-break", NULL, "ID", "send a break on a character back end", mon_chardev_send_break, false },
+    { "closefd", NULL, "NAME", "close a descriptor of getfd", mon_closefd, false },
     { "cont", "c", "", "resume the VM", cmd_cont, false },
     { "cpu", NULL, "INDEX", "set the CPU that other commands are about", cmd_cpu, false },
+    { "device_add", NULL, "CLASS[,PROP=VALUE]...", "add a device", mon_device_add, false },
+    { "device_del", NULL, "ID", "remove a device; the guest has to let it go", mon_device_del, false },
+    { "drive_add", NULL, "0 if=none,id=ID,file=FILE[,OPTION]...", "open a disk image for device_add", mon_drive_add, false },
+    { "drive_del", NULL, "ID", "close a disk image that no device uses", mon_drive_del, false },
+    { "eject", NULL, "[-f] DEVICE", "take the medium out; -f: even if the guest locks it", mon_eject, false },
     { "expire_password", NULL, "vnc TIME [-d ID]", "let a VNC server's password end: now, never, +SECONDS", mon_expire_password, false },
     { "gdbserver", NULL, "[DEVICE]", "start the gdb server (tcp::1234), or stop it: none", cmd_gdbserver, false },
+    { "getfd", NULL, "NAME", "keep the descriptor that came along under a name", mon_getfd, false },
     { "gva2gpa", NULL, "ADDR", "translate a virtual address", mon_gva2gpa, true },
     { "help", "?", "[COMMAND]", "show the help", cmd_help, false },
+    { "hostfwd_add", NULL, "[NETDEV] RULE", "forward a port of the host: tcp|udp:[ADDR]:PORT-[ADDR]:PORT", mon_hostfwd_add, false },
+    { "hostfwd_remove", NULL, "[NETDEV] RULE", "forward it no longer: tcp|udp:[ADDR]:PORT", mon_hostfwd_remove, false },
+    { "i", NULL, "/FMT PORT", "read a port", mon_in, false },
     { "info", NULL, "SUBCOMMAND", "show something about the VM", cmd_info, false },
     { "log", NULL, "ITEM[,ITEM]...", "log these items only; none: nothing", cmd_log, false },
     { "logfile", NULL, "FILE", "write the log to FILE", cmd_logfile, false },
@@ -165,16 +155,30 @@ static const struct mon_cmd commands[] = {
     { "mouse_button", NULL, "MASK", "set the pointer's buttons: 1 left, 2 middle, 4 right", mon_mouse_button, false },
     { "mouse_move", NULL, "DX DY [DZ]", "move the pointer", mon_mouse_move, false },
     { "mouse_set", NULL, "INDEX", "choose the pointing device that gets events", mon_mouse_set, false },
+    { "netdev_add", NULL, "TYPE,id=ID[,OPTION]...", "add a network back end", mon_netdev_add, false },
+    { "netdev_del", NULL, "ID", "remove a network back end", mon_netdev_del, false },
     { "nmi", NULL, "", "inject an NMI", cmd_nmi, false },
+    { "o", NULL, "/FMT PORT VALUE", "write a port", mon_out, false },
+    { "object_add", NULL, "TYPE,id=ID[,PROP=VALUE]...", "make an object", mon_object_add, false },
+    { "object_del", NULL, "ID", "remove an object", mon_object_del, false },
     { "pmemsave", NULL, "ADDR SIZE FILE", "save physical memory", mon_pmemsave, true },
     { "print", "p", "/FMT EXPR", "print the value of an expression ($REG for a register)", mon_p, true },
+    { "qom-get", NULL, "PATH PROPERTY", "show a property of a device or object", mon_qom_get, false },
+    { "qom-list", NULL, "[PATH]", "show what is at a path", mon_qom_list, false },
+    { "qom-set", NULL, "PATH PROPERTY VALUE", "set a property", mon_qom_set, false },
     { "quit", "q", "", "end the program", cmd_quit, false },
+    { "ringbuf_read", NULL, "DEVICE SIZE", "take bytes out of a ring buffer", mon_ringbuf_read, false },
+    { "ringbuf_write", NULL, "DEVICE TEXT", "put bytes into a ring buffer", mon_ringbuf_write, false },
     { "screendump", NULL, "FILE [DEVICE] [-f png|ppm]", "save the screen", mon_screendump, false },
     { "sendkey", NULL, "KEYS [HOLD-MS]", "press keys: sendkey ctrl-alt-f1", mon_sendkey, false },
+    { "set_link", NULL, "NAME on|off", "plug the cable of a network in, or pull it", mon_set_link, false },
     { "set_password", NULL, "vnc PASSWORD [-d ID] [keep]", "set a VNC server's password", mon_set_password, false },
     { "stop", "s", "", "stop the VM", cmd_stop, false },
-    { "system_powerdown", NULL, "", "press the power button", cmd_powerdown, false },
+    { "sum", NULL, "ADDR SIZE", "checksum of physical memory, as BSD's sum", mon_sum, false },
+    { "system_powerdown", NULL, "", "press the power button", mon_system_powerdown, false },
     { "system_reset", NULL, "", "reset the system", cmd_reset, false },
+    { "system_wakeup", NULL, "", "end the suspension of the guest", mon_system_wakeup, false },
+    { "watchdog_action", NULL, "ACTION", "what follows when the watchdog fires", mon_watchdog_action, false },
     { "x", NULL, "/FMT ADDR", "dump virtual memory: [COUNT][xduoci][bhwg]", mon_x, true },
     { "xp", NULL, "/FMT ADDR", "dump physical memory", mon_xp, true },
     { 0 },
@@ -206,10 +210,10 @@ static void cmd_help(struct mon *m, char *args)
             print_help(m, "info ", c);
         return;
     }
-    for (c = commands; c->name; c++)
-        if (!*args || c == find_cmd(commands, args, strlen(args)))
+    for (c = mon_cmds; c->name; c++)
+        if (!*args || c == find_cmd(mon_cmds, args, strlen(args)))
             print_help(m, "", c);
-    if (*args && !find_cmd(commands, args, strlen(args)))
+    if (*args && !find_cmd(mon_cmds, args, strlen(args)))
         mon_print(m, "unknown command: '%s'\n", args);
 }
 
@@ -256,7 +260,7 @@ void monitor_run(struct ui *ui, unsigned *cpu, const char *line, GString *out)
     char *copy = g_strdup(line), *cmd = g_strstrip(copy);
 
     if (*cmd)
-        dispatch(&m, commands, "command", cmd);
+        dispatch(&m, mon_cmds, "command", cmd);
     g_free(copy);
 }
 
@@ -276,64 +280,41 @@ static void put_text(struct monitor *m, const char *text)
     g_string_free(s, TRUE);
 }
 
-static void run_line(struct monitor *m)
+static void on_put(void *opaque, const char *text, unsigned len)
 {
+    chr_write(((struct monitor *)opaque)->chr, (const u8 *)text, len);
+}
+
+static void on_prompt(void *opaque)
+{
+    put_text(opaque, PROMPT);
+}
+
+static void on_enter(void *opaque, const char *line)
+{
+    struct monitor *m = opaque;
     GString *out = g_string_new(NULL);
 
-    m->line[m->len] = 0;
-    m->len = 0;
-    monitor_run(m->ui, &m->cpu, m->line, out);
+    monitor_run(m->ui, &m->cpu, line, out);
     put_text(m, out->str);
     g_string_free(out, TRUE);
-    put_text(m, PROMPT);
+    on_prompt(m);
 }
 
-static void erase(struct monitor *m, unsigned n)
+static unsigned on_complete(void *opaque, const char *line, GPtrArray *words)
 {
-    for (; n && m->len; n--, m->len--)
-        put_text(m, "\b \b");
-}
-
-static void put_byte(struct monitor *m, u8 b)
-{
-    if (m->escape) { /* cursor keys and the like do nothing */
-        m->escape = m->escape == 1 && (b == '[' || b == 'O') ? 2 : m->escape == 2 && b < 0x40 ? 2 : 0;
-        return;
-    }
-    switch (b) {
-    case '\r':
-    case '\n':
-        put_text(m, "\n");
-        run_line(m);
-        break;
-    case '\b':
-    case 127:
-        erase(m, 1);
-        break;
-    case 'U' - 64:
-    case 'C' - 64:
-        erase(m, m->len);
-        break;
-    case 27:
-        m->escape = 1;
-        break;
-    default:
-        if (b < 32 || m->len + 1 >= sizeof(m->line))
-            break;
-        m->line[m->len++] = (char)b;
-        chr_write(m->chr, &b, 1);
-    }
+    return monitor_complete(((struct monitor *)opaque)->ui, line, words);
 }
 
 static unsigned on_can_read(void *opaque)
 {
-    return LINE_MAX_LEN;
+    return READLINE_MAX;
 }
 
 static void on_read(void *opaque, const u8 *buf, unsigned len)
 {
     for (unsigned i = 0; i < len; i++)
-        put_byte(opaque, buf[i]);
+        readline_byte(&((struct monitor *)opaque)->edit, buf[i]);
 }
 
 static void greet(struct monitor *m)
@@ -343,8 +324,7 @@ static void greet(struct monitor *m)
     if (!m->greeted)
         put_text(m, "Gemel " GEMEL_VERSION " monitor - type 'help' for more information\n");
     m->greeted = true;
-    m->len = 0;
-    put_text(m, PROMPT);
+    readline_restart(&m->edit);
 }
 
 static void on_event(void *opaque, enum chr_event ev)
@@ -378,6 +358,8 @@ struct monitor *monitor_new(struct ui *ui, struct chr *chr)
     m->ui = ui;
     m->chr = chr;
     m->focus = !chr_is_mux_port(chr);
+    m->edit = (struct readline){ .put = on_put, .enter = on_enter, .complete = on_complete, .prompt = on_prompt, .opaque = m };
+    readline_init(&m->edit);
     chr_attach(chr, on_can_read, on_read, on_event, m);
     return m;
 }
@@ -387,5 +369,6 @@ void monitor_free(struct monitor *m)
     if (!m)
         return;
     chr_release(m->chr);
+    readline_fini(&m->edit);
     g_free(m);
 }

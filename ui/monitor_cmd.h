@@ -2,6 +2,7 @@
 #ifndef UI_MONITOR_CMD_H
 #define UI_MONITOR_CMD_H
 #include <glib.h>
+#include <json-glib/json-glib.h>
 #include "accel/accel.h"
 #include "ui/ui.h"
 
@@ -23,8 +24,55 @@ void mon_print(struct mon *m, const char *fmt, ...) PRINTF(2, 3);
 /* The next word of *p, which is advanced; NULL at the end. */
 char *mon_word(char **p);
 
+/* monitor.c */
+extern const struct mon_cmd mon_cmds[];
+/* monitor_complete.c: adds strings (to be freed) that the last word of the line may become; returns where it begins. */
+unsigned monitor_complete(struct ui *ui, const char *line, GPtrArray *out);
 /* monitor_info.c */
 extern const struct mon_cmd mon_info_cmds[];
+/* monitor_qmp.c. mon_qmp runs a QMP command (args may be NULL, else it is taken); NULL after it has printed the error. */
+JsonNode *mon_qmp(struct mon *m, const char *name, JsonObject *args);
+void mon_device_add(struct mon *m, char *args);
+void mon_device_del(struct mon *m, char *args);
+void mon_netdev_add(struct mon *m, char *args);
+void mon_netdev_del(struct mon *m, char *args);
+void mon_object_add(struct mon *m, char *args);
+void mon_object_del(struct mon *m, char *args);
+void mon_chardev_add(struct mon *m, char *args);
+void mon_chardev_remove(struct mon *m, char *args);
+void mon_chardev_send_break(struct mon *m, char *args);
+void mon_ringbuf_read(struct mon *m, char *args);
+void mon_ringbuf_write(struct mon *m, char *args);
+void mon_eject(struct mon *m, char *args);
+void mon_change(struct mon *m, char *args);
+void mon_block_resize(struct mon *m, char *args);
+void mon_block_set_io_throttle(struct mon *m, char *args);
+void mon_drive_add(struct mon *m, char *args);
+void mon_drive_del(struct mon *m, char *args);
+void mon_set_link(struct mon *m, char *args);
+void mon_hostfwd_add(struct mon *m, char *args);
+void mon_hostfwd_remove(struct mon *m, char *args);
+void mon_system_powerdown(struct mon *m, char *args);
+void mon_system_wakeup(struct mon *m, char *args);
+void mon_watchdog_action(struct mon *m, char *args);
+void mon_getfd(struct mon *m, char *args);
+void mon_closefd(struct mon *m, char *args);
+void mon_qom_list(struct mon *m, char *args);
+void mon_qom_get(struct mon *m, char *args);
+void mon_qom_set(struct mon *m, char *args);
+void mon_info_qom_tree(struct mon *m, char *args);
+/* monitor_show.c */
+void mon_info_block(struct mon *m, char *args);
+void mon_info_blockstats(struct mon *m, char *args);
+void mon_info_network(struct mon *m, char *args);
+void mon_info_usernet(struct mon *m, char *args);
+void mon_info_pci(struct mon *m, char *args);
+void mon_info_chardev(struct mon *m, char *args);
+void mon_info_hotpluggable_cpus(struct mon *m, char *args);
+void mon_info_uuid(struct mon *m, char *args);
+void mon_info_kvm(struct mon *m, char *args);
+void mon_info_memory_size_summary(struct mon *m, char *args);
+void mon_info_numa(struct mon *m, char *args);
 /* monitor_mem.c */
 void mon_x(struct mon *m, char *args);
 void mon_xp(struct mon *m, char *args);
@@ -32,6 +80,9 @@ void mon_p(struct mon *m, char *args);
 void mon_gva2gpa(struct mon *m, char *args);
 void mon_memsave(struct mon *m, char *args);
 void mon_pmemsave(struct mon *m, char *args);
+void mon_in(struct mon *m, char *args);
+void mon_out(struct mon *m, char *args);
+void mon_sum(struct mon *m, char *args);
 /* monitor_input.c */
 void mon_screendump(struct mon *m, char *args);
 void mon_sendkey(struct mon *m, char *args);

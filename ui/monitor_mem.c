@@ -180,9 +180,10 @@ void mon_gva2gpa(struct mon *m, char *args)
 /* ADDR SIZE FILE */
 static void save(struct mon *m, char *args, bool phys)
 {
-    char *addr_s = mon_word(&args), *size_s = mon_word(&args), *path = mon_word(&args), buf[4096];
-    u64 addr, size, n;
-    FILE *f;
+    char *addr_s = mon_word(&args), *size_s = mon_word(&args), *path = mon_word(&args);
+    JsonObject *o;
+    JsonNode *n;
+    u64 addr, size;
 
     if (!path) {
         mon_print(m, "usage: memsave ADDR SIZE FILE\n");
@@ -190,24 +191,15 @@ static void save(struct mon *m, char *args, bool phys)
     }
     if (mon_expr(m, &addr_s, &addr) < 0 || mon_expr(m, &size_s, &size) < 0)
         return;
-    f = fopen(path, "wbe");
-    if (!f) {
-        mon_print(m, "cannot open '%s': %s\n", path, strerror(errno));
-        return;
-    }
-    for (; size; size -= n, addr += n) {
-        n = MIN_OF(size, sizeof(buf));
-        if (fetch(m, phys, addr, buf, n) < 0) {
-            mon_print(m, "cannot access memory at 0x%llx\n", (unsigned long long)addr);
-            break;
-        }
-        if (fwrite(buf, 1, n, f) != n) {
-            mon_print(m, "cannot write '%s': %s\n", path, strerror(errno));
-            break;
-        }
-    }
-    if (fclose(f) && !size)
-        mon_print(m, "cannot write '%s': %s\n", path, strerror(errno));
+    o = json_object_new();
+    json_object_set_int_member(o, "val", (i64)addr);
+    json_object_set_int_member(o, "size", (i64)size);
+    json_object_set_string_member(o, "filename", path);
+    if (!phys)
+        json_object_set_int_member(o, "cpu-index", *m->cpu);
+    n = mon_qmp(m, phys ? "pmemsave" : "memsave", o);
+    if (n)
+        json_node_unref(n);
 }
 
 void mon_memsave(struct mon *m, char *args)
@@ -218,4 +210,70 @@ void mon_memsave(struct mon *m, char *args)
 void mon_pmemsave(struct mon *m, char *args)
 {
     save(m, args, true);
+}
+
+/* --- ports --- */
+
+/* i/FMT PORT: as a CPU's IN would. */
+void mon_in(struct mon *m, char *args)
+{
+    struct format f;
+    u64 port, v;
+
+    if (parse_format(m, &args, &f) < 0 || mon_expr(m, &args, &port) < 0)
+        return;
+    if (*args || f.size > 4 || port > 0xffff) {
+        mon_print(m, "usage: i/[b|h|w] PORT\n");
+        return;
+    }
+    aspace_thread_online();
+    v = aspace_read_uint(vm_machine(m->vm)->io, port, f.size);
+    aspace_thread_offline();
+    mon_print(m, "port%c[0x%04llx] = 0x%0*llx\n", f.size == 1 ? 'b' : f.size == 2 ? 'w' : 'l', (unsigned long long)port, (int)f.size * 2,
+              (unsigned long long)v);
+}
+
+/* o/FMT PORT VALUE */
+void mon_out(struct mon *m, char *args)
+{
+    struct format f;
+    u64 port, v;
+
+    if (parse_format(m, &args, &f) < 0 || mon_expr(m, &args, &port) < 0)
+        return;
+    while (*args == ' ')
+        args++;
+    if (mon_expr(m, &args, &v) < 0)
+        return;
+    if (*args || f.size > 4 || port > 0xffff) {
+        mon_print(m, "usage: o/[b|h|w] PORT VALUE\n");
+        return;
+    }
+    aspace_thread_online();
+    aspace_write_uint(vm_machine(m->vm)->io, port, v & MASK64(f.size * 8), f.size);
+    aspace_thread_offline();
+}
+
+/* ADDR SIZE: the 16-bit rotating sum of BSD. */
+void mon_sum(struct mon *m, char *args)
+{
+    char *addr_s = mon_word(&args), *size_s = mon_word(&args);
+    u64 addr, size;
+    u16 sum = 0;
+
+    if (!size_s) {
+        mon_print(m, "usage: sum ADDR SIZE\n");
+        return;
+    }
+    if (mon_expr(m, &addr_s, &addr) < 0 || mon_expr(m, &size_s, &size) < 0)
+        return;
+    for (; size; size--, addr++) {
+        u8 b;
+        if (dma_read(vm_machine(m->vm)->mem, addr, &b, 1) < 0) {
+            mon_print(m, "cannot access memory at 0x%llx\n", (unsigned long long)addr);
+            return;
+        }
+        sum = (u16)((sum >> 1 | sum << 15) + b);
+    }
+    mon_print(m, "%05u\n", sum);
 }

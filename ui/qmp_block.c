@@ -137,13 +137,21 @@ static void add_drive(struct qmp_call *c, JsonBuilder *b, struct blk *k)
     g_free(qdev);
 }
 
+/* In the order of their making; the registry has the newest first. Free with g_ptr_array_unref. */
+static GPtrArray *all_drives(void)
+{
+    GPtrArray *all = g_ptr_array_new();
+
+    for (struct blk *k = blk_first(); k; k = k->next)
+        g_ptr_array_insert(all, 0, k);
+    return all;
+}
+
 int qmp_query_block(struct qmp_call *c)
 {
     JsonBuilder *b = json_builder_new();
-    GPtrArray *all = g_ptr_array_new();
+    GPtrArray *all = all_drives();
 
-    for (struct blk *k = blk_first(); k; k = k->next) /* the newest is the first */
-        g_ptr_array_insert(all, 0, k);
     json_open_array(b, NULL);
     for (unsigned i = 0; i < all->len; i++)
         add_drive(c, b, all->pdata[i]);
@@ -188,9 +196,11 @@ static void add_stats(JsonBuilder *b, const struct blk_stats *s)
 int qmp_query_blockstats(struct qmp_call *c)
 {
     JsonBuilder *b = json_builder_new();
+    GPtrArray *all = all_drives();
 
     json_open_array(b, NULL);
-    for (struct blk *k = blk_first(); k; k = k->next) {
+    for (unsigned i = 0; i < all->len; i++) {
+        struct blk *k = all->pdata[i];
         char *qdev = qmp_blk_user(c, k);
         struct blk_stats s;
         blk_get_stats(k, &s);
@@ -205,6 +215,7 @@ int qmp_query_blockstats(struct qmp_call *c)
         g_free(qdev);
     }
     json_close_array(b);
+    g_ptr_array_unref(all);
     c->ret = json_take(b);
     return 0;
 }

@@ -32,7 +32,7 @@ static void test_run_control(void)
     run(vm, "nmi");
     g_assert_cmpuint(vm->resets, ==, 1);
     g_assert_cmpuint(vm->nmis, ==, 1);
-    g_assert_cmpstr(run(vm, "system_powerdown"), ==, "this machine has no power button\n");
+    g_assert_cmpstr(run(vm, "system_powerdown"), ==, "Error: this machine has no power button\n");
     run(vm, "q");
     g_assert_true(vm->quit);
     fake_vm_free(vm);

@@ -1,0 +1,305 @@
+/* Monitor commands that are QMP commands with other words: arguments become members, answers and errors text. Main thread. */
+#include "hw/backend/blk_front.h"
+#include "hw/backend/blk_media.h"
+#include "hw/backend/chr.h"
+#include "hw/backend/net.h"
+#include "hw/backend/object.h"
+#include "ui/json_text.h"
+#include "ui/monitor_cmd.h"
+#include "ui/qmp.h"
+#include "util/opts.h"
+
+static void print_error(struct mon *m, const struct err *e)
+{
+    mon_print(m, "Error: %s\n", e->msg);
+}
+
+JsonNode *mon_qmp(struct mon *m, const char *name, JsonObject *args)
+{
+    struct err e;
+    JsonNode *n = qmp_execute(m->ui, name, args, NULL, &e);
+
+    if (args)
+        json_object_unref(args);
+    if (!n)
+        print_error(m, &e);
+    return n;
+}
+
+/* One word as the member that `spec` describes: NAME is text, NAME%z a size (in MiB without a suffix), NAME%i a number, NAME%b on or off.
+ * -1 after a message. */
+static int set_member(struct mon *m, JsonObject *o, const char *spec, const char *word)
+{
+    char *name = g_strndup(spec, strcspn(spec, "%")), *end;
+    char kind = spec[strlen(name)] ? spec[strlen(name) + 1] : 's';
+    int r = 0;
+    u64 size;
+    i64 n;
+
+    switch (kind) {
+    case 'z':
+        r = size_parse(word, MiB, &size);
+        json_object_set_int_member(o, name, (i64)size);
+        break;
+    case 'i':
+        n = g_ascii_strtoll(word, &end, 0);
+        r = *end || end == word ? -1 : 0;
+        json_object_set_int_member(o, name, n);
+        break;
+    case 'b':
+        r = strcmp(word, "on") && strcmp(word, "off") ? -1 : 0;
+        json_object_set_boolean_member(o, name, !strcmp(word, "on"));
+        break;
+    default:
+        json_object_set_string_member(o, name, word);
+    }
+    if (r < 0)
+        mon_print(m, "Error: invalid value '%s' for '%s'\n", word, name);
+    g_free(name);
+    return r;
+}
+
+/* The arguments in order, as `specs` names them, blank-separated; "-f:force" is a switch that may stand anywhere. NULL after a message. */
+static JsonObject *parse_args(struct mon *m, char *args, const char *specs)
+{
+    char **spec = g_strsplit(specs, " ", -1), *word;
+    JsonObject *o = json_object_new();
+    unsigned next = 0;
+    int r = 0;
+
+    while (r == 0 && (word = mon_word(&args))) {
+        bool is_switch = false;
+        for (char **s = spec; *s; s++)
+            if (**s == '-' && !strncmp(*s, word, 2) && !word[2]) {
+                json_object_set_boolean_member(o, *s + 3, TRUE);
+                is_switch = true;
+            }
+        while (spec[next] && spec[next][0] == '-')
+            next++;
+        if (is_switch)
+            continue;
+        if (!spec[next]) {
+            mon_print(m, "Error: extraneous characters at the end of line: '%s'\n", word);
+            r = -1;
+        } else {
+            r = set_member(m, o, spec[next++], word);
+        }
+    }
+    g_strfreev(spec);
+    if (r < 0)
+        g_clear_pointer(&o, json_object_unref);
+    return o;
+}
+
+/* Runs the command; says nothing if all went well. */
+static void run(struct mon *m, const char *name, char *args, const char *specs)
+{
+    JsonObject *o = parse_args(m, args, specs);
+    JsonNode *n = o ? mon_qmp(m, name, o) : NULL;
+
+    if (n)
+        json_node_unref(n);
+}
+
+/* "FIRST,NAME=VALUE..." as an object of texts, for commands that take open-ended members. */
+static void run_options(struct mon *m, const char *name, const char *args, const char *implied)
+{
+    struct err e;
+    struct opts *o = opts_parse(args, implied, &e);
+    JsonObject *obj;
+    JsonNode *n;
+
+    if (!o) {
+        print_error(m, &e);
+        return;
+    }
+    obj = json_object_new();
+    for (unsigned i = 0; i < opts_count(o); i++)
+        json_object_set_string_member(obj, opts_name(o, i), opts_value(o, i));
+    opts_free(o);
+    n = mon_qmp(m, name, obj);
+    if (n)
+        json_node_unref(n);
+}
+
+void mon_device_add(struct mon *m, char *args) { run_options(m, "device_add", args, "driver"); }
+void mon_device_del(struct mon *m, char *args) { run(m, "device_del", args, "id"); }
+void mon_netdev_add(struct mon *m, char *args) { run_options(m, "netdev_add", args, "type"); }
+void mon_netdev_del(struct mon *m, char *args) { run(m, "netdev_del", args, "id"); }
+void mon_object_add(struct mon *m, char *args) { run_options(m, "object-add", args, "qom-type"); }
+void mon_object_del(struct mon *m, char *args) { run(m, "object-del", args, "id"); }
+void mon_chardev_remove(struct mon *m, char *args) { run(m, "chardev-remove", args, "id"); }
+void mon_chardev_send_break(struct mon *m, char *args) { run(m, "chardev-send-break", args, "id"); }
+void mon_ringbuf_write(struct mon *m, char *args) { run(m, "ringbuf-write", args, "device data"); }
+void mon_eject(struct mon *m, char *args) { run(m, "eject", args, "-f:force device"); }
+void mon_block_resize(struct mon *m, char *args) { run(m, "block_resize", args, "device size%z"); }
+void mon_set_link(struct mon *m, char *args) { run(m, "set_link", args, "name up%b"); }
+void mon_system_powerdown(struct mon *m, char *args) { run(m, "system_powerdown", args, ""); }
+void mon_system_wakeup(struct mon *m, char *args) { run(m, "system_wakeup", args, ""); }
+void mon_watchdog_action(struct mon *m, char *args) { run(m, "watchdog-set-action", args, "action"); }
+void mon_getfd(struct mon *m, char *args) { run(m, "getfd", args, "fdname"); }
+void mon_closefd(struct mon *m, char *args) { run(m, "closefd", args, "fdname"); }
+
+void mon_block_set_io_throttle(struct mon *m, char *args)
+{
+    run(m, "block_set_io_throttle", args, "device bps%i bps_rd%i bps_wr%i iops%i iops_rd%i iops_wr%i");
+}
+
+/* DEVICE FILE [FORMAT [retain|read-only|read-write]] [-f]; "change vnc" is another thing. */
+void mon_change(struct mon *m, char *args)
+{
+    if (!strncmp(args, "vnc", 3) && (!args[3] || args[3] == ' '))
+        mon_change_vnc(m, g_strchug(args + 3));
+    else
+        run(m, "blockdev-change-medium", args, "-f:force device filename format read-only-mode");
+}
+
+/* The same syntax as -chardev. */
+void mon_chardev_add(struct mon *m, char *args)
+{
+    struct err e;
+    struct opts *o = opts_parse(args, "backend", &e);
+
+    if (!o || !chr_new_opts(o, &e))
+        print_error(m, &e);
+    opts_free(o);
+}
+
+void mon_ringbuf_read(struct mon *m, char *args)
+{
+    JsonObject *o = parse_args(m, args, "device size%i");
+    JsonNode *n = o ? mon_qmp(m, "ringbuf-read", o) : NULL;
+
+    if (n) {
+        mon_print(m, "%s\n", json_node_get_string(n));
+        json_node_unref(n);
+    }
+}
+
+/* --- qom --- */
+
+void mon_qom_list(struct mon *m, char *args)
+{
+    JsonObject *o = *args ? parse_args(m, args, "path") : NULL;
+    JsonNode *n;
+
+    if (!o) { /* the names at the top */
+        o = json_object_new();
+        json_object_set_string_member(o, "path", "/");
+    }
+    n = mon_qmp(m, "qom-list", o);
+    for (unsigned i = 0; n && i < json_array_get_length(json_node_get_array(n)); i++) {
+        JsonObject *e = json_array_get_object_element(json_node_get_array(n), i);
+        mon_print(m, "%s (%s)\n", json_object_get_string_member(e, "name"), json_object_get_string_member(e, "type"));
+    }
+    if (n)
+        json_node_unref(n);
+}
+
+void mon_qom_get(struct mon *m, char *args)
+{
+    JsonObject *o = parse_args(m, args, "path property");
+    JsonNode *n = o ? mon_qmp(m, "qom-get", o) : NULL;
+    char *text = n ? json_text(n, false) : NULL;
+
+    if (text)
+        mon_print(m, "%s\n", text);
+    g_free(text);
+    if (n)
+        json_node_unref(n);
+}
+
+void mon_qom_set(struct mon *m, char *args)
+{
+    run(m, "qom-set", args, "path property value");
+}
+
+/* What is below `path`, each level indented by two more. */
+static void print_tree(struct mon *m, const char *path, unsigned depth)
+{
+    JsonObject *o = json_object_new();
+    JsonNode *n;
+
+    json_object_set_string_member(o, "path", *path ? path : "/");
+    n = mon_qmp(m, "qom-list", o);
+    for (unsigned i = 0; n && i < json_array_get_length(json_node_get_array(n)); i++) {
+        JsonObject *e = json_array_get_object_element(json_node_get_array(n), i);
+        const char *name = json_object_get_string_member(e, "name"), *type = json_object_get_string_member(e, "type");
+        if (!g_str_has_prefix(type, "child<"))
+            continue;
+        char *below = g_strdup_printf("%s/%s", path, name);
+        mon_print(m, "%*s/%s (%.*s)\n", (int)depth * 2, "", name, (int)strcspn(type + 6, ">"), type + 6);
+        if (!strcmp(type, "child<container>") || !*path)
+            print_tree(m, below, depth + 1);
+        g_free(below);
+    }
+    if (n)
+        json_node_unref(n);
+}
+
+void mon_info_qom_tree(struct mon *m, char *args)
+{
+    print_tree(m, "", 0);
+}
+
+/* --- drives --- */
+
+/* "DUMMY if=none,file=...,id=ID": QEMU's first argument once named a PCI slot. */
+void mon_drive_add(struct mon *m, char *args)
+{
+    char *dummy = mon_word(&args), *text = mon_word(&args);
+    struct err e = { "" };
+    struct opts *o = dummy && text ? opts_parse(text, NULL, &e) : NULL;
+    char *id;
+
+    if (!dummy || !text) {
+        mon_print(m, "usage: drive_add 0 if=none,id=ID,file=FILE[,OPTION]...\n");
+        return;
+    }
+    if (o && (!opts_peek(o, "if") || strcmp(opts_peek(o, "if"), "none")))
+        err_set(&e, "Can't hot-add drive to type other than if=none");
+    else if (o && !opts_peek(o, "id"))
+        err_set(&e, "id=ID is missing");
+    if (o && !*e.msg) {
+        bool cdrom = opts_peek(o, "media") && !strcmp(opts_peek(o, "media"), "cdrom");
+        id = g_strdup(opts_peek(o, "id"));
+        opts_unset(o, "if");
+        opts_unset(o, "id");
+        opts_unset(o, "media");
+        if (blk_open_opts(id, o, cdrom, &e))
+            mon_print(m, "OK\n");
+        g_free(id);
+    }
+    if (*e.msg)
+        print_error(m, &e);
+    opts_free(o);
+}
+
+void mon_drive_del(struct mon *m, char *args)
+{
+    char *id = mon_word(&args);
+    struct blk *b = id ? blk_find_id(id) : NULL;
+
+    if (!b)
+        mon_print(m, "Error: Device '%s' not found\n", id ? id : "");
+    else if (b->attached)
+        mon_print(m, "Error: Drive '%s' is in use by a device; device_del it first\n", id);
+    else
+        blk_close(b);
+}
+
+/* --- user networking --- */
+
+static void hostfwd(struct mon *m, char *args, int (*fn)(const char *, const char *, struct err *))
+{
+    char *first = mon_word(&args), *second = mon_word(&args);
+    struct err e;
+
+    if (!first)
+        mon_print(m, "usage: hostfwd_add [NETDEV] tcp|udp:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT\n");
+    else if (fn(second ? first : NULL, second ? second : first, &e) < 0)
+        print_error(m, &e);
+}
+
+void mon_hostfwd_add(struct mon *m, char *args) { hostfwd(m, args, net_user_hostfwd_add); }
+void mon_hostfwd_remove(struct mon *m, char *args) { hostfwd(m, args, net_user_hostfwd_remove); }
