@@ -1,6 +1,7 @@
 /* vCPU threads: the outer loop, waiting in HLT, kicks, queued work, the interrupt pins and the CPU core's platform calls.
  * One thread for each vCPU; pins and kicks on any. docs/threads.md. */
 #include "accel/vcpu.h"
+#include <fcntl.h>
 #include <unistd.h>
 #include <sched.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/fault.h"
 #include "cpu/help/x87.h"
+#include "cpu/pvclock.h"
 #include "mmu/aspace.h"
 #include "mmu/dma.h"
 #include "util/clock.h"
@@ -39,7 +41,7 @@ bool vcpu_has_event(struct vcpu *v)
         return true;
     if (c->wait_sipi)
         return __atomic_load_n(&c->sipi_vector, __ATOMIC_ACQUIRE) != 0;
-    if (cpu_nmi_ready(c))
+    if (cpu_nmi_ready(c) || (c->halted && __atomic_load_n(&c->pv_kicked, __ATOMIC_ACQUIRE)))
         return true;
     return c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic);
 }
@@ -73,6 +75,8 @@ void vcpu_take_events(struct vcpu *v)
         event_sipi(c, (u8)sipi);
     if (c->wait_sipi || c->int_shadow)
         return;
+    if (c->halted && __atomic_exchange_n(&c->pv_kicked, false, __ATOMIC_SEQ_CST))
+        c->halted = false;
     if (cpu_nmi_ready(c)) {
         c->halted = false;
         cpu_nmi_take(c);
@@ -80,6 +84,7 @@ void vcpu_take_events(struct vcpu *v)
         int vector = c->lapic_ops->ack(c->lapic);
         if (vector >= 0) {
             c->halted = false;
+            pvclock_steal(c, false);
             cpu_deliver_interrupt(c, vector);
         }
     }
@@ -143,6 +148,7 @@ static void *vcpu_main(void *arg)
     struct vcpu *v = arg;
     self = v;
     __atomic_store_n(&v->tid, gettid(), __ATOMIC_RELAXED);
+    v->schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
     aspace_thread_online();
     lock_acquire(&v->lock);
     while (wait_for_run(v)) {
@@ -156,6 +162,8 @@ static void *vcpu_main(void *arg)
     pthread_cond_broadcast(&v->done);
     lock_release(&v->lock);
     aspace_thread_offline();
+    if (v->schedstat >= 0)
+        close(v->schedstat);
     return NULL;
 }
 
@@ -285,6 +293,30 @@ static u64 plat_tsc(struct cpu *c) { return (u64)clock_ns(vcpu_of(c)->vm->m->clo
 
 static u64 plat_wall_ns(struct cpu *c) { return (u64)clock_wall_ns(vcpu_of(c)->vm->m->clock); }
 
+/* The second number of schedstat: ns on a run queue. */
+static u64 plat_steal_ns(struct cpu *c)
+{
+    char text[80];
+    int fd = vcpu_of(c)->schedstat;
+    ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+    unsigned long long ran, waited;
+
+    if (n <= 0)
+        return 0;
+    text[n] = 0;
+    return sscanf(text, "%llu %llu", &ran, &waited) == 2 ? waited : 0;
+}
+
+static void plat_kick(struct cpu *c, u32 apic_id)
+{
+    struct vm *vm = vcpu_of(c)->vm;
+
+    if (apic_id >= vm->n_cpus)
+        return;
+    __atomic_store_n(&vm->cpu[apic_id]->c->pv_kicked, true, __ATOMIC_SEQ_CST);
+    vcpu_kick(vm->cpu[apic_id], XREQ_INTR);
+}
+
 static u64 plat_random(struct cpu *c)
 {
     u64 v;
@@ -376,6 +408,8 @@ const struct cpu_platform vcpu_platform = {
     .port_write = plat_port_write,
     .tsc = plat_tsc,
     .wall_ns = plat_wall_ns,
+    .steal_ns = plat_steal_ns,
+    .kick = plat_kick,
     .random = plat_random,
     .triple_fault = plat_triple_fault,
     .halt = plat_halt,

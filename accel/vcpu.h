@@ -35,6 +35,7 @@ struct vcpu {
     int step;                  /* debugger: run one instruction, then report */
     bool skip_bp;              /* the breakpoint at the current rip was reported: go on over it */
     unsigned pauses;
+    int schedstat;             /* what the host tells about the thread's waiting, -1: nothing; the thread's own */
     void *engine;              /* the engine's own state */
 };
 

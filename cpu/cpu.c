@@ -130,7 +130,8 @@ static void reset_power_on(struct cpu *c)
     memset(c->perf_ctl, 0, sizeof(c->perf_ctl));
     memset(c->perf_ctr, 0, sizeof(c->perf_ctr));
     c->mcg_status = c->mcg_ctl = c->spec_ctrl = c->feature_control = c->xss = 0;
-    c->kvmclock_msr = c->kvmclock_wall = 0;
+    c->kvmclock_msr = c->kvmclock_wall = c->steal_msr = 0;
+    c->pv_kicked = false;
 }
 
 void cpu_reset(struct cpu *c, bool init)

@@ -158,7 +158,9 @@ struct cpu {
     u64 sysenter_cs, sysenter_esp, sysenter_eip;
     u64 tsc_offset, tsc_adjust; /* guest TSC = platform TSC + tsc_offset */
     u64 pat, misc_enable, mtrr_def, mtrr_fix[11], mtrr_base[8], mtrr_mask[8], mcg_status, mc_ctl[10][4], spec_ctrl, feature_control;
-    u64 debugctl, kvmclock_msr, kvmclock_wall;
+    u64 debugctl, kvmclock_msr, kvmclock_wall, steal_msr;
+    u64 steal_time, steal_seen; /* of the last update: system time, and what the host had stolen, ns */
+    bool pv_kicked;             /* [atomic] KVM_HC_KICK_CPU: ends this HLT, or the next one */
     u64 mcg_ctl, hwcr, perf_ctl[4], perf_ctr[4];
     u64 monitor_gpa;                /* MONITOR's line, or MONITOR_NONE */
     u8 monitor_was[MONITOR_LINE];   /* what it held then */

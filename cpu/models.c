@@ -10,7 +10,7 @@
 #define BRAND "Gemel Virtual CPU"
 #define DEFAULT_ID AMD, 0x19, 0x11, 0, 0xd, 0x80000021
 #define BASE32 "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 hypervisor " \
-               "kvmclock kvmclock-old kvm-nopiodelay kvmclock-stable-bit zero-fcs-fds x2apic tsc-deadline tsc-adjust arat"
+               "kvmclock kvmclock-old kvm-nopiodelay kvm-steal-time kvm-pv-eoi kvm-pv-unhalt kvmclock-stable-bit zero-fcs-fds x2apic tsc-deadline tsc-adjust arat"
 #define BASE64 "syscall nx lm"
 #define SOUND "arch-capabilities spec-ctrl amd-no-ssb btc-no srso-no tsa-sq-no tsa-l1-no lfence-always-serializing null-sel-clr-base"
 

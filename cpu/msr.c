@@ -201,6 +201,26 @@ static bool wr_kvm_wall(struct cpu *c, const struct msr *m, u64 val)
     return true;
 }
 
+static bool wr_kvm_steal(struct cpu *c, const struct msr *m, u64 val)
+{
+    if (val & 0x3e)
+        return false;
+    c->steal_msr = val;
+    pvclock_steal(c, true);
+    return true;
+}
+
+static bool rd_kvm_eoi(struct cpu *c, u64 *val)
+{
+    *val = c->lapic ? c->lapic_ops->get_pv_eoi(c->lapic) : 0;
+    return true;
+}
+
+static bool wr_kvm_eoi(struct cpu *c, const struct msr *m, u64 val)
+{
+    return c->lapic && c->lapic_ops->set_pv_eoi(c->lapic, val) == 0;
+}
+
 /* --- memory types: kept, without effect --- */
 static bool mtrr_type_ok(u64 t) { return t <= 6 && t != 2 && t != 3; }
 

@@ -9,6 +9,9 @@ struct cpu_platform {
     void (*port_write)(struct cpu *c, u16 port, u64 val, unsigned size);
     u64 (*tsc)(struct cpu *c);                    /* platform TSC ticks, without the guest's offset; record/replay door */
     u64 (*wall_ns)(struct cpu *c);                /* host wall-clock time, ns since 1970, for kvmclock; record/replay door */
+    u64 (*steal_ns)(struct cpu *c);               /* ns this CPU was ready and the host ran something else; record/replay door */
+    /* KVM_HC_KICK_CPU: wakes the CPU with that APIC ID from HLT, or keeps it from its next one. */
+    void (*kick)(struct cpu *c, u32 apic_id);
     u64 (*random)(struct cpu *c);                 /* RDRAND/RDSEED; record/replay door */
     void (*triple_fault)(struct cpu *c);          /* asks for reset or exit; the vCPU is then parked */
     void (*halt)(struct cpu *c);                  /* HLT was executed: c->halted is set */

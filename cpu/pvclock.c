@@ -1,6 +1,7 @@
-/* kvmclock: system time in ns as a linear function of the guest's TSC, published in guest RAM. The platform's TSC never stops relative to
+/* kvmclock and stolen time. kvmclock: system time in ns as a linear function of the guest's TSC, published in guest RAM. The platform's TSC never stops relative to
  * system time (both are VM time), so a record stays right until the TSC is written. vCPU thread; called by MSR writes.
- * Source: the published KVM MSR interface (MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_WALL_CLOCK_NEW). */
+ * Source: the published KVM MSR interface (MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_WALL_CLOCK_NEW,
+ * MSR_KVM_STEAL_TIME). */
 #include "cpu/pvclock.h"
 #include "cpu/cpuid.h"
 #include "cpu/platform.h"
@@ -78,4 +79,42 @@ void pvclock_write_wall(struct cpu *c, gpa_t gpa)
     u64 boot = c->plat->wall_ns(c) - system_ns(c, c->plat->tsc(c));
     struct wall_record r = { .sec = (u32)(boot / NS_PER_SEC), .nsec = (u32)(boot % NS_PER_SEC) };
     publish(c, gpa, &r, sizeof(r));
+}
+
+/* -- stolen time: how long this CPU was ready to run and the host did not run it ------------------------------------------ */
+
+enum { STEAL_PERIOD = 10 * 1000 * 1000 /* ns between updates */ };
+struct steal_record { /* the first fields; version is odd while it is being written */
+    u64 steal;
+    u32 version, flags;
+    u8 preempted, pad[47];
+};
+
+void pvclock_steal(struct cpu *c, bool now)
+{
+    struct steal_record r;
+    gpa_t gpa = c->steal_msr & ~63ull;
+    u64 time, total;
+
+    if (!(c->steal_msr & 1))
+        return;
+    time = system_ns(c, c->plat->tsc(c));
+    if (!now && time - c->steal_time < STEAL_PERIOD)
+        return;
+    c->steal_time = time;
+    total = c->plat->steal_ns(c);
+    if (dma_read(c->mem, gpa, &r, sizeof(r))) {
+        GUEST_ERROR("cpu %u: stolen time record at %llx is not in RAM", c->index, (unsigned long long)gpa);
+        c->steal_msr = 0;
+        return;
+    }
+    r.version = (r.version | 1) + 2; /* odd */
+    dma_write(c->mem, gpa + offsetof(struct steal_record, version), &r.version, 4);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    r.steal += now ? 0 : total - c->steal_seen; /* from when the guest asked on */
+    c->steal_seen = total;
+    dma_write(c->mem, gpa, &r.steal, 8);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    r.version++;
+    dma_write(c->mem, gpa + offsetof(struct steal_record, version), &r.version, 4);
 }

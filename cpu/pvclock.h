@@ -7,5 +7,7 @@
 void pvclock_update(struct cpu *c);
 /* Writes the wall-clock time at which system time was 0 to guest physical address gpa. */
 void pvclock_write_wall(struct cpu *c, gpa_t gpa);
+/* Brings this CPU's record of stolen time up to date, if the guest asked for one: after `now` at once, else if the last time is a while ago. */
+void pvclock_steal(struct cpu *c, bool now);
 
 #endif

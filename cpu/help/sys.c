@@ -96,7 +96,7 @@ u64 help_mwait(struct cpu *c, u64 a, u64 b, u64 d)
 }
 
 /* --- hypercalls --- */
-enum { KVM_HC_VAPIC_POLL_IRQ = 1, KVM_HC_SEND_IPI = 10, KVM_EPERM = 1, KVM_EINVAL = 22, KVM_ENOSYS = 1000 };
+enum { KVM_HC_VAPIC_POLL_IRQ = 1, KVM_HC_KICK_CPU = 5, KVM_HC_SEND_IPI = 10, KVM_EPERM = 1, KVM_EINVAL = 22, KVM_ENOSYS = 1000 };
 
 /* KVM_HC_SEND_IPI(bitmap low, bitmap high, APIC ID of bit 0, ICR): the number of CPUs reached. */
 static i64 hypercall_send_ipi(struct cpu *c)
@@ -122,6 +122,11 @@ static i64 hypercall(struct cpu *c, u64 nr)
         return -KVM_EPERM;
     switch (nr) {
     case KVM_HC_VAPIC_POLL_IRQ: return 0;
+    case KVM_HC_KICK_CPU: /* flags, APIC ID */
+        if (!feat_on(c->model, FEAT_KVM_PV_UNHALT))
+            return -KVM_ENOSYS;
+        c->plat->kick(c, (u32)c->gpr[R_CX]);
+        return 0;
     case KVM_HC_SEND_IPI: return hypercall_send_ipi(c);
     default: return -KVM_ENOSYS;
     }

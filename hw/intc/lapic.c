@@ -51,11 +51,25 @@ static int bit_highest(const u32 *map)
     return -1;
 }
 
-u8 lapic_ppr(const struct lapic *s)
+/* Priority with `isr` in service, -1: nothing. */
+static u8 ppr_of(const struct lapic *s, int isr)
 {
-    int isr = bit_highest(s->isr);
     u8 tpr = __atomic_load_n(&s->tpr, __ATOMIC_SEQ_CST), in_service = isr < 0 ? 0 : isr & 0xf0;
     return tpr >> 4 >= in_service >> 4 ? tpr : in_service;
+}
+
+u8 lapic_ppr(const struct lapic *s) { return ppr_of(s, bit_highest(s->isr)); }
+
+/* What the priority is, or already may be, if the guest has ended the interrupt in service in memory. */
+static u8 lowest_ppr(const struct lapic *s)
+{
+    u32 isr[8];
+
+    if (LIKELY(!s->pv_eoi_set) || bit_highest(s->isr) < 0)
+        return lapic_ppr(s);
+    memcpy(isr, s->isr, sizeof(isr));
+    bit_clear(isr, bit_highest(isr));
+    return ppr_of(s, bit_highest(isr));
 }
 
 /* True if an INTA cycle of the 8259 would be answered now. Without a hardware-enabled APIC the pin LINT0 is INTR; the
@@ -76,7 +90,7 @@ static void lapic_update(struct lapic *s)
 {
     int irr = lapic_enabled(s) ? bit_highest(s->irr) : -1;
     __atomic_store_n(&s->pending_vector, irr, __ATOMIC_SEQ_CST);
-    bool now = extint_ready(s) || (irr >= 0 && irr >> 4 > lapic_ppr(s) >> 4);
+    bool now = extint_ready(s) || (irr >= 0 && irr >> 4 > lowest_ppr(s) >> 4);
     bool was = __atomic_exchange_n(&s->deliverable, now, __ATOMIC_SEQ_CST);
     if (now && !was && s->dev.m->pins.kick_intr)
         s->dev.m->pins.kick_intr(s->dev.m->pins.opaque, s->cpu);
@@ -205,8 +219,20 @@ bool lapic_matches(const struct lapic *s, u32 dest, bool logical, bool wide)
     return dest < 0x100 && (dest >> 4 == 0xf || dest >> 4 == ldr >> 4) && (dest & ldr & 0x0f);
 }
 
+/* The guest may have ended the interrupt in service in memory. The vCPU's own thread, or the VM stopped. */
+static void pv_eoi_sync(struct lapic *s)
+{
+    int v = bit_highest(s->isr);
+    if (!s->pv_eoi_set)
+        return;
+    if (lapic_pv_eoi_settle(s) && v >= 0)
+        bit_clear(s->isr, v);
+    lapic_update(s);
+}
+
 static void lapic_eoi(struct lapic *s)
 {
+    pv_eoi_sync(s);
     int v = bit_highest(s->isr);
     if (v < 0)
         return;
@@ -253,6 +279,7 @@ static void svr_write(struct lapic *s, u32 val)
 /* Any register that both interfaces have. False: there is no such readable register. */
 static bool reg_read(struct lapic *s, unsigned reg, u32 *val)
 {
+    pv_eoi_sync(s);
     if (reg >= REG_ISR && reg < REG_ISR + 8)
         *val = s->isr[reg - REG_ISR];
     else if (reg >= REG_TMR && reg < REG_TMR + 8)
@@ -425,6 +452,7 @@ static int op_ack(void *lapic)
     struct lapic *s = lapic;
     int vector = -1;
     bool in = enter(s);
+    pv_eoi_sync(s);
     if (extint_ready(s)) {
         s->extint = false;
         vector = pic_inta(s->bus->pic);
@@ -434,6 +462,8 @@ static int op_ack(void *lapic)
             bit_clear(s->irr, irr);
             bit_set(s->isr, irr);
             vector = irr;
+            if (bit_highest(s->irr) < 0)
+                lapic_pv_eoi_offer(s, irr);
         }
     }
     lapic_update(s);
@@ -465,6 +495,8 @@ static void reset_registers(struct lapic *s)
     s->timer_divide = 0;
     s->timer_start = 0;
     s->tsc_deadline = 0;
+    s->pv_eoi = 0;
+    lapic_pv_eoi_forget(s);
 }
 
 static int op_set_base(void *lapic, u64 val)
@@ -548,6 +580,25 @@ static int op_pv_ipi(void *lapic, u32 apic_id, u32 icr)
     return n;
 }
 
+static u64 op_get_pv_eoi(void *lapic)
+{
+    struct lapic *s = lapic;
+    bool in = enter(s);
+    u64 v = s->pv_eoi;
+    leave(s, in);
+    return v;
+}
+
+static int op_set_pv_eoi(void *lapic, u64 val)
+{
+    struct lapic *s = lapic;
+    bool in = enter(s);
+    pv_eoi_sync(s);
+    int r = lapic_pv_eoi_write(s, val) ? 0 : -1;
+    leave(s, in);
+    return r;
+}
+
 static void op_reset(void *lapic, bool init)
 {
     struct lapic *s = lapic;
@@ -573,6 +624,8 @@ const struct lapic_ops lapic_ops = {
     .get_tsc_deadline = op_get_tsc_deadline,
     .set_tsc_deadline = op_set_tsc_deadline,
     .pv_ipi = op_pv_ipi,
+    .get_pv_eoi = op_get_pv_eoi,
+    .set_pv_eoi = op_set_pv_eoi,
     .reset = op_reset,
     .mmio_read = lapic_mmio_read,
     .mmio_write = lapic_mmio_write,
@@ -597,10 +650,14 @@ static void lapic_reset(struct device *d)
     op_reset(container_of(d, struct lapic, dev), false);
 }
 
+/* What the guest has done in memory goes into the registers. */
+static void lapic_pre_save(struct device *d) { pv_eoi_sync(container_of(d, struct lapic, dev)); }
+
 static void lapic_post_load(struct device *d)
 {
     struct lapic *s = container_of(d, struct lapic, dev);
     s->timer_running = s->timer_running && s->timer_init;
+    lapic_pv_eoi_forget(s);
     lapic_update(s);
 }
 
@@ -618,6 +675,7 @@ static const struct snap_field lapic_fields[] = {
     SNAP_A(struct lapic, tmr),
     SNAP_A(struct lapic, lvt),
     SNAP_U(struct lapic, icr),
+    SNAP_U(struct lapic, pv_eoi),
     SNAP_A(struct lapic, lint),
     SNAP_U(struct lapic, extint),
     SNAP_U(struct lapic, timer_init),
@@ -634,9 +692,10 @@ const struct dev_class apic_class = {
     .desc = "local APIC",
     .state_size = sizeof(struct lapic),
     .fields = lapic_fields,
-    .snap_version = 2,
+    .snap_version = 3,
     .realize = lapic_realize,
     .reset = lapic_reset,
     .unrealize = lapic_unrealize,
+    .pre_save = lapic_pre_save,
     .post_load = lapic_post_load,
 };

@@ -3,6 +3,7 @@
 #ifndef HW_INTC_LAPIC_STATE_H
 #define HW_INTC_LAPIC_STATE_H
 #include "hw/core/device.h"
+#include "mmu/dma.h"
 
 #define APIC_CPUS_MAX 64
 
@@ -54,6 +55,9 @@ struct lapic {
     i64 timer_start;       /* VM ns of the load */
     u64 tsc_deadline;      /* 0: disarmed */
     struct timer timer;
+    u64 pv_eoi;            /* MSR_KVM_PV_EOI_EN: bit 0 enables, the rest is where the guest's word is */
+    bool pv_eoi_set;       /* atomic: the guest was told that it may end the interrupt in service there */
+    struct dma_window pv_eoi_window;
 };
 
 struct apic_bus {
@@ -89,6 +93,14 @@ void lapic_error(struct lapic *s, u32 bit);
 u8 lapic_ppr(const struct lapic *s);
 /* True if the message's destination names this APIC. */
 bool lapic_matches(const struct lapic *s, u32 dest, bool logical, bool wide);
+
+/* lapic_pv.c: EOI without an exit, as KVM offers it. All but lapic_pv_eoi_forget: the vCPU's own thread, or the VM stopped. */
+/* An edge-triggered interrupt was taken, and none waits: the guest may end it in memory. */
+void lapic_pv_eoi_offer(struct lapic *s, u8 vector);
+/* The offer ends; true if the guest had made use of it, so that the interrupt in service is over. */
+bool lapic_pv_eoi_settle(struct lapic *s);
+void lapic_pv_eoi_forget(struct lapic *s);
+bool lapic_pv_eoi_write(struct lapic *s, u64 val); /* false: #GP */
 
 /* lapic_timer.c */
 void lapic_timer_fire(void *opaque);

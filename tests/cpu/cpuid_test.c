@@ -82,7 +82,7 @@ static void test_leaves(void)
     query(p, 0x40000000, 0, r);
     g_assert_cmpint(memcmp(&r[1], "KVMKVMKVM\0\0\0", 12), ==, 0);
     query(p, 0x40000001, 0, r);
-    g_assert_cmphex(r[0], ==, BIT(0) | BIT(1) | BIT(3) | BIT(11) | BIT(24));
+    g_assert_cmphex(r[0], ==, BIT(0) | BIT(1) | BIT(3) | BIT(5) | BIT(6) | BIT(7) | BIT(11) | BIT(24));
     query(p, 0x80000008, 0, r);
     g_assert_cmphex(r[0], ==, 48 << 8 | 40);
     query(p, 0x99, 0, r);

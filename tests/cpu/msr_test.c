@@ -1,6 +1,8 @@
 /* Tests of cpu/msr.c, cpu/msr.def and cpu/pvclock.c: reserved bits, TSC arithmetic, kvmclock records. */
 #include <glib.h>
+#include "cpu/help/help.h"
 #include "cpu/msr.h"
+#include "cpu/pvclock.h"
 #include "tests/lib/pm_cpu.h"
 
 static void test_table(void)
@@ -169,6 +171,56 @@ static void test_kvmclock(void)
     }
 }
 
+static void test_steal_time(void)
+{
+    struct pm_cpu *p = pm_new(64, NULL);
+    p->steal = 7000;
+    g_assert_false(msr_write(p->c, 0x4b564d03, 0x50003)); /* reserved bits */
+    g_assert_true(msr_write(p->c, 0x4b564d03, 0x50001));
+    g_assert_cmpuint(pm_ld64(p, 0x50000), ==, 0); /* what was stolen before counts for nobody */
+    g_assert_cmpuint(pm_ld32(p, 0x50008) & 1, ==, 0);
+    p->steal = 9000;
+    pvclock_steal(p->c, false);
+    g_assert_cmpuint(pm_ld64(p, 0x50000), ==, 0); /* not yet */
+    p->tsc += (u64)p->model->tsc_khz * 20; /* 20 ms */
+    u32 version = pm_ld32(p, 0x50008);
+    pvclock_steal(p->c, false);
+    g_assert_cmpuint(pm_ld64(p, 0x50000), ==, 2000);
+    g_assert_cmpuint(pm_ld32(p, 0x50008) & 1, ==, 0);
+    g_assert_cmpuint(pm_ld32(p, 0x50008), !=, version);
+    p->tsc += (u64)p->model->tsc_khz * 20;
+    p->steal = 9500;
+    pvclock_steal(p->c, false);
+    g_assert_cmpuint(pm_ld64(p, 0x50000), ==, 2500);
+    g_assert_true(msr_write(p->c, 0x4b564d03, 0xfffffffff001ull)); /* not RAM: off */
+    u64 v;
+    g_assert_true(msr_read(p->c, 0x4b564d03, &v));
+    g_assert_cmphex(v, ==, 0);
+    pm_free(p);
+}
+
+static u64 hypercall(struct pm_cpu *p, u64 nr, u64 a, u64 b)
+{
+    p->c->gpr[R_AX] = nr;
+    p->c->gpr[R_BX] = a;
+    p->c->gpr[R_CX] = b;
+    pm_help(p, help_vmcall, 0, 0, 0);
+    return p->c->gpr[R_AX];
+}
+
+static void test_kick(void)
+{
+    struct pm_cpu *p = pm_new(64, NULL);
+    g_assert_cmphex(hypercall(p, 5, 0, 3), ==, 0);
+    g_assert_cmpuint(p->kicked, ==, 3);
+    pm_free(p);
+    p = pm_new(64, "max,kvm-pv-unhalt=off,kvm-steal-time=off,kvm-pv-eoi=off");
+    g_assert_cmphex(hypercall(p, 5, 0, 3), ==, (u64)-1000);
+    g_assert_false(msr_write(p->c, 0x4b564d03, 0x50001));
+    g_assert_false(msr_write(p->c, 0x4b564d04, 0x50001));
+    pm_free(p);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -180,5 +232,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/msr/efer", test_efer);
     g_test_add_func("/cpu/msr/tsc", test_tsc);
     g_test_add_func("/cpu/msr/kvmclock", test_kvmclock);
+    g_test_add_func("/cpu/msr/steal-time", test_steal_time);
+    g_test_add_func("/cpu/msr/kick", test_kick);
     return g_test_run();
 }

@@ -30,6 +30,8 @@ struct pm_cpu {
     unsigned triple;      /* triple faults */
     unsigned mwaits;      /* calls of the platform's mwait */
     unsigned faults;      /* exceptions raised */
+    u64 steal;            /* what the host has stolen, ns */
+    u32 kicked;           /* APIC ID of the last KVM_HC_KICK_CPU */
     int first;            /* vector of the first since pm_run began, -1 */
     u32 first_error;
 };

@@ -508,6 +508,69 @@ static void test_tpr_race(void)
     teardown();
 }
 
+/* --- EOI in memory, KVM's way --- */
+static bool isr_has(u8 vector) { return rd(0x100 + 0x10 * (vector >> 5)) >> (vector & 31) & 1; }
+
+/* The guest's way to end an interrupt: clear the bit if it is set, else write the register. */
+static bool guest_eoi(u64 word)
+{
+    if (fm_read(f, word, 4) & 1) {
+        fm_write(f, word, fm_read(f, word, 4) & ~1ull, 4);
+        return true;
+    }
+    wr(0xb0, 0);
+    return false;
+}
+
+static void test_pv_eoi(void)
+{
+    const u64 word = 0x3004;
+    setup();
+    enable();
+    g_assert_cmpint(ops->set_pv_eoi(l0, word | 3), ==, -1);
+    g_assert_cmpint(ops->set_pv_eoi(l0, 0xd0000001), ==, 0); /* not RAM: stays off */
+    g_assert_cmphex(ops->get_pv_eoi(l0), ==, 0);
+    g_assert_cmpint(ops->set_pv_eoi(l0, word | 1), ==, 0);
+    g_assert_cmphex(ops->get_pv_eoi(l0), ==, word | 1);
+    self_ipi(0x50);
+    g_assert_cmpint(ops->ack(l0), ==, 0x50);
+    g_assert_cmphex(fm_read(f, word, 4), ==, 1);
+    g_assert_true(guest_eoi(word));
+    self_ipi(0x50); /* the same again: its turn comes though the register was not written */
+    g_assert_true(ops->has_intr(l0));
+    g_assert_cmpint(ops->ack(l0), ==, 0x50);
+    g_assert_cmphex(fm_read(f, word, 4), ==, 1);
+
+    self_ipi(0x40); /* lower: perhaps deliverable, but the guest has not ended 0x50 */
+    ops->has_intr(l0);
+    g_assert_cmpint(ops->ack(l0), ==, -1);
+    g_assert_false(ops->has_intr(l0));
+    g_assert_cmphex(fm_read(f, word, 4), ==, 0); /* the offer is taken back */
+    g_assert_false(guest_eoi(word));
+    g_assert_true(ops->has_intr(l0));
+    g_assert_cmpint(ops->ack(l0), ==, 0x40);
+    g_assert_true(isr_has(0x40)); /* a look at the registers ends the offer, too */
+    g_assert_false(guest_eoi(word));
+    g_assert_false(isr_has(0x40));
+
+    self_ipi(0x50);
+    self_ipi(0x60);
+    g_assert_cmpint(ops->ack(l0), ==, 0x60); /* another one waits: no offer */
+    g_assert_cmphex(fm_read(f, word, 4), ==, 0);
+    g_assert_false(guest_eoi(word));
+    g_assert_cmpint(ops->ack(l0), ==, 0x50);
+    g_assert_true(guest_eoi(word));
+    lock_acquire(&f->m.lock);
+    GByteArray *saved = g_byte_array_new();
+    device_save(f->m.lapic[0], saved);
+    lock_release(&f->m.lock);
+    g_byte_array_unref(saved);
+    g_assert_false(isr_has(0x50));
+    ops->reset(l0, true);
+    g_assert_cmphex(ops->get_pv_eoi(l0), ==, 0);
+    teardown();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -526,5 +589,6 @@ int main(int argc, char **argv)
     g_test_add_func("/lapic/errors", test_errors);
     g_test_add_func("/lapic/base", test_base);
     g_test_add_func("/lapic/x2apic", test_x2apic);
+    g_test_add_func("/lapic/pv-eoi", test_pv_eoi);
     return g_test_run();
 }
