@@ -71,30 +71,6 @@ static int parse_number(const char *s, u64 *out)
 
 /* --- machine, CPU, memory --- */
 
-static result opt_machine(struct options *o, const char *arg, struct err *e)
-{
-    const char *p = arg, *implied = "type";
-    struct pair kv;
-
-    if (!strcmp(arg, "help") || !strcmp(arg, "?"))
-        return options_print_machines();
-    if (!*arg)
-        return err_set(e, "-machine: the name of the machine is missing ('-machine help' lists them)");
-    for (; next_pair(o, &p, implied, &kv); implied = NULL) {
-        if (!strcmp(kv.name, "type"))
-            o->machine.type = kv.value;
-        else if (!strcmp(kv.name, "accel"))
-            o->accel.accel = kv.value;
-        else if (!strcmp(kv.name, "usb") && (!strcmp(kv.value, "on") || !strcmp(kv.value, "off")))
-            o->machine.usb = !strcmp(kv.value, "on");
-        else if (!strcmp(kv.name, "pit") && (!strcmp(kv.value, "on") || !strcmp(kv.value, "off")))
-            o->machine.no_pit = !strcmp(kv.value, "off");
-        else
-            return err_set(e, "-machine %s=%s: there is no such property; there are type=, accel= and pit=on|off", kv.name, kv.value);
-    }
-    return OPTIONS_RUN;
-}
-
 static result opt_accel(struct options *o, const char *arg, struct err *e)
 {
     if (!strcmp(arg, "help") || !strcmp(arg, "?"))
@@ -488,8 +464,8 @@ const struct option option_table[] = {
     { "help", NULL, opt_help, "print this text, and exit" },
     { "h", NULL, opt_help, "the same" },
     { "version", NULL, opt_version, "print the version, and exit" },
-    { "machine", "[type=]NAME[,accel=LIST][,pit=off]", opt_machine, "machine type ('help' lists them)" },
-    { "M", "NAME", opt_machine, "the same" },
+    { "machine", "[type=]NAME[,accel=LIST][,PROP=VALUE]...", options_machine, "machine type ('help' lists them)" },
+    { "M", "NAME", options_machine, "the same" },
     { "accel", "NAME[,PROP=VALUE]...", opt_accel, "engine that runs the guest ('help' lists them)" },
     { "enable-kvm", NULL, opt_enable_kvm, "the same as -accel kvm" },
     { "cpu", "MODEL[,+FEATURE|,-FEATURE]...", opt_cpu, "CPU model ('help' lists models and features)" },
@@ -500,7 +476,14 @@ const struct option option_table[] = {
     { "initrd", "FILE", opt_initrd, "initial RAM disk, or multiboot modules, for -kernel" },
     { "append", "TEXT", opt_append, "command line for -kernel" },
     { "bios", "FILE", opt_bios, "firmware image" },
-    { "L", "DIR", opt_data_dir, "look for -bios files in DIR as well" },
+    { "L", "DIR", opt_data_dir, "look for firmware and option ROMs in DIR as well" },
+    { "boot", "[order=]LETTERS[,once=LETTERS][,menu=on|off][,strict=on|off]", options_boot, "a floppy, c disk, d CD-ROM, n network" },
+    { "option-rom", "FILE", options_option_rom, "a ROM that firmware runs" },
+    { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", options_fw_cfg, "an item for firmware and guest" },
+    { "smbios", "type=N[,FIELD=VALUE]...|file=FILE", options_smbios, "fields of the SMBIOS tables" },
+    { "uuid", "UUID", options_uuid, "UUID of the guest" },
+    { "no-acpi", NULL, options_no_acpi, "the same as -machine acpi=off" },
+    { "no-hpet", NULL, options_no_hpet, "the same as -machine hpet=off" },
     { "device", "CLASS[,PROP=VALUE]...", opt_device, "add a device ('help' lists them; CLASS,help its properties)" },
     { "global", "CLASS.PROP=VALUE", opt_global, "default of a property for all devices of a class" },
     { "nodefaults", NULL, opt_nodefaults, "no default devices" },
@@ -625,6 +608,9 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     o->devices = g_ptr_array_new();
     o->globals = g_ptr_array_new();
     o->data_dirs = g_ptr_array_new();
+    o->fw_cfg = g_ptr_array_new();
+    o->smbios = g_ptr_array_new();
+    o->option_roms = g_ptr_array_new();
     o->chardevs = g_ptr_array_new();
     o->display.vnc = g_ptr_array_new();
     o->mons = g_array_new(FALSE, FALSE, sizeof(struct mon_option));
@@ -656,6 +642,14 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     o->machine.n_globals = o->globals->len;
     o->machine.data_dirs = (const char *const *)o->data_dirs->pdata;
     o->machine.n_data_dirs = o->data_dirs->len;
+    o->machine.fw_cfg = (const char *const *)o->fw_cfg->pdata;
+    o->machine.n_fw_cfg = o->fw_cfg->len;
+    o->machine.smbios = (const char *const *)o->smbios->pdata;
+    o->machine.n_smbios = o->smbios->len;
+    o->machine.option_roms = (const char *const *)o->option_roms->pdata;
+    o->machine.n_option_roms = o->option_roms->len;
+    o->machine.cores = o->accel.cores;
+    o->machine.threads = o->accel.threads;
     return OPTIONS_RUN;
 }
 
@@ -664,6 +658,9 @@ void options_free(struct options *o)
     g_ptr_array_unref(o->devices);
     g_ptr_array_unref(o->globals);
     g_ptr_array_unref(o->data_dirs);
+    g_ptr_array_unref(o->fw_cfg);
+    g_ptr_array_unref(o->smbios);
+    g_ptr_array_unref(o->option_roms);
     g_ptr_array_unref(o->chardevs);
     g_ptr_array_unref(o->display.vnc);
     g_array_unref(o->mons);

@@ -32,7 +32,7 @@ struct options {
     bool snapshot;       /* -snapshot */
 
     /* while parsing */
-    GPtrArray *devices, *globals, *data_dirs;
+    GPtrArray *devices, *globals, *data_dirs, *fw_cfg, *smbios, *option_roms;
     GPtrArray *strings;  /* owns what the pointers above point to */
     bool ram_given;
     bool monitor_given;
@@ -59,6 +59,15 @@ int nets_open(struct options *o, struct err *e);
 int objects_open(struct options *o, bool late, struct err *e);
 
 /* --- for options*.c --- */
+/* options_machine.c */
+enum options_result options_machine(struct options *o, const char *arg, struct err *e);
+enum options_result options_boot(struct options *o, const char *arg, struct err *e);
+enum options_result options_option_rom(struct options *o, const char *arg, struct err *e);
+enum options_result options_fw_cfg(struct options *o, const char *arg, struct err *e);
+enum options_result options_smbios(struct options *o, const char *arg, struct err *e);
+enum options_result options_uuid(struct options *o, const char *arg, struct err *e);
+enum options_result options_no_acpi(struct options *o, const char *arg, struct err *e);
+enum options_result options_no_hpet(struct options *o, const char *arg, struct err *e);
 enum options_result options_netdev(struct options *o, const char *arg, struct err *e);
 enum options_result options_nic(struct options *o, const char *arg, struct err *e);
 enum options_result options_net(struct options *o, const char *arg, struct err *e);

@@ -69,6 +69,8 @@ static int machine_build_locked(struct machine *m, struct err *e)
     for (unsigned i = 0; i < m->cfg.n_devices; i++)
         if (make_user_device(m, m->cfg.devices[i], e) < 0)
             return -1;
+    if (m->board->finish && m->board->finish(m, e) < 0)
+        return -1;
     if (drives_check_taken(e) < 0)
         return -1;
     m->running = true;

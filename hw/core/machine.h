@@ -34,7 +34,15 @@ struct machine_config {
     bool usb;               /* the chipset's USB controller */
     bool nographic;         /* firmware's console is the first serial port */
     const char *pflash[2];  /* -machine pflash0=, pflash1=: names of -blockdev */
-    bool no_pit;            /* -machine pit=off */
+    bool no_pit, no_hpet, no_acpi; /* -machine pit=off, hpet=off, acpi=off */
+    unsigned cores, threads; /* of a socket, of a core; 0: 1 */
+    u8 uuid[16];            /* -uuid, in the order of its text; zeros: none */
+    const char *boot_order, *boot_once; /* -boot: letters a, c, d, n; NULL: not given */
+    bool boot_menu, boot_strict;
+    const char *splash_time, *reboot_timeout; /* numbers of ms; NULL: not given */
+    const char *const *fw_cfg, *const *smbios, *const *option_roms; /* arguments of these options */
+    unsigned n_fw_cfg, n_smbios, n_option_roms;
+    bool smbios_v3;         /* -machine smbios-entry-point-type=64 */
     u32 tsc_khz;            /* TSC frequency the guest is told */
 };
 
@@ -98,6 +106,7 @@ struct machine {
 struct machine_board {
     const char *name;
     int (*build)(struct machine *m, struct err *e); /* may leave a half-built machine on failure: free follows */
+    int (*finish)(struct machine *m, struct err *e); /* after -device has added what it has to */
     void (*reset)(struct machine *m);               /* after every device was reset */
     void (*free)(struct machine *m);                /* before the devices are freed */
     void (*free_memory)(struct machine *m);         /* after the devices and address spaces are gone */

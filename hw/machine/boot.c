@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "hw/machine/boot_image.h"
+#include "hw/machine/smbios.h"
 #include "mmu/dma.h"
 
 enum { PROBE_BYTES = 64 * 1024, SECTOR = 512 };
@@ -226,6 +227,19 @@ char *boot_command_line(const struct boot *b)
 }
 
 /* What firmware would have left in memory: BIOS data, the RSDP and the ACPI tables. */
+/* The anchor and behind it the tables, in the BIOS segment, where kernels look for them; large ones (-smbios) do not fit and are left out. */
+static int boot_place_smbios(struct boot *b, struct smbios *smbios, struct err *e)
+{
+    u32 anchor = smbios ? smbios->anchor->len : 0, tables = smbios ? smbios->tables->len : 0;
+
+    if (!smbios || tables > BOOT_SMBIOS_MAX)
+        return 0;
+    smbios_place(smbios, BOOT_SMBIOS_TABLES);
+    if (boot_place(b, "SMBIOS anchor", BOOT_SMBIOS, g_memdup2(smbios->anchor->data, anchor), anchor, anchor, e) < 0)
+        return -1;
+    return boot_place(b, "SMBIOS tables", BOOT_SMBIOS_TABLES, g_memdup2(smbios->tables->data, tables), tables, tables, e);
+}
+
 static int boot_place_firmware(struct boot *b, struct acpi_tables *acpi, struct err *e)
 {
     u32 len = acpi->tables->len;
@@ -320,7 +334,7 @@ static int boot_load_kernel(struct boot *b, struct acpi_tables *acpi, struct err
 }
 
 struct boot *boot_load(struct machine *m, const char *option, const char *path, const struct boot_ram *ram,
-                       struct acpi_tables *acpi, struct err *e)
+                       struct acpi_tables *acpi, struct smbios *smbios, struct err *e)
 {
     struct boot *b = g_new0(struct boot, 1);
 
@@ -331,7 +345,7 @@ struct boot *boot_load(struct machine *m, const char *option, const char *path, 
     b->blobs = g_array_new(FALSE, FALSE, sizeof(struct blob));
     if (ram->low < 2 * MiB) {
         err_set(e, "-m: direct kernel boot needs at least 2 MiB of memory");
-    } else if (boot_place_firmware(b, acpi, e) == 0 && boot_load_kernel(b, acpi, e) == 0) {
+    } else if (boot_place_firmware(b, acpi, e) == 0 && boot_place_smbios(b, smbios, e) == 0 && boot_load_kernel(b, acpi, e) == 0) {
         return b;
     }
     boot_free(b);

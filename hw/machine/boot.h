@@ -7,6 +7,7 @@
 
 struct machine;
 struct acpi_tables;
+struct smbios;
 struct boot;
 
 enum image_kind {
@@ -33,9 +34,9 @@ struct boot_ram {
 };
 
 /* Reads the kernel of m->cfg (`path`, named `option` in messages) with -initrd and -append and decides where everything
- * goes. The ACPI tables are linked for their place at the top of low RAM. NULL with e set on error. */
+ * goes. The ACPI tables are linked for their place at the top of low RAM, those of SMBIOS (may be NULL) for one below 1 MiB. NULL with e set on error. */
 struct boot *boot_load(struct machine *m, const char *option, const char *path, const struct boot_ram *ram,
-                       struct acpi_tables *acpi, struct err *e);
+                       struct acpi_tables *acpi, struct smbios *smbios, struct err *e);
 /* Writes all of it into guest memory and sets m->boot: at start-up and at each reset. */
 void boot_install(struct boot *b);
 /* After S3, in place of boot_install: sets m->boot to the waking vector that the guest left in the FACS. */

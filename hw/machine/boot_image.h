@@ -10,6 +10,9 @@
 #define BOOT_EBDA 0x9fc00ull     /* conventional memory ends here */
 #define BOOT_LOW_LIMIT 0x9f000ull /* tables for the kernel are placed below */
 #define BOOT_RSDP 0xf5000ull
+#define BOOT_SMBIOS 0xf5100ull
+#define BOOT_SMBIOS_TABLES 0xf6000ull
+#define BOOT_SMBIOS_MAX 0x8000u
 #define BOOT_LOADER_NAME "gemel"
 #define BOOT_SEL_CODE 0x10
 #define BOOT_SEL_DATA 0x18

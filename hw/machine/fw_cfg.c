@@ -92,6 +92,14 @@ void fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, u32 l
     fw_cfg_build_directory(f);
 }
 
+bool fw_cfg_has_file(const struct fw_cfg *f, const char *name)
+{
+    for (const struct fw_item *i = f->items; i; i = i->next)
+        if (!strcmp(i->name, name))
+            return true;
+    return false;
+}
+
 void fw_cfg_refresh(struct fw_cfg *f, const char *name, void (*fn)(void *opaque, u8 *data, u32 len), void *opaque)
 {
     for (struct fw_item *i = f->items; i; i = i->next) {

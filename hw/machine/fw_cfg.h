@@ -23,11 +23,14 @@ enum fw_cfg_key {
 
 /* Ports 0x510..0x51b; sets m->fw_cfg. */
 struct device *fw_cfg_new(struct machine *m, struct err *e);
+#define FW_CFG_NAME_MAX 55
+
 /* The bytes are copied. */
 void fw_cfg_add(struct fw_cfg *f, u16 key, const void *data, u32 len);
 void fw_cfg_add_uint(struct fw_cfg *f, u16 key, u64 v, unsigned size);
 /* name: at most 55 characters ("etc/e820"). */
 void fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, u32 len);
+bool fw_cfg_has_file(const struct fw_cfg *f, const char *name);
 /* fn brings the file's contents, of unchanged length, up to date whenever the guest selects it. vCPU thread, machine lock. */
 void fw_cfg_refresh(struct fw_cfg *f, const char *name, void (*fn)(void *opaque, u8 *data, u32 len), void *opaque);
 

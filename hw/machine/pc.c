@@ -10,10 +10,10 @@
 #include "hw/input/i8042.h"
 #include "hw/intc/lapic.h"
 #include "hw/intc/pic.h"
-#include "hw/machine/fw_cfg.h"
 #include "hw/machine/pc.h"
-#include "hw/machine/pc_board.h"
+#include "hw/machine/pc_firmware.h"
 #include "hw/machine/rom.h"
+#include "hw/machine/smbios.h"
 #include "hw/pci/shadow.h"
 #include "hw/storage/fdc.h"
 #include "hw/timer/hpet.h"
@@ -24,11 +24,8 @@
 
 #define PCI_MEM_END 0xfec00000u /* where direct boot puts BARs */
 #define PCI_IO_FIRST 0xc000
-#define PCI_MEM64_END (1ull << 39)
 #define DEBUGCON_PORT 0xe9
 #define FERR_PORT 0xf0
-#define COM_PORTS 4
-#define COM1_PORT 0x3f8
 #define CMOS_SHUTDOWN 0x0f
 #define SHUTDOWN_S3_WAKE 0xfe /* tells firmware to go to the waking vector */
 static const u8 pirq_irq[8] = { 10, 10, 11, 11, 10, 10, 11, 11 }; /* as PC firmware routes them */
@@ -193,7 +190,7 @@ static void pc_rtc_set(void *opaque, int n, int level)
 
 static struct device *pc_rtc_new(struct machine *m, struct pc *pc, struct device *hpet, struct err *e)
 {
-    pc->rtc_irq = hpet_legacy_in(hpet, 1);
+    pc->rtc_irq = hpet ? hpet_legacy_in(hpet, 1) : m->gsi[8];
     return rtc_new(m, (struct irq_line){ pc_rtc_set, pc, 0 }, e);
 }
 
@@ -206,128 +203,21 @@ static bool pc_has_floppies(const struct pc *pc)
 static int pc_add_legacy(struct machine *m, struct pc *pc, struct err *e)
 {
     struct irq_line a20_i8042 = { pc_a20_set, m, A20_FROM_I8042 }, a20_port92 = { pc_a20_set, m, A20_FROM_PORT92 };
-    struct device *hpet = hpet_new(m, e);
+    struct device *hpet = m->cfg.no_hpet ? NULL : hpet_new(m, e);
 
-    if (!hpet || (!m->cfg.no_pit && !pit_new(m, hpet_legacy_in(hpet, 0), e)) || !(pc->rtc = pc_rtc_new(m, pc, hpet, e)) ||
+    if ((!hpet && !m->cfg.no_hpet) || (!m->cfg.no_pit && !pit_new(m, hpet ? hpet_legacy_in(hpet, 0) : m->gsi[0], e)) || !(pc->rtc = pc_rtc_new(m, pc, hpet, e)) ||
         !i8042_new(m, m->gsi[1], m->gsi[12], a20_i8042, e) || !port92_new(m, a20_port92, e) || !reset_ctl_new(m, e))
         return -1;
     if (!i8257_new(m, e) || (pc_has_floppies(pc) && !fdc_new(m, e)))
         return -1;
     region_init_io(&pc->ferr, "ferr", 1, &pc_ferr_ops, m, &m->lock);
     region_add(&m->io_root, FERR_PORT, &pc->ferr, 0);
-    for (unsigned i = 0; i < COM_PORTS; i++)
+    for (unsigned i = 0; i < PC_COM_PORTS; i++)
         if (m->cfg.serial_chr[i] && !uart_new(m, i, m->cfg.serial_chr[i], e))
             return -1;
     if (m->cfg.debugcon_chr && !debugcon_new(m, DEBUGCON_PORT, m->cfg.debugcon_chr, e))
         return -1;
     return 0;
-}
-
-/* -- what firmware and kernels are told ----------------------------------------------------------------------------- */
-
-/* Floppy drives, which -device may have added, and the equipment byte: FPU, PS/2 mouse, how many drives. */
-static void pc_fill_cmos_floppies(struct machine *m, const struct pc *pc)
-{
-    struct device *fdc = fdc_find(m);
-    u8 a = fdc_cmos_type(fdc, 0), b = fdc_cmos_type(fdc, 1);
-
-    rtc_cmos_set(pc->rtc, 0x10, a << 4 | b);
-    rtc_cmos_set(pc->rtc, 0x14, 0x06 | (a ? 0x01 : 0) | (a && b ? 0x40 : 0));
-}
-
-static void pc_fill_cmos(const struct machine *m, const struct pc *pc)
-{
-    u32 ext_k = MIN_OF((pc->ram.low - 1 * MiB) / KiB, 0xffff);
-    u32 above_16m = pc->ram.low > 16 * MiB ? (pc->ram.low - 16 * MiB) / (64 * KiB) : 0;
-    u64 above_4g = pc->ram.high / (64 * KiB);
-    const struct { u8 idx, val; } cmos[] = {
-        { 0x15, 640 & 0xff }, { 0x16, 640 >> 8 },                  /* KiB of conventional memory */
-        { 0x17, ext_k }, { 0x18, ext_k >> 8 }, { 0x30, ext_k }, { 0x31, ext_k >> 8 },
-        { 0x34, above_16m }, { 0x35, above_16m >> 8 },             /* 64 KiB units */
-        { 0x3d, 0x32 }, { 0x38, 0x10 },                            /* boot disk first, then CD, then floppy */
-        { 0x5b, above_4g }, { 0x5c, above_4g >> 8 }, { 0x5d, above_4g >> 16 },
-        { 0x5f, m->cfg.cpus - 1 },
-    };
-
-    for (unsigned i = 0; i < ARRAY_LEN(cmos); i++)
-        rtc_cmos_set(pc->rtc, cmos[i].idx, cmos[i].val);
-}
-
-/* Behind RAM there is a window for PCI that ends where the smallest physical address space of a 64-bit CPU model does. */
-static u64 pc_pci64_start(const struct pc *pc)
-{
-    return ALIGN_UP(4 * GiB + pc->ram.high, 1 * GiB);
-}
-
-static struct acpi_tables *pc_build_acpi(const struct machine *m, const struct pc *pc)
-{
-    struct acpi_config c = { .cpus = m->cfg.cpus, .pci64_start = pc_pci64_start(pc), .pci64_end = PCI_MEM64_END, .hpet = true };
-
-    for (unsigned i = 0; i < COM_PORTS; i++)
-        c.com[i] = m->cfg.serial_chr[i] != NULL;
-    if (c.pci64_start >= c.pci64_end)
-        c.pci64_start = c.pci64_end = 0;
-    pc->chipset->describe(pc, &c);
-    return acpi_build(&c);
-}
-
-/* Firmware fetches the tables when it has placed what they speak of. */
-static void pc_refresh_acpi(void *opaque, u8 *data, u32 len)
-{
-    const struct machine *m = opaque;
-    struct acpi_tables *t = pc_build_acpi(m, m->board_state);
-
-    if (t->tables->len == len)
-        memcpy(data, t->tables->data, len);
-    acpi_free(t);
-}
-
-static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
-{
-    static const u8 system_states[6] = { 128, 0, 0, 128 | PM_SLP_TYP_S3, 2, 128 }; /* S0, S3 and S5 (bit 7), no S4 */
-    const struct e820_entry e820[] = { { 0, pc->ram.low, E820_RAM }, { 4 * GiB, pc->ram.high, E820_RAM } };
-    u64 *numa = g_new0(u64, 1 + m->cfg.cpus); /* no nodes */
-    struct fw_cfg *f;
-
-    if (!fw_cfg_new(m, e)) {
-        g_free(numa);
-        return -1;
-    }
-    f = m->fw_cfg;
-    fw_cfg_add(f, FW_CFG_UUID, (const u8[16]){ 0 }, 16);
-    fw_cfg_add_uint(f, FW_CFG_RAM_SIZE, m->cfg.ram_size, 8);
-    fw_cfg_add_uint(f, FW_CFG_NOGRAPHIC, m->cfg.nographic, 2);
-    fw_cfg_add_uint(f, FW_CFG_NB_CPUS, m->cfg.cpus, 2);
-    fw_cfg_add_uint(f, FW_CFG_MAX_CPUS, m->cfg.cpus, 2);
-    fw_cfg_add(f, FW_CFG_NUMA, numa, 8 * (1 + m->cfg.cpus));
-    fw_cfg_add_uint(f, FW_CFG_BOOT_MENU, 0, 2);
-    fw_cfg_add_uint(f, FW_CFG_IRQ0_OVERRIDE, 1, 4);
-    fw_cfg_add_file(f, "etc/e820", e820, pc->ram.high ? sizeof(e820) : sizeof(e820[0]));
-    fw_cfg_add_file(f, "etc/system-states", system_states, sizeof(system_states));
-    if (m->cfg.serial_chr[0] && (m->cfg.nographic || !m->cfg.vga)) { /* firmware's console goes to the serial port */
-        const u16 port = COM1_PORT;
-        fw_cfg_add_file(f, "etc/sercon-port", &port, sizeof(port));
-    }
-    if (!pc->kernel) {
-        fw_cfg_add_file(f, ACPI_TABLES_FILE, pc->acpi->tables->data, pc->acpi->tables->len);
-        fw_cfg_refresh(f, ACPI_TABLES_FILE, pc_refresh_acpi, m);
-        fw_cfg_add_file(f, ACPI_RSDP_FILE, pc->acpi->rsdp->data, pc->acpi->rsdp->len);
-        fw_cfg_add_file(f, ACPI_LOADER_FILE, pc->acpi->loader->data, pc->acpi->loader->len);
-    }
-    g_free(numa);
-    return 0;
-}
-
-static int pc_add_tables(struct machine *m, struct pc *pc, struct err *e)
-{
-    pc->acpi = pc_build_acpi(m, pc);
-    pc_fill_cmos(m, pc);
-    if (pc_add_fw_cfg(m, pc, e) < 0)
-        return -1;
-    if (!pc->kernel)
-        return 0;
-    pc->boot = boot_load(m, pc->kernel_option, pc->kernel, &pc->ram, pc->acpi, e);
-    return pc->boot ? 0 : -1;
 }
 
 /* -- the board ------------------------------------------------------------------------------------------------------ */
@@ -354,7 +244,7 @@ static void pc_reset(struct machine *m)
                                    .mem64_end = PCI_MEM64_END };
 
     m->boot = (struct boot_state){ 0 };
-    pc_fill_cmos_floppies(m, pc);
+    pc_reset_boot_order(m, pc);
     if (m->suspended)
         rtc_cmos_set(pc->rtc, CMOS_SHUTDOWN, SHUTDOWN_S3_WAKE);
     if (!pc->boot)
@@ -376,6 +266,7 @@ static void pc_free(struct machine *m)
 
     boot_free(pc->boot);
     acpi_free(pc->acpi);
+    smbios_free(pc->smbios);
     if (pc->ferr.parent)
         region_del(&pc->ferr);
 }
@@ -395,6 +286,11 @@ static void pc_free_memory(struct machine *m)
     m->board_state = NULL;
 }
 
+static int pc_finish(struct machine *m, struct err *e)
+{
+    return pc_finish_tables(m, m->board_state, e);
+}
+
 static int piix_build(struct machine *m, struct err *e)
 {
     return pc_build(m, &piix_chipset, e);
@@ -408,6 +304,7 @@ static int q35_build(struct machine *m, struct err *e)
 const struct machine_board pc_board = {
     .name = "pc",
     .build = piix_build,
+    .finish = pc_finish,
     .reset = pc_reset,
     .free = pc_free,
     .free_memory = pc_free_memory,
@@ -416,6 +313,7 @@ const struct machine_board pc_board = {
 const struct machine_board q35_board = {
     .name = "q35",
     .build = q35_build,
+    .finish = pc_finish,
     .reset = pc_reset,
     .free = pc_free,
     .free_memory = pc_free_memory,

@@ -9,6 +9,7 @@
 #include "hw/pci/pci.h"
 
 struct pc_chipset;
+struct smbios;
 
 enum { A20_FROM_I8042, A20_FROM_PORT92, A20_SOURCES };
 
@@ -26,10 +27,13 @@ struct pc {
     struct region ferr;
     const char *kernel_option, *kernel;       /* what direct boot starts, or NULL */
     struct acpi_tables *acpi;
+    struct smbios *smbios;
+    bool started;                             /* it was reset once */
     struct boot *boot;
 };
 
 struct pc_chipset {
+    const char *product, *version; /* for SMBIOS */
     const char *display_addr; /* of the adapter that -vga asks for */
     const char *usb_class, *usb_addr; /* of the controller that -usb asks for; NULL: there is none */
     /* How much of so much RAM lies below the PCI hole. */

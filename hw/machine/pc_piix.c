@@ -39,4 +39,6 @@ static void piix_describe(const struct pc *pc, struct acpi_config *c)
     c->pm_base = PIIX4_PM_BASE;
 }
 
-const struct pc_chipset piix_chipset = { "02.0", "piix3-usb-uhci", "01.2", piix_low_ram, piix_add, piix_setup, piix_describe };
+const struct pc_chipset piix_chipset = {
+    "Standard PC (i440FX + PIIX, 1996)", "pc-i440fx-7.2", "02.0", "piix3-usb-uhci", "01.2", piix_low_ram, piix_add, piix_setup, piix_describe,
+};

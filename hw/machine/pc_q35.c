@@ -4,6 +4,7 @@
 #include "hw/machine/rom.h"
 #include "hw/pci/q35.h"
 #include "hw/storage/ahci.h"
+#include "hw/storage/ahci.h"
 #include "hw/timer/pm.h"
 
 /* RAM ends where configuration space begins, unless there is more: then at 2 GiB, so that PCI has a window of 1 GiB. */
@@ -42,4 +43,6 @@ static void q35_describe(const struct pc *pc, struct acpi_config *c)
     }
 }
 
-const struct pc_chipset q35_chipset = { "01.0", NULL, NULL, q35_low_ram, q35_add, q35_setup, q35_describe };
+const struct pc_chipset q35_chipset = {
+    "Standard PC (Q35 + ICH9, 2009)", "pc-q35-7.2", "01.0", NULL, NULL, q35_low_ram, q35_add, q35_setup, q35_describe,
+};

@@ -2,6 +2,7 @@
  * the block layer completes on the main thread, machine lock held; hw/machine/pc.c makes it. Intel 82077AA (290166), AT mode. */
 #include "hw/storage/fdc.h"
 #include <glib.h>
+#include <stdio.h>
 #include "hw/backend/blk.h"
 #include "hw/backend/drive.h"
 #include "hw/core/machine.h"
@@ -377,6 +378,11 @@ static const struct snap_field fdc_fields[] = {
     SNAP_U(struct fdc, tc), SNAP_U(struct fdc, tc_at), SNAP_U(struct fdc, lba), SNAP_U(struct fdc, sectors), SNAP_B(struct fdc, buf), SNAP_DONE
 };
 
+static void fdc_fw_name(const struct device *d, char *buf, unsigned size)
+{
+    snprintf(buf, size, "fdc@03f0");
+}
+
 const struct dev_class isa_fdc_class = {
     .name = "isa-fdc",
     .desc = "floppy disk controller",
@@ -387,6 +393,7 @@ const struct dev_class isa_fdc_class = {
     .snap_version = 1,
     .realize = fdc_realize,
     .reset = fdc_reset,
+    .fw_name = fdc_fw_name,
     .unrealize = fdc_unrealize,
     .post_load = fdc_post_load,
 };

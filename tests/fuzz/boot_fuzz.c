@@ -49,7 +49,7 @@ static void try_kernel(const char *initrd)
     struct acpi_tables *acpi = acpi_build(&ac);
     struct err e = { "" };
     m.cfg.initrd = initrd;
-    struct boot *b = boot_load(&m, "-kernel", path, &ram, acpi, &e);
+    struct boot *b = boot_load(&m, "-kernel", path, &ram, acpi, NULL, &e);
     if (!b)
         check_refusal(&e);
     for (unsigned i = 0; b && i < 2; i++) {

@@ -1,6 +1,7 @@
 /* The wired PC: memory map, firmware ROM, interrupt fan-out, A20, CMOS, firmware configuration, options that are refused. */
 #include <glib.h>
 #include <unistd.h>
+#include "hw/backend/blk.h"
 #include "hw/core/machine.h"
 #include "mmu/aspace.h"
 #include "mmu/dma.h"
@@ -237,6 +238,52 @@ static void test_devices(void)
     test_file_free(rom);
 }
 
+/* bootorder, CMOS, user items. */
+static void test_boot_order(void)
+{
+    static const char *const devices[] = { "pcie-root-port,id=rp,addr=4", "virtio-blk-pci,bus=rp,drive=d,bootindex=7", "e1000,bootindex=2,addr=5" };
+    static const char *const items[] = { "opt/a,string=hello", "name=opt/b,file=/dev/null" };
+    static const char *const twice[] = { "e1000,bootindex=2", "e1000,bootindex=2" };
+    static u8 buf[65536];
+    static const char want[] = "/pci@i0cf8/ethernet@5\n/pci@i0cf8/pci-bridge@4/scsi@0\nHALT";
+    u8 disk[64 * 512] = { 0 };
+    char *rom = rom_file(), *image = test_file(disk, sizeof(disk));
+    struct err e = { "" };
+    struct blk *b = blk_open("d", "-drive", image, false, &e);
+    struct machine_config cfg = { .type = "q35", .bios = rom, .devices = devices, .n_devices = ARRAY_LEN(devices), .boot_strict = true,
+                                  .boot_menu = true, .boot_order = "n", .boot_once = "dc", .fw_cfg = items, .n_fw_cfg = ARRAY_LEN(items),
+                                  .splash_time = "1000", .nodefaults = true };
+    struct test_pc *p = test_pc_new(&cfg, &e);
+    g_assert_cmpstr(e.msg, ==, "");
+    g_assert_cmpint(fw_file(p, "bootorder", buf, sizeof(buf)), ==, sizeof(want));
+    g_assert_cmpstr((char *)buf, ==, want);
+    g_assert_cmpint(fw_file(p, "opt/a", buf, sizeof(buf)), ==, 5);
+    g_assert_cmpmem(buf, 5, "hello", 5);
+    g_assert_cmpint(fw_file(p, "opt/b", buf, sizeof(buf)), ==, 0);
+    g_assert_cmpint(fw_file(p, "etc/boot-menu-wait", buf, sizeof(buf)), ==, 2);
+    g_assert_cmpuint(ld16(buf), ==, 1000);
+    g_assert_cmpint(fw_file(p, "etc/smbios/smbios-anchor", buf, sizeof(buf)), ==, 31);
+    g_assert_cmphex(cmos(p, 0x3d), ==, 0x23); /* d, c: only once */
+    test_pc_reset(p);
+    g_assert_cmphex(cmos(p, 0x3d), ==, 0x04);
+    g_assert_cmphex(cmos(p, 0x38), ==, 0);
+    test_pc_free(p);
+    cfg.devices = twice;
+    cfg.n_devices = 2;
+    check_refused(&cfg, "bootindex", "2");
+    cfg.n_devices = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        static const char *const bad[4][2] = { { "opt/a", "file= and string=" }, { "string=x", "name=" }, { "etc/e820,string=x", "already" },
+                                               { "opt/c,gen_id=x", "gen_id" } };
+        cfg.fw_cfg = &bad[i][0];
+        cfg.n_fw_cfg = 1;
+        check_refused(&cfg, "-fw_cfg", bad[i][1]);
+    }
+    blk_close(b);
+    test_file_free(rom);
+    test_file_free(image);
+}
+
 static void test_power_button(void)
 {
     char *rom;
@@ -335,6 +382,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/direct-boot-chipset", test_direct_boot_chipset);
     g_test_add_func("/pc/refused", test_refused);
     g_test_add_func("/pc/devices", test_devices);
+    g_test_add_func("/pc/boot-order", test_boot_order);
     g_test_add_func("/pc/power-button", test_power_button);
     g_test_add_func("/pc/state", test_state);
     g_test_add_func("/pc/random-accesses", test_random_accesses);
