@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "hw/core/keymap.h"
 
-enum { ENC_EXT_KEY = -258, MSG_QEMU = 255, MSG_QEMU_EXT_KEY = 0, CLIENT_WAIT_MS = 3000 };
+enum { ENC_EXT_KEY = -258, MSG_QEMU = 255, MSG_QEMU_EXT_KEY = 0, CLIENT_WAIT_MS = 3000, PEEK_PAUSE_US = 5000 };
 
 void vnc_wake(struct vnc *v)
 {
@@ -33,6 +33,30 @@ void vnc_post(struct vnc *v, const struct vnc_event *ev)
         v->posted = true;
         g_idle_add_full(G_PRIORITY_DEFAULT, vnc_events, v, NULL);
     }
+}
+
+/* In place of libvncserver's own, which spins for ever when a client sends less than the 4 bytes by which it tells websockets from RFB. Exported
+ * to the library by the linker. Returns 1, 0 at the end of the stream, or -1 with errno set. */
+int rfbPeekExactTimeout(rfbClientPtr cl, char *buf, int len, int timeout)
+{
+    i64 until = g_get_monotonic_time() + timeout * 1000ll, left = timeout * 1000ll;
+
+    for (; left > 0; left = until - g_get_monotonic_time()) {
+        struct pollfd p = { cl->sock, POLLIN, 0 };
+        ssize_t n = recv(cl->sock, buf, (size_t)len, MSG_PEEK | MSG_DONTWAIT);
+        if (n == len)
+            return 1;
+        if (n == 0)
+            return 0;
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return -1;
+        if (n > 0)
+            g_usleep(PEEK_PAUSE_US); /* poll() would return at once */
+        else if (poll(&p, 1, (int)(left / 1000) + 1) < 0 && errno != EINTR)
+            return -1;
+    }
+    errno = ETIMEDOUT;
+    return -1;
 }
 
 /* -- what libvncserver calls ------------------------------------------------------------------------------------------ */
