@@ -569,7 +569,7 @@ static result find_bios(struct options *o, struct err *e)
 }
 
 /* Where serial port, monitor and nothing-said go. */
-static void choose_streams(struct options *o)
+static bool is_stdio_taken(const struct options *o)
 {
     bool stdio_taken = o->gdb && !strcmp(o->gdb, "stdio");
 
@@ -582,10 +582,20 @@ static void choose_streams(struct options *o)
         stdio_taken |= strstr(o->serial[i], "stdio") != NULL;
     for (unsigned i = 0; i < o->chardevs->len; i++)
         stdio_taken |= !strncmp(o->chardevs->pdata[i], "stdio,", 6);
+    return stdio_taken;
+}
+
+static result choose_streams(struct options *o, struct err *e)
+{
+    bool stdio_taken = is_stdio_taken(o);
+
+    if (stdio_taken && o->display.display && g_str_has_prefix(o->display.display, "curses"))
+        return err_set(e, "-display curses: standard input and output are in use for another option");
     if (o->n_serial || o->machine.nodefaults)
-        return;
+        return OPTIONS_RUN;
     o->serial[0] = stdio_taken || !options_use_terminal(o) ? "null" : o->monitor_given ? "stdio" : "mon:stdio";
     o->n_serial = 1;
+    return OPTIONS_RUN;
 }
 
 static result check_boot(struct options *o, struct err *e)
@@ -634,7 +644,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     if (r != OPTIONS_RUN)
         return r;
     options_choose_adapter(o);
-    choose_streams(o);
+    if (choose_streams(o, e) != OPTIONS_RUN)
+        return OPTIONS_ERROR;
     o->machine.cpus = o->accel.cpus;
     o->machine.devices = (const char *const *)o->devices->pdata;
     o->machine.n_devices = o->devices->len;

@@ -40,6 +40,9 @@ static void test_defaults(void)
     g_assert_cmpint(PARSE(&o, &e, BOOT, "-device", "VGA,vgamem_mb=32"), ==, OPTIONS_RUN);
     g_assert_null(o.machine.vga); /* the user's takes its place */
     options_free(&o);
+    g_assert_cmpint(PARSE(&o, &e, BOOT, "-display", "curses", "-serial", "stdio"), ==, OPTIONS_ERROR);
+    g_assert_nonnull(strstr(e.msg, "-display curses"));
+    options_free(&o);
 }
 
 static void test_both_dashes(void)
