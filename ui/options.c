@@ -568,7 +568,7 @@ static result find_bios(struct options *o, struct err *e)
     return err_set(e, "-bios %s: no such file%s", name, o->data_dirs->len ? ", nor in the -L directories" : "");
 }
 
-/* Where serial port, monitor and nothing-said go. */
+/* True if an option has claimed standard input and output. */
 static bool is_stdio_taken(const struct options *o)
 {
     bool stdio_taken = o->gdb && !strcmp(o->gdb, "stdio");
@@ -585,6 +585,7 @@ static bool is_stdio_taken(const struct options *o)
     return stdio_taken;
 }
 
+/* Where serial port, monitor and nothing-said go. */
 static result choose_streams(struct options *o, struct err *e)
 {
     bool stdio_taken = is_stdio_taken(o);
