@@ -55,6 +55,7 @@ struct net_frame *net_queue_pop(struct net_queue *q)
     q->first = f->next;
     if (!q->first)
         q->last = &q->first;
+    f->next = NULL;
     q->frames--;
     q->bytes -= f->len;
     return f;

@@ -4,6 +4,8 @@
 #include "mmu/dma.h"
 #include "util/log.h"
 
+enum { PACKET_DESCS = 1024 }; /* more than any packet has */
+
 /* A packet while its descriptors are read. */
 struct packet {
     u32 len;
@@ -167,13 +169,17 @@ static u32 write_back(struct e1000 *s, const struct e1000_ring *r, u32 from, u32
     return causes;
 }
 
-/* Sends the packet that begins at TDH. Returns the index behind it, or count if its end is not there yet. */
+/* Sends the packet that begins at TDH. Returns the index behind it, or count if its end is not there yet. What has no end in sight is
+ * skipped. */
 static u32 take_packet(struct e1000 *s, const struct e1000_ring *r, u32 head, u32 tail)
 {
     struct packet p = { .len = 0 };
     u8 d[DESC_SIZE];
+    u32 i = head;
 
-    for (u32 i = head; i != tail;) {
+    for (unsigned n = 0; n < PACKET_DESCS; n++) {
+        if (i == tail)
+            return r->count;
         e1000_ring_read(s, r, i, d);
         i = i + 1 == r->count ? 0 : i + 1;
         if ((d[11] & CMD_DEXT) && !(d[10] >> 4)) { /* DTYP 0 */
@@ -188,12 +194,13 @@ static u32 take_packet(struct e1000 *s, const struct e1000_ring *r, u32 head, u3
             return i;
         }
     }
-    return r->count;
+    GUEST_ERROR("e1000: a packet of more than %u descriptors is not sent", PACKET_DESCS);
+    return i;
 }
 
 void e1000_tx_run(struct e1000 *s)
 {
-    u32 *tdh = e1000_reg(s, TDH), tail = *e1000_reg(s, TDT), causes = 0, low = *e1000_reg(s, TXDCTL) >> 25;
+    u32 *tdh = e1000_reg(s, TDH), from = *tdh, tail = *e1000_reg(s, TDT), causes = 0, low = *e1000_reg(s, TXDCTL) >> 25;
     struct e1000_ring r;
 
     if (!(*e1000_reg(s, TCTL) & TCTL_EN) || !pci_is_master(&s->pci))
@@ -218,6 +225,8 @@ void e1000_tx_run(struct e1000 *s)
         causes |= write_back(s, &r, *tdh, next);
         *tdh = next;
     }
+    if (*tdh == from)
+        return;
     if (*tdh == tail)
         causes |= ICR_TXQE;
     if (low && (tail + r.count - *tdh) % r.count <= low * 8)
