@@ -254,8 +254,8 @@ static void test_segmentation(void)
 
     for (unsigned round = 0; round < 60; round++) {
         struct nic_rig *r = start(0, 0);
-        unsigned payload = g_test_rand_int_range(1, 60000), mss = g_test_rand_int_range(100, 1461), hdr = 54, off = 0, i = 0;
-        unsigned len = rig_ip4_frame(f, 6, MIN_OF(payload, 65000u));
+        unsigned payload = g_test_rand_int_range(1, 65000), mss = g_test_rand_int_range(100, 1461), hdr = 54, off = 0, i = 0;
+        unsigned len = rig_ip4_frame(f, 6, payload);
         u32 tail = 0, at = 0;
         /* As drivers leave it: no length, no IP checksum, a pseudo header without length. */
         st16(f + 16, 0);
@@ -264,13 +264,14 @@ static void test_segmentation(void)
         nic_rig_put(r, TX_DATA, f, len);
         add_context(r, &tail, TUCMD_IP | TUCMD_TCP, hdr, mss, true, true);
         while (at < len) {
-            unsigned n = MIN_OF(len - at, (unsigned)g_test_rand_int_range(54, 16384));
-            if (tail == DESCS - 2)
+            unsigned n = g_test_rand_int_range(54, 16384);
+            if (tail == DESCS - 2 || n > len - at)
                 n = len - at;
             add(r, &tail, TX_DATA + at, n | D_DEXT | D_DATA | D_TSE | (at + n == len ? D_EOP | D_RS : 0), (POPTS_IXSM | POPTS_TXSM) << 8);
             at += n;
         }
         go(r, tail);
+        g_test_message("%u bytes, mss %u, %u descriptors", len, mss, tail);
         for (; off < len - hdr; i++) {
             unsigned n = MIN_OF(mss, len - hdr - off);
             check_segment(nic_rig_frame(r, i), f, hdr, off, n, i, off + n == len - hdr);
