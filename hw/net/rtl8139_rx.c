@@ -124,8 +124,7 @@ static bool descs_hold(struct rtl8139 *s, u32 n)
     struct descriptor d;
 
     for (unsigned k = 0; k < RTL_DESCS; k++) {
-        dma_read(s->pci.dev.m->mem, desc_addr(s, i), &d, sizeof(d));
-        if (!(d.opts1 & D_OWN))
+        if (dma_read(s->pci.dev.m->mem, desc_addr(s, i), &d, sizeof(d)) < 0 || !(d.opts1 & D_OWN))
             return false;
         if ((d.opts1 & 0x1fff) >= n)
             return true;

@@ -73,9 +73,11 @@ static u64 ring_base(const struct rtl8139 *s, bool high)
     return ld64(s->reg + (high ? THPDS : TNPDS)) & ~0xffull;
 }
 
+/* What is not in memory is not owned by the card. */
 static void read_desc(struct rtl8139 *s, u64 base, unsigned i, struct descriptor *d)
 {
-    dma_read(s->pci.dev.m->mem, base + 16 * i, d, sizeof(*d));
+    if (dma_read(s->pci.dev.m->mem, base + 16 * i, d, sizeof(*d)) < 0)
+        d->opts1 = D_EOR;
 }
 
 static unsigned next_index(unsigned i, const struct descriptor *d)
@@ -120,17 +122,19 @@ static bool offload(struct rtl8139 *s, const struct descriptor *d, u32 len, stru
     return true;
 }
 
-/* Gives the descriptors [from, to) back. */
-static void write_back(struct rtl8139 *s, u64 base, unsigned from, unsigned to)
+/* Gives n descriptors back. (What was sent in loopback may have changed the ring.) False: they cannot be written. */
+static bool write_back(struct rtl8139 *s, u64 base, unsigned from, unsigned n)
 {
     struct descriptor d;
 
-    do {
+    while (n--) {
         read_desc(s, base, from, &d);
         d.opts1 &= D_EOR | D_FS | D_LS | 0xffff;
-        dma_write(s->pci.dev.m->mem, base + 16 * from, &d.opts1, 4);
+        if (dma_write(s->pci.dev.m->mem, base + 16 * from, &d.opts1, 4) < 0)
+            return false;
         from = next_index(from, &d);
-    } while (from != to);
+    }
+    return true;
 }
 
 /* Sends the packet at the ring's index. False: there is none, or its end is not there yet. */
@@ -138,11 +142,11 @@ static bool send_packet(struct rtl8139 *s, u64 base, u8 *index)
 {
     struct descriptor d, head = { 0 };
     struct net_offload o = { 0 };
-    unsigned i = *index;
+    unsigned i = *index, n = 0;
     u32 len = 0;
     bool too_long = false;
 
-    for (unsigned n = 0; n < RTL_DESCS; n++) {
+    for (bool end = false; !end;) {
         read_desc(s, base, i, &d);
         if (!(d.opts1 & D_OWN))
             return false;
@@ -155,12 +159,10 @@ static bool send_packet(struct rtl8139 *s, u64 base, u8 *index)
             len += part;
         }
         i = next_index(i, &d);
-        if (d.opts1 & D_LS)
-            break;
-        if (n + 1 == RTL_DESCS || i == *index) {
-            too_long = true; /* a whole ring without an end */
-            break;
-        }
+        n++;
+        end = d.opts1 & D_LS;
+        if (!end && (n == RTL_DESCS || i == *index))
+            too_long = end = true; /* a whole ring without an end */
     }
     if (too_long || len < 14 || !offload(s, &head, len, &o)) {
         GUEST_ERROR("rtl8139: a packet of %u bytes is not sent", len);
@@ -172,9 +174,9 @@ static bool send_packet(struct rtl8139 *s, u64 base, u8 *index)
         }
         send_frame(s, len, head.opts2 & TD_TAGC ? __builtin_bswap16((u16)head.opts2) : -1, &o);
     }
-    write_back(s, base, *index, i);
+    bool ok = write_back(s, base, *index, n);
     *index = i;
-    return true;
+    return ok;
 }
 
 void rtl_tx_poll(struct rtl8139 *s, bool high)

@@ -237,7 +237,7 @@ static void check_segment(const GByteArray *s, const u8 *whole, unsigned hdr, un
 {
     const u8 *p = s->data;
 
-    g_assert_cmpuint(s->len, ==, MAX_OF(hdr + n, 60u));
+    g_assert_true(s->len == hdr + n || (s->len == 60 && hdr + n < 60));
     g_assert_cmpmem(p + hdr, n, whole + hdr + off, n);
     g_assert_cmpuint(p[16] << 8 | p[17], ==, hdr + n - 14);
     g_assert_cmphex(p[18] << 8 | p[19], ==, 0x1234 + i);

@@ -1,0 +1,95 @@
+#!/bin/sh
+# Boots Debian's kernel with each network card: DHCP, DNS-less user network, TFTP, HTTP in both directions, guestfwd; and two guests on the
+# two ends of a socket. TAP.
+# timeout: 900
+# Skipped without network. CARDS="e1000 rtl8139 virtio-net-pci" chooses.
+. tests/lib/tap.sh
+guests=build/guests
+FETCH_LIB=1
+. tests/guest/fetch.sh
+mkdir -p "$guests" "$tmp/www" "$tmp/tftp" || exit 1
+if ! fetch_modules stock "$guests" 2>"$tmp/fetch"; then
+    skip /net/guests "$(tail -n 1 "$tmp/fetch")"
+    tap_end
+fi
+busybox=$guests/busybox-amd64
+pick_modules stock "$guests" "$tmp/mod" e1000 8139cp virtio_pci virtio_net af_packet || exit 1
+pack_initramfs "$busybox" tests/guest/init-net "$tmp/initrd.gz" "$tmp/mod/lib"
+server=
+trap 'kill $server 2>/dev/null; rm -rf "$tmp"' EXIT
+
+driver() {
+    case $1 in rtl8139) echo 8139cp ;; virtio-*) echo virtio_net ;; *) echo "$1" ;; esac
+}
+
+# guest CARD WANT NETDEV APPEND OUT [MAC]: its output goes to $tmp/OUT, MAC is the last digit of its address.
+guest() {
+    timeout -k 5 240 "$GEMEL" -display none -vga none -nodefaults -serial stdio -no-reboot -m 256 -kernel "$guests/vmlinuz-stock" \
+        -initrd "$tmp/initrd.gz" -netdev "$3,id=n0" -device "$1,netdev=n0,mac=52:54:00:00:00:0${6:-a}" \
+        -append "console=ttyS0 quiet panic=-1 gemel.driver=$(driver "$1") gemel.want=$2 gemel.mac=52:54:00:00:00:0${6:-a} $4" \
+        </dev/null >"$tmp/$5" 2>"$tmp/$5.err"
+}
+
+# A free port, as far as one can tell: one that nobody listens on.
+free_port() {
+    while :; do
+        p=$(shuf -i 20000-60000 -n 1)
+        "$busybox" nc -w 1 127.0.0.1 "$p" </dev/null 2>/dev/null || { echo "$p"; return; }
+    done
+}
+
+sum() {
+    md5sum <"$1" | cut -c 1-32
+}
+
+seq 1 300000 >"$tmp/www/data"
+seq 1 50000 >"$tmp/tftp/boot.bin"
+port=$(free_port)
+"$busybox" httpd -f -p "127.0.0.1:$port" -h "$tmp/www" &
+server=$!
+
+user() {
+    fwd=$(free_port)
+    rm -f "$tmp/www/done" "$tmp/out"
+    : >"$tmp/out"
+    guest "$1" user "user,hostname=gemelguest,domainname=test.example,tftp=$tmp/tftp,bootfile=boot.bin,hostfwd=tcp:127.0.0.1:$fwd-:80,guestfwd=tcp:10.0.2.100:7-cmd:cat" \
+        "gemel.port=$port gemel.tftpsum=$(sum "$tmp/tftp/boot.bin") gemel.datasum=$(sum "$tmp/www/data")" out &
+    pid=$!
+    for _ in $(seq 1200); do
+        grep -q GUEST-SERVES "$tmp/out" && break
+        kill -0 $pid 2>/dev/null || break
+        sleep 0.1
+    done
+    got=$("$busybox" wget -q -T 60 -O - "http://127.0.0.1:$fwd/numbers" | md5sum)
+    echo yes >"$tmp/www/done"
+    wait $pid
+    status=$?
+    cp "$tmp/out.err" "$tmp/err"
+    check "/net/$1/user" grep -q GUEST-OK "$tmp/out" || grep GUEST-FAIL "$tmp/out" | sed 's/^/# /'
+    check "/net/$1/hostfwd" [ "$got" = "$(seq 1 500000 | md5sum)" ]
+    check "/net/$1/power-off" [ "$status" = 0 ]
+}
+
+peers() {
+    guest "$1" peer "stream,server=on,addr.type=unix,addr.path=$tmp/s" gemel.self=1 out &
+    first=$!
+    for _ in $(seq 300); do
+        [ -S "$tmp/s" ] && break
+        sleep 0.1
+    done
+    guest "$2" peer "stream,addr.type=unix,addr.path=$tmp/s" gemel.self=2 second b
+    status=$?
+    check "/net/peers/$1-$2/second" grep -q GUEST-OK "$tmp/second" || cat "$tmp/second" | sed 's/^/# /'
+    wait $first
+    status=$?
+    cp "$tmp/out.err" "$tmp/err"
+    check "/net/peers/$1-$2/first" grep -q GUEST-OK "$tmp/out" || grep GUEST-FAIL "$tmp/out" | sed 's/^/# /'
+}
+
+cards=${CARDS:-e1000 rtl8139 virtio-net-pci}
+for card in $cards; do
+    user "$card"
+done
+peers e1000 rtl8139
+peers virtio-net-pci e1000
+tap_end
