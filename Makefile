@@ -54,6 +54,8 @@ ALL_LIBS = $(LIBS) -lpthread -lm
 FOLDERS := $(wildcard util mmu cpu accel hw ui disas)
 LIB_SRC := $(sort $(shell find $(FOLDERS) -name '*.c' -o -name '*.S'))
 LIB_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(LIB_SRC)))
+IMG_PROGRAM := $(PROGRAM)-img
+IMG_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard img/*.c)))
 TESTLIB_SRC := $(sort $(wildcard tests/lib/*.c tests/lib/*.S))
 TESTLIB_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(TESTLIB_SRC)))
 TEST_SRC := $(sort $(shell find tests -name '*_test.c'))
@@ -74,9 +76,13 @@ TIMEOUT ?= $(if $(SANITIZE),1200,300)
 # Substrings of test paths: make check ONLY="hw/timer cli" runs the tests that contain one of them.
 ONLY ?=
 
-gemel-bin: $(PROGRAM)
+gemel-bin: $(PROGRAM) $(IMG_PROGRAM)
 
 $(PROGRAM): $(BUILD)/main.o $(BUILD)/libgemel.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(IMG_PROGRAM): $(IMG_OBJ) $(BUILD)/libgemel.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
@@ -123,13 +129,13 @@ $(FUZZ_BIN): $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(filter %
 
 -include $(wildcard tests/guest/rules.mk)
 -include $(wildcard $(LIB_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(TEST_HELP:.o=.d) $(FUZZ_OBJ:.o=.d) \
-    $(BUILD)/tests/fuzz/driver.d $(BUILD)/main.d)
+    $(BUILD)/tests/fuzz/driver.d $(BUILD)/main.d $(IMG_OBJ:.o=.d))
 .SECONDARY: $(TEST_OBJ) $(TEST_HELP) $(FUZZ_OBJ)
 
 # --- checks ---
 tests: $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
 
-check: $(PROGRAM) $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
+check: $(PROGRAM) $(IMG_PROGRAM) $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ONLY='$(ONLY)' TIMEOUT='$(TIMEOUT)' \
 	    tests/run tests/lint $(TEST_BIN) $(FUZZ_BIN) $(TEST_SH) $(GUEST_CHECKS)
 
@@ -204,13 +210,14 @@ demo: $(PROGRAM) $(GUEST_IMAGES)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/guest/demo.sh
 
 # --- installation ---
-install: $(PROGRAM)
+install: $(PROGRAM) $(IMG_PROGRAM)
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/gemel'
 	install -m 755 $(PROGRAM) '$(DESTDIR)$(PREFIX)/bin/gemel'
+	install -m 755 $(IMG_PROGRAM) '$(DESTDIR)$(PREFIX)/bin/gemel-img'
 	install -m 644 README.md $(wildcard docs/*.md) '$(DESTDIR)$(PREFIX)/share/doc/gemel'
 
 clean:
-	rm -rf build gemel
+	rm -rf build gemel gemel-img
 
 distclean: clean
 	rm -f config.h config.mk config.log

@@ -162,6 +162,13 @@ u64 node_allocated(struct blk_node *n);
 /* Creates or truncates a file of `size` bytes; preallocation "off", "falloc", "full". */
 int file_create(const char *path, u64 size, const char *preallocation, struct err *e);
 
+/* -- qcow2's extras, main thread, no request in flight --------------------------------------------------------------------------- */
+
+/* Forgets all data of the active image, which then shows its backing file. 0 or -errno. */
+int qcow2_make_empty(struct blk_node *n);
+/* Names another backing file in the header; n itself goes on with the one it has. */
+int qcow2_set_backing(struct blk_node *n, const char *file, const char *format, struct err *e);
+
 extern const struct blk_driver blk_file, blk_host_device, blk_raw, blk_null, blk_qcow2, blk_nbd;
 
 #endif

@@ -497,6 +497,34 @@ static void qcow2_info(struct blk_node *n, struct blk_info *i)
     i->backing_format = s->backing_format;
 }
 
+int qcow2_set_backing(struct blk_node *n, const char *file, const char *format, struct err *e)
+{
+    struct qcow2 *s = n->s;
+    char *old = s->backing_file, *old_format = s->backing_format;
+    int r = qcow2_flush_all(s);
+
+    if (file && strlen(file) > 1023)
+        return err_set(e, "Backing file name too long");
+    lock_acquire(&s->lock);
+    s->backing_file = g_strdup(file);
+    s->backing_format = g_strdup(format);
+    if (!r)
+        r = qcow2_rewrite_header(s);
+    if (!r)
+        r = node_flush(n->file);
+    if (r < 0) {
+        g_free(s->backing_file);
+        g_free(s->backing_format);
+        s->backing_file = old;
+        s->backing_format = old_format;
+    } else {
+        g_free(old);
+        g_free(old_format);
+    }
+    lock_release(&s->lock);
+    return r < 0 ? err_set(e, "cannot write the header of '%s': %s", n->filename, r == -ENOSPC ? "it does not fit in a cluster" : g_strerror(-r)) : 0;
+}
+
 const struct blk_driver blk_qcow2 = {
     .name = "qcow2", .open = qcow2_open, .close = qcow2_close, .read = qcow2_read, .write = qcow2_write, .zero = qcow2_zero,
     .discard = qcow2_discard, .flush = qcow2_flush, .truncate = qcow2_truncate, .status = qcow2_status, .map = qcow2_map,

@@ -133,6 +133,7 @@ static int check_l1(struct checker *k, u64 l1_off, const u64 *l1, u32 entries, b
         if (off >> s->h.cluster_bits >= k->limit)
             continue;
         r = node_read(s->n->file, off, t, s->cluster_size);
+        k->next_host = 0;
         for (u64 e = 0; !r && e < 1ull << s->l2_bits; e++)
             check_entry(k, be64_at(t + 8 * e), active);
     }

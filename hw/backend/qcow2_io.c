@@ -373,6 +373,33 @@ int qcow2_discard(struct blk_node *n, u64 off, u64 len)
     return e ? e : check_pending(s);
 }
 
+int qcow2_make_empty(struct blk_node *n)
+{
+    struct qcow2 *s = n->s;
+    int e = 0;
+
+    lock_acquire(&s->lock);
+    for (u32 i = 0; i < s->h.l1_size && !e; i++) {
+        u64 l2 = s->l1[i] & L1E_OFFSET;
+        struct qcow2_table *t;
+        if (!l2)
+            continue;
+        bool own = s->l1[i] & OFLAG_COPIED; /* else a snapshot has it, too, and what is in it */
+        e = qcow2_cache_get(s, &s->l2c, l2, &t);
+        for (u64 k = 0; !e && own && k < 1ull << s->l2_bits; k++)
+            qcow2_free_entry(s, be64_at(t->data + 8 * k));
+        if (e < 0)
+            break;
+        s->l1[i] = 0;
+        s->l1_lo = MIN_OF(s->l1_lo, i);
+        s->l1_hi = MAX_OF(s->l1_hi, i + 1);
+        qcow2_meta_del(s, l2, s->cluster_size);
+        qcow2_free_later(s, l2, s->cluster_size);
+    }
+    lock_release(&s->lock);
+    return e ? e : qcow2_flush_all(s);
+}
+
 /* -- where things are -------------------------------------------------------------------------------------------------- */
 
 int qcow2_map(struct blk_node *n, u64 off, u64 len, bool write, struct blk_map *out)
