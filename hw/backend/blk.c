@@ -258,6 +258,7 @@ void blk_detach(struct blk *b)
     if (!b || !b->attached)
         return;
     blk_drain(b);
+    blk_set_iothread(b, NULL);
     b->attached = false;
     b->ops = NULL;
 }

@@ -6,6 +6,7 @@
 #include "util/base.h"
 
 struct err;
+struct iothread;
 struct lock;
 struct opts;
 struct blk;
@@ -65,6 +66,9 @@ void blk_close_all(void);
 int blk_attach(struct blk *b, const struct blk_dev_ops *ops, void *opaque, struct lock *lock, bool writable, struct err *e);
 /* Drains first; b may be NULL or not attached. Lock held. */
 void blk_detach(struct blk *b);
+
+/* From now on completions come in that thread, device lock held; NULL: in the main loop again. Attached, lock held. */
+void blk_set_iothread(struct blk *b, struct iothread *t);
 
 /* Starts a request; returns at once. Lock held. iov: host memory, the array itself is copied; the memory stays valid until completion. Its
  * bytes are the request's length, for DISCARD and ZERO it is NULL and len says it. Ranges past the end give -EIO, writes to a

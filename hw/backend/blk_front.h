@@ -54,7 +54,8 @@ struct blk {
     struct blk_ring *ring;
     struct blk_stats stats;
     /* completion */
-    GMainContext *ctx;         /* NULL: the main loop */
+    struct iothread *iothread; /* NULL: the main loop */
+    struct blk_watch *watch;   /* the source of `efd` */
     GSource *source;
     int efd;                   /* readable: something was finished */
     struct lock lock;          /* guards `finished` */
@@ -64,7 +65,6 @@ struct blk {
 /* blk_io.c */
 void blk_io_init(struct blk *b);
 void blk_io_fini(struct blk *b);
-void blk_io_watch(struct blk *b, GMainContext *ctx);
 /* Sends what waits for the throttle as far as it lets it. Lock held. */
 void blk_io_unthrottle(struct blk *b);
 /* For those in blk.c that call devices. */

@@ -9,6 +9,7 @@
 #include "hw/backend/blk_front.h"
 #include "util/event.h"
 #include "util/handover.h"
+#include "util/iothread.h"
 
 #define WORKERS 16
 
@@ -308,33 +309,45 @@ void blk_dev_unlock(struct blk *b)
         lock_release(b->dev_lock);
 }
 
+/* What the source of one thread's context knows. It outlives the back end's interest in it when that moves to another thread. */
+struct blk_watch {
+    struct blk *b;     /* [lock] NULL: not of interest any more */
+    struct lock *lock; /* of the device; NULL in the main loop, where b's own counts */
+};
+
 /* The event is taken with the device's lock held: a drain, which holds it, never misses one. */
 static gboolean on_event(gint fd, GIOCondition cond, gpointer opaque)
 {
-    struct blk *b = opaque;
-    struct lock *l = b->dev_lock;
+    struct blk_watch *w = opaque;
+    struct lock *l = w->lock ? w->lock : w->b->dev_lock;
 
     if (l)
         lock_acquire(l);
-    clear_event(b);
-    complete(b);
+    if (w->b) {
+        clear_event(w->b);
+        complete(w->b);
+    }
     if (l)
         lock_release(l);
     return G_SOURCE_CONTINUE;
 }
 
-void blk_io_watch(struct blk *b, GMainContext *ctx)
+static void watch_end(struct blk *b)
+{
+    b->watch->b = NULL;
+    g_source_destroy(b->source);
+    g_source_unref(b->source);
+}
+
+static void watch_start(struct blk *b)
 {
     const u64 one = 1;
 
-    if (b->source) {
-        g_source_destroy(b->source);
-        g_source_unref(b->source);
-    }
-    b->ctx = ctx;
+    b->watch = g_new(struct blk_watch, 1);
+    *b->watch = (struct blk_watch){ b, b->iothread ? b->dev_lock : NULL };
     b->source = g_unix_fd_source_new(b->efd, G_IO_IN);
-    g_source_set_callback(b->source, G_SOURCE_FUNC(on_event), b, NULL);
-    g_source_attach(b->source, ctx);
+    g_source_set_callback(b->source, G_SOURCE_FUNC(on_event), b->watch, g_free);
+    g_source_attach(b->source, b->iothread ? iothread_context(b->iothread) : NULL);
     if (write(b->efd, &one, sizeof(one)) < 0) /* for what was finished in between */
         assert(!"eventfd");
 }
@@ -349,14 +362,13 @@ void blk_io_init(struct blk *b)
     if (b->efd < 0)
         g_error("eventfd: %s", g_strerror(errno));
     b->ring = blk_ring_new(b->efd);
-    blk_io_watch(b, NULL);
+    watch_start(b);
 }
 
 void blk_io_fini(struct blk *b)
 {
-    assert(!b->in_flight && !b->kept.first && !b->waiting.first);
-    g_source_destroy(b->source);
-    g_source_unref(b->source);
+    assert(!b->in_flight && !b->kept.first && !b->waiting.first && !b->iothread);
+    watch_end(b);
     if (b->throttle_timer) {
         g_source_destroy(b->throttle_timer);
         g_source_unref(b->throttle_timer);
@@ -395,7 +407,7 @@ static void throttle_arm(struct blk *b, i64 wait_ns)
     if (!b->throttle_timer) {
         b->throttle_timer = g_source_new(&funcs, sizeof(GSource));
         g_source_set_callback(b->throttle_timer, on_throttle, b, NULL);
-        g_source_attach(b->throttle_timer, b->ctx);
+        g_source_attach(b->throttle_timer, NULL);
     }
     g_source_set_ready_time(b->throttle_timer, g_get_monotonic_time() + wait_ns / 1000 + 1);
 }
@@ -517,6 +529,20 @@ void blk_resume_all(void)
         }
         blk_dev_unlock(b);
     }
+}
+
+void blk_set_iothread(struct blk *b, struct iothread *t)
+{
+    assert(!t || (b->attached && b->dev_lock));
+    if (t == b->iothread)
+        return;
+    watch_end(b);
+    if (t)
+        iothread_get(t);
+    if (b->iothread)
+        iothread_put(b->iothread);
+    b->iothread = t;
+    watch_start(b);
 }
 
 void blk_get_stats(struct blk *b, struct blk_stats *out)

@@ -10,7 +10,7 @@
 #define CHILD_FLAGS (NODE_RDWR | NODE_DIRECT | NODE_NO_FLUSH | NODE_UNMAP | NODE_SHARE | NODE_THREADS | NODE_AUTO_RO | NODE_SHARE_RW | NODE_IS_BACKING)
 #define BACKING_FLAGS (NODE_DIRECT | NODE_NO_FLUSH | NODE_UNMAP | NODE_SHARE | NODE_THREADS)
 
-static const struct blk_driver *const drivers[] = { &blk_file, &blk_host_device, &blk_raw, &blk_null, &blk_qcow2 };
+static const struct blk_driver *const drivers[] = { &blk_file, &blk_host_device, &blk_raw, &blk_null, &blk_qcow2, &blk_nbd };
 static struct blk_node *first; /* registry */
 static unsigned next_number;   /* of nodes without a name */
 static unsigned depth;         /* of the chain that is being opened */

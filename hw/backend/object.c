@@ -5,6 +5,7 @@
 #include "hw/backend/rng.h"
 #include "hw/backend/secret.h"
 #include "util/err.h"
+#include "util/iothread.h"
 #include "util/opts.h"
 
 struct object_kind {
@@ -28,8 +29,21 @@ static int rng_add(struct opts *o, struct err *e)
     return rng_new(o, e) ? 0 : -1;
 }
 
+static int iothread_add(struct opts *o, struct err *e)
+{
+    /* QEMU's limits of polling and batches: there is no polling here */
+    static const char *const accepted[] = { "poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch", "thread-pool-min", "thread-pool-max" };
+
+    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++)
+        opts_get(o, accepted[i]);
+    if (opts_all_used(o, e) < 0)
+        return -1;
+    return iothread_new(opts_get(o, "id"), e) ? 0 : -1;
+}
+
 static const struct object_kind kinds[] = {
     { "filter-dump", net_filter_add, net_filter_del },
+    { "iothread", iothread_add, iothread_free },
     { "rng-builtin", rng_add, rng_del },
     { "rng-random", rng_add, rng_del },
     { "secret", secret_add, secret_del },
@@ -45,7 +59,7 @@ static const struct object_kind *kind_find(const char *name, struct err *e)
     for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
         if (!strcmp(kinds[i].name, name))
             return &kinds[i];
-    err_set(e, "there is no object type '%s'; there are filter-dump, rng-builtin, rng-random, secret", name);
+    err_set(e, "there is no object type '%s'; there are filter-dump, iothread, rng-builtin, rng-random, secret", name);
     return NULL;
 }
 
@@ -117,6 +131,8 @@ void object_free_all(void)
     while (objects) {
         struct object *ob = objects;
         objects = ob->next;
+        if (ob->kind->del == iothread_free)
+            iothread_free(ob->id, NULL);
         object_free(ob);
     }
     rng_free_all();

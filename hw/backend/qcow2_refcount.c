@@ -95,8 +95,10 @@ static int add_block(struct qcow2 *s, u64 i)
 {
     u64 off = i << s->rb_bits << s->h.cluster_bits;
     struct qcow2_table *t;
-    int r = qcow2_cache_new(s, &s->rbc, off, &t);
+    int r = qcow2_check_data(s, off, s->cluster_size); /* a damaged image may have metadata there, the header at the least */
 
+    if (!r)
+        r = qcow2_cache_new(s, &s->rbc, off, &t);
     if (r < 0)
         return r;
     count_set(s, t->data, 0, 1);
@@ -147,6 +149,8 @@ static int grow_table(struct qcow2 *s, u64 i)
     entries = clusters * per;
     if (entries * 8 > MAX_REFT)
         return -EFBIG;
+    if (qcow2_check_data(s, first << s->h.cluster_bits, (blocks + clusters) << s->h.cluster_bits) < 0)
+        return -EIO;
     u64 *rt = g_new0(u64, entries), off = (first + blocks) << s->h.cluster_bits;
     u8 *raw = g_malloc(entries * 8);
     memcpy(rt, s->rt, 8ull * s->rt_size);

@@ -89,6 +89,10 @@ int image_probe(const char *path, enum image_kind *kind, struct err *e)
     struct file f;
     int k;
 
+    if ((!strncmp(path, "nbd", 3) && strchr(path, ':')) || !strncmp(path, "json:", 5)) { /* not a file: no kernel */
+        *kind = IMAGE_DISK;
+        return 0;
+    }
     if (file_read_head("image", path, PROBE_BYTES, &f, e) < 0)
         return -1;
     if (elf_magic(&f)) { /* notes can be anywhere in it */

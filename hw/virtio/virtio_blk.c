@@ -5,6 +5,7 @@
 #include "hw/core/machine.h"
 #include "hw/virtio/virtio_pci.h"
 #include "util/iov.h"
+#include "util/iothread.h"
 #include "util/log.h"
 
 #define BLK_F_SEG_MAX BIT64(2)
@@ -42,6 +43,7 @@ struct virtio_blk {
     struct blk *blk;       /* properties */
     char *serial;
     u16 num_queues, queue_size;
+    char *iothread;
     bool config_wce, discard, write_zeroes, seg_max_adjust;
     u8 write_cache;
     u32 logical_block_size, physical_block_size, min_io_size, opt_io_size;
@@ -322,6 +324,14 @@ static int blk_realize(struct virtio *v, struct err *e)
         return -1;
     if (blk_attach(s->blk, &dev_ops, s, v->lock, !blk_readonly(s->blk), e) < 0)
         return err_prefix(e, "%s", v->pci.dev.cls->name);
+    if (s->iothread) {
+        struct iothread *t = iothread_find(s->iothread);
+        if (!t) {
+            blk_detach(s->blk);
+            return err_set(e, "%s: there is no I/O thread '%s' (-object iothread,id=%s)", v->pci.dev.cls->name, s->iothread, s->iothread);
+        }
+        blk_set_iothread(s->blk, t);
+    }
     default_geometry(s);
     v->config_len = sizeof(struct blk_config);
     for (unsigned i = 0; i < s->num_queues; i++)
@@ -378,6 +388,7 @@ static const struct virtio_type blk_type = {
 #define P(name, kind, field, def, help) { name, kind, offsetof(struct virtio_blk, field), def, NULL, help }
 #define BLK_PROPS \
     P("drive", PROP_DRIVE, blk, 0, "id of the -drive or -blockdev"), \
+    P("iothread", PROP_STR, iothread, 0, "id of the -object iothread where completions come"), \
     P("serial", PROP_STR, serial, 0, "up to 20 characters"), \
     P("num-queues", PROP_U16, num_queues, QUEUES_AUTO, "request queues; default: one for each CPU"), \
     P("queue-size", PROP_U16, queue_size, 256, "entries of a queue"), \

@@ -360,7 +360,7 @@ static void test_bad_props(void)
         { "drive=disk0,logical_block_size=100", "*logical_block_size=100*" },
         { "drive=disk0,logical_block_size=4096,physical_block_size=512", "*not below*" },
         { "drive=disk0,opt_io_size=100", "*multiples of 512*" }, { "drive=nowhere", "*'nowhere'*" },
-        { "drive=disk0,iothread=x", "*no property 'iothread'*" },
+        { "drive=disk0,iothread=x", "*no I/O thread 'x'*" },
     };
     struct fake_machine *f = fake_machine_new(1);
     struct err e = { "" };
