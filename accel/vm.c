@@ -282,11 +282,11 @@ void vm_stop(struct vm *vm)
 
 static void run_cpus(struct vm *vm)
 {
+    for (unsigned k = 0; k < vm->n_cpus; k++)
+        vm->cpu[k]->skip_bp = true; /* while all still stand */
     __atomic_store_n(&vm->running, true, __ATOMIC_SEQ_CST);
-    for (unsigned k = 0; k < vm->n_cpus; k++) {
-        vm->cpu[k]->skip_bp = true;
+    for (unsigned k = 0; k < vm->n_cpus; k++)
         vcpu_kick(vm->cpu[k], XREQ_WORK);
-    }
 }
 
 void vm_cont(struct vm *vm)
