@@ -286,6 +286,10 @@ static void hook_watched_access(void *opaque, gla_t addr, unsigned size, bool wr
 /* --- cpu/platform.h --- */
 static u64 plat_port_read(struct cpu *c, u16 port, unsigned size) { return aspace_read_uint(c->io, port, size); }
 static void plat_port_write(struct cpu *c, u16 port, u64 val, unsigned size) { aspace_write_uint(c->io, port, val, size); }
+static u32 plat_port_string(struct cpu *c, u16 port, unsigned size, void *buf, u32 n, bool write)
+{
+    return aspace_string(c->io, port, size, buf, n, write);
+}
 static struct vcpu *vcpu_of(struct cpu *c) { return c->plat_opaque; }
 
 /* The platform TSC counts at 1 GHz: nanoseconds of VM time (accel/vm.c tells the guest so). */
@@ -406,6 +410,7 @@ static void plat_tlb_flushed(struct cpu *c)
 const struct cpu_platform vcpu_platform = {
     .port_read = plat_port_read,
     .port_write = plat_port_write,
+    .port_string = plat_port_string,
     .tsc = plat_tsc,
     .wall_ns = plat_wall_ns,
     .steal_ns = plat_steal_ns,

@@ -7,6 +7,8 @@ struct cpu;
 struct cpu_platform {
     u64 (*port_read)(struct cpu *c, u16 port, unsigned size);
     void (*port_write)(struct cpu *c, u16 port, u64 val, unsigned size);
+    /* n elements of size bytes at one port, to or from buf; how many were moved, the rest goes through the two above. Optional. */
+    u32 (*port_string)(struct cpu *c, u16 port, unsigned size, void *buf, u32 n, bool write);
     u64 (*tsc)(struct cpu *c);                    /* platform TSC ticks, without the guest's offset; record/replay door */
     u64 (*wall_ns)(struct cpu *c);                /* host wall-clock time, ns since 1970, for kvmclock; record/replay door */
     u64 (*steal_ns)(struct cpu *c);               /* ns this CPU was ready and the host ran something else; record/replay door */

@@ -347,6 +347,25 @@ void aspace_write_uint(struct aspace *as, gpa_t gpa, u64 val, unsigned size)
     aspace_thread_offline();
 }
 
+u32 aspace_string(struct aspace *as, gpa_t gpa, unsigned size, void *buf, u32 n, bool write)
+{
+    aspace_thread_online();
+    const struct frange *f = aspace_find(as, gpa);
+    const struct region_strings *strings = f && !f->host && fits(f, gpa, size) ? f->region->strings : NULL;
+    u32 moved = 0;
+    if (strings) {
+        u64 off = f->off + (gpa - f->start);
+        struct lock *l = f->region->lock;
+        if (l)
+            lock_acquire(l);
+        moved = write ? strings->write(f->region->opaque, off, size, buf, n) : strings->read(f->region->opaque, off, size, buf, n);
+        if (l)
+            lock_release(l);
+    }
+    aspace_thread_offline();
+    return moved;
+}
+
 void aspace_print(struct aspace *as, GString *out)
 {
     aspace_thread_online();

@@ -31,6 +31,9 @@ const struct frange *aspace_find(struct aspace *as, gpa_t gpa);
  * must hold none of them (device code uses dma.h). size is 1, 2, 4, 8 for the _uint forms. */
 u64 aspace_read_uint(struct aspace *as, gpa_t gpa, unsigned size);
 void aspace_write_uint(struct aspace *as, gpa_t gpa, u64 val, unsigned size);
+/* Up to n elements of `size` bytes at gpa, always the same address, to or from buf, as far as a device takes strings. Returns how many
+ * were moved; the rest, perhaps all, is for the _uint forms. */
+u32 aspace_string(struct aspace *as, gpa_t gpa, unsigned size, void *buf, u32 n, bool write);
 /* A thread that uses aspace_find calls these: online before its first use, quiesce when it holds no frange, offline
  * before it blocks for long. Old views are freed when every online thread has quiesced. */
 void aspace_thread_online(void);

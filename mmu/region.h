@@ -16,6 +16,13 @@ struct region_ops {
     u8 min_size, max_size; /* 0 means 1 and 4 */
 };
 
+/* Optional, for registers that data stream through: up to n elements of `size` bytes, all at the same place, to or from buf: what INS and OUTS
+ * with a repeat prefix do. Returns how many it has moved; 0: they come one by one. Called as region_ops are. */
+struct region_strings {
+    u32 (*read)(void *opaque, u64 off, unsigned size, void *buf, u32 n);
+    u32 (*write)(void *opaque, u64 off, unsigned size, const void *buf, u32 n);
+};
+
 enum region_kind { REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_IO, REGION_ALIAS };
 
 struct region {
@@ -26,6 +33,7 @@ struct region {
     int prio;         /* higher hides lower where they overlap */
     bool enabled;
     const struct region_ops *ops; /* IO; ROM may have write ops (flash) */
+    const struct region_strings *strings; /* IO; NULL: none. Set after region_init_io. */
     void *opaque;
     struct lock *lock;            /* held around ops; NULL: ops lock for themselves */
     struct ram_block *ram;        /* RAM, ROM */

@@ -39,6 +39,13 @@ void io_write(struct cpu *c, u16 port, u64 val, unsigned size)
     c->plat->port_write(c, port, zext(val, size), size);
 }
 
+u32 io_string(struct cpu *c, u16 port, unsigned size, void *buf, u32 n, bool write)
+{
+    if ((c->mode & MODE_SLOW) || !c->plat->port_string)
+        return 0;
+    return c->plat->port_string(c, port, size, buf, n, write);
+}
+
 u64 help_in(struct cpu *c, u64 port, u64 size, u64 d)
 {
     io_check(c, (u16)port, (unsigned)size);

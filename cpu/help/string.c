@@ -244,13 +244,23 @@ static u64 scas_chunk(struct str *s, u64 n)
     return i;
 }
 
+/* Elements that the device moves at once, upwards from host memory. */
+static u32 port_string(struct str *s, const struct side *e, u64 n, bool write)
+{
+    if (n == 1 || s->back)
+        return 0;
+    return io_string(s->c, (u16)s->c->gpr[R_DX], s->osize, e->host, (u32)n, write);
+}
+
 /* The store is checked before the port is read, whose value would be lost. */
 static u64 ins_chunk(struct str *s, u64 n)
 {
     struct side dst;
     io_check(s->c, (u16)s->c->gpr[R_DX], s->osize);
-    n = 1;
     side_probe(s, &dst, S_ES, R_DI, ACC_WRITE, &n);
+    u32 moved = port_string(s, &dst, n, false);
+    if (moved)
+        return moved;
     side_write(s, &dst, io_read(s->c, (u16)s->c->gpr[R_DX], s->osize));
     return 1;
 }
@@ -259,8 +269,10 @@ static u64 outs_chunk(struct str *s, u64 n)
 {
     struct side src;
     io_check(s->c, (u16)s->c->gpr[R_DX], s->osize);
-    n = 1;
     side_probe(s, &src, s->seg, R_SI, ACC_READ, &n);
+    u32 moved = port_string(s, &src, n, true);
+    if (moved)
+        return moved;
     io_write(s->c, (u16)s->c->gpr[R_DX], side_read(s, &src), s->osize);
     return 1;
 }

@@ -332,6 +332,32 @@ static void command_write(void *opaque, u64 off, u64 val, unsigned size)
         reg_write(c, off + i, val >> (8 * i));
 }
 
+static u32 data_read_string(void *opaque, u64 off, unsigned size, void *buf, u32 n)
+{
+    struct ide_channel *c = opaque;
+    struct ata_dev *d = selected(c);
+
+    n = off == R_DATA ? MIN_OF(n, data_room(d, true) / size) : 0;
+    if (n) {
+        memcpy(buf, d->buf + d->pos, n * size);
+        ata_pio_moved(d, n * size);
+    }
+    return n;
+}
+
+static u32 data_write_string(void *opaque, u64 off, unsigned size, const void *buf, u32 n)
+{
+    struct ide_channel *c = opaque;
+    struct ata_dev *d = selected(c);
+
+    n = off == R_DATA ? MIN_OF(n, data_room(d, false) / size) : 0;
+    if (n) {
+        memcpy(d->buf + d->pos, buf, n * size);
+        ata_pio_moved(d, n * size);
+    }
+    return n;
+}
+
 static u64 control_read(void *opaque, u64 off, unsigned size)
 {
     struct ide_channel *c = opaque;
@@ -370,6 +396,7 @@ static void control_write(void *opaque, u64 off, u64 val, unsigned size)
 }
 
 static const struct region_ops command_ops = { command_read, command_write, 1, 4 };
+static const struct region_strings command_strings = { data_read_string, data_write_string };
 static const struct region_ops control_ops = { control_read, control_write, 1, 1 };
 
 /* -- life ------------------------------------------------------------------------------------------------------------------------ */
@@ -382,6 +409,7 @@ void ide_channel_init(struct ide_channel *c, struct device *owner, unsigned inde
     c->irq = irq;
     ata_bus_init(&c->ata, owner, NULL, &ide_host_ops, index, 2, false);
     region_init_io(&c->command, "ide-command", 8, &command_ops, c, &m->lock);
+    c->command.strings = &command_strings;
     region_init_io(&c->control, "ide-control", 1, &control_ops, c, &m->lock);
     c->command.enabled = c->control.enabled = false;
     region_add(&m->io_root, command_port, &c->command, 0);

@@ -65,6 +65,23 @@ static u64 plat_port_read(struct cpu *c, u16 port, unsigned size)
     return port_note(c, false, port, size, f->port_value++)->val;
 }
 static void plat_port_write(struct cpu *c, u16 port, u64 val, unsigned size) { port_note(c, true, port, size, val); }
+static u32 plat_port_string(struct cpu *c, u16 port, unsigned size, void *buf, u32 n, bool write)
+{
+    struct fake_cpu *f = c->plat_opaque;
+    n = MIN_OF(n, f->string_max);
+    for (u32 i = 0; i < n; i++) {
+        u64 v = 0;
+        if (write) {
+            memcpy(&v, (u8 *)buf + i * size, size);
+            plat_port_write(c, port, v, size);
+        } else {
+            v = plat_port_read(c, port, size);
+            memcpy((u8 *)buf + i * size, &v, size);
+        }
+    }
+    f->strings += n != 0;
+    return n;
+}
 static u64 plat_random(struct cpu *c) { return ((struct fake_cpu *)c->plat_opaque)->random; }
 static void plat_pause(struct cpu *c) { ((struct fake_cpu *)c->plat_opaque)->pauses++; }
 static u64 plat_zero(struct cpu *c) { return 0; }
@@ -74,7 +91,7 @@ static int plat_no_msr(struct cpu *c, u32 msr, u64 *val) { return -1; }
 static int plat_no_msr_write(struct cpu *c, u32 msr, u64 val) { return -1; }
 
 static const struct cpu_platform platform = {
-    .port_read = plat_port_read, .port_write = plat_port_write, .random = plat_random, .pause = plat_pause,
+    .port_read = plat_port_read, .port_write = plat_port_write, .port_string = plat_port_string, .random = plat_random, .pause = plat_pause,
     .tsc = plat_zero, .wall_ns = plat_zero, .steal_ns = plat_zero, .kick = plat_kick, .triple_fault = plat_nothing, .halt = plat_nothing, .wbinvd = plat_nothing,
     .mode_changed = plat_nothing, .tlb_flushed = plat_nothing, .ferr = plat_nothing,
     .ext_msr_read = plat_no_msr, .ext_msr_write = plat_no_msr_write,

@@ -17,6 +17,8 @@ struct fake_cpu {
     struct fake_port { bool write; u16 port; u8 size; u64 val; } port[FAKE_PORTS];
     int unwound;             /* why the last fake_cpu_try landed (enum cpu_unwind); 0 if it returned */
     u64 port_value;          /* what the next port read gives; incremented by each */
+    unsigned string_max;     /* elements that ports move at once; 0: no strings */
+    unsigned strings;        /* how often they did */
     u64 random;
     unsigned pauses;
 };

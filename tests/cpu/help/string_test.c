@@ -339,6 +339,32 @@ static void test_ins_outs(void)
     fake_cpu_free(f);
 }
 
+/* Ports that move several elements at once: the same result, a page at a time, and never when it goes downwards. */
+static void test_port_strings(void)
+{
+    struct fake_cpu *f = fake_cpu_new(64, NULL);
+    f->c->gpr[R_DX] = 0x1f0;
+    f->string_max = 3;
+    f->port_value = 0x100;
+    set_regs(f, 8, 0, 0x20ff6);
+    g_assert_cmpint(call(f, HELP_ins, pack(2, 8, S_DS, 1)), ==, -1);
+    check_regs(f, 0, 0, 0x21006);
+    g_assert_cmpuint(f->strings, ==, 3); /* 3 and 2 up to the page's end, 3 behind it */
+    for (unsigned i = 0; i < 8; i++)
+        g_assert_cmphex(ld16(f->ram + 0x20ff6 + 2 * i), ==, 0x100 + i);
+    set_regs(f, 7, 0x20ff6, 0);
+    g_assert_cmpint(call(f, HELP_outs, pack(2, 8, S_DS, 1)), ==, -1);
+    check_regs(f, 0, 0x21004, 0);
+    g_assert_cmpuint(f->strings, ==, 6); /* 3, 2 and 2 */
+    g_assert_cmphex(f->port[14].val, ==, 0x106);
+    f->c->dflag = true;
+    set_regs(f, 4, 0, 0x20008);
+    g_assert_cmpint(call(f, HELP_ins, pack(2, 8, S_DS, 1)), ==, -1);
+    g_assert_cmpuint(f->strings, ==, 6);
+    check_regs(f, 0, 0, 0x20000);
+    fake_cpu_free(f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -355,5 +381,6 @@ int main(int argc, char **argv)
     g_test_add_func("/string/real-mode", test_real_mode);
     g_test_add_func("/string/segment-limit", test_segment_limit);
     g_test_add_func("/string/ins-outs", test_ins_outs);
+    g_test_add_func("/string/port-strings", test_port_strings);
     return g_test_run();
 }

@@ -7,6 +7,7 @@
 #include "hw/backend/drive.h"
 #include "hw/pci/pci.h"
 #include "hw/storage/ide.h"
+#include "mmu/aspace.h"
 #include "mmu/dma.h"
 #include "tests/lib/fake_machine.h"
 
@@ -265,6 +266,36 @@ static void test_pio_write(void)
     g_assert_cmphex(status(&x), ==, 0x50);
     command48(&x, 0xea, 0, 0);
     g_assert_cmphex(status(&x), ==, 0x50);
+    teardown(&x);
+}
+
+/* INS and OUTS with a repeat prefix: as far as a block goes at a time. */
+static void test_pio_strings(void)
+{
+    struct fixture x;
+    u8 buf[4096], want[1024];
+    setup(&x);
+    g_assert_cmpuint(aspace_string(x.f->m.io, CMD, 2, buf, 256, false), ==, 0); /* nothing to be had */
+    command28(&x, 0x20, 7, 2);
+    status(&x);
+    fm_in(x.f, CMD, 4);
+    g_assert_cmpuint(aspace_string(x.f->m.io, CMD, 2, buf, 2048, false), ==, 254);
+    g_assert_cmphex(ld32(buf), ==, 7 << 16 | 1);
+    g_assert_cmpuint(aspace_string(x.f->m.io, CMD, 4, buf, 1000, false), ==, 128);
+    g_assert_cmphex(ld32(buf + 508), ==, 8 << 16 | 127);
+    g_assert_cmphex(status(&x), ==, 0x50);
+    g_assert_cmpuint(aspace_string(x.f->m.io, CMD, 4, buf, 1000, false), ==, 0);
+    command28(&x, 0x30, 50, 2);
+    status(&x);
+    for (unsigned i = 0; i < sizeof(want); i++)
+        want[i] = i * 5;
+    g_assert_cmpuint(aspace_string(x.f->m.io, CMD, 2, want, 512, true), ==, 256);
+    g_assert_cmpuint(aspace_string(x.f->m.io, CMD, 4, want + 512, 128, true), ==, 128);
+    g_assert_cmphex(status(&x), ==, 0x50);
+    g_assert_cmpint(blk_pread(x.blk, 50 * 512, buf, 1024), ==, 0);
+    g_assert_cmpmem(buf, 1024, want, 1024);
+    g_assert_cmpuint(aspace_string(x.f->m.io, CMD + 1, 1, buf, 4, false), ==, 0); /* other registers have no strings */
+    g_assert_cmpuint(aspace_string(x.f->m.io, CTL, 1, buf, 4, false), ==, 0);
     teardown(&x);
 }
 
@@ -834,6 +865,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ide/identify", test_identify);
     g_test_add_func("/ide/pio-read", test_pio_read);
     g_test_add_func("/ide/pio-write", test_pio_write);
+    g_test_add_func("/ide/pio-strings", test_pio_strings);
     g_test_add_func("/ide/errors", test_errors);
     g_test_add_func("/ide/readonly", test_readonly);
     g_test_add_func("/ide/settings", test_settings);
