@@ -20,6 +20,7 @@ struct acpi_config {
     bool q35;              /* else 440FX and PIIX */
     u64 ecam, ecam_size;   /* Q35: the window of PCI Express configuration space, in the PCI memory window or behind its start */
     bool com[4];           /* which serial ports exist */
+    bool floppy;           /* a floppy controller with a drive */
     bool hpet;
 };
 

@@ -30,6 +30,19 @@ static void dsdt_isa_resources(struct aml *a, u16 port, u8 ports, u16 port2, int
     aml_end(a);
 }
 
+static void dsdt_floppy(struct aml *a)
+{
+    dsdt_isa_device(a, "FDC0", "PNP0700");
+    aml_name(a, "_CRS");
+    aml_resources(a);
+    aml_res_io(a, 0x3f2, 4);
+    aml_res_io(a, 0x3f7, 1);
+    aml_res_irq(a, 6);
+    aml_res_dma(a, 2);
+    aml_resources_end(a);
+    aml_end(a);
+}
+
 static void dsdt_isa(struct aml *a, const struct acpi_config *c)
 {
     static const char *const pirqs[] = { "PRQA", "PRQB", "PRQC", "PRQD", NULL, NULL, NULL, NULL, "PRQE", "PRQF", "PRQG", "PRQH" };
@@ -58,6 +71,8 @@ static void dsdt_isa(struct aml *a, const struct acpi_config *c)
         aml_name_int(a, "_UID", i + 1);
         dsdt_isa_resources(a, com[i].port, 8, 0, com[i].irq);
     }
+    if (c->floppy)
+        dsdt_floppy(a);
     aml_end(a);
 }
 

@@ -283,6 +283,13 @@ void aml_res_irq(struct aml *a, u8 irq)
     aml_bytes(a, BIT(irq), 2);
 }
 
+void aml_res_dma(struct aml *a, u8 channel)
+{
+    aml_byte(a, 0x2a);
+    aml_bytes(a, BIT(channel), 1);
+    aml_byte(a, 0); /* compatibility mode, 8 bits, no bus master */
+}
+
 void aml_res_mem32(struct aml *a, u32 base, u32 len, bool writable)
 {
     aml_byte(a, 0x86);

@@ -62,6 +62,7 @@ void aml_resources(struct aml *a);
 void aml_resources_end(struct aml *a);
 void aml_res_io(struct aml *a, u16 base, u8 len);
 void aml_res_irq(struct aml *a, u8 irq);
+void aml_res_dma(struct aml *a, u8 channel);
 void aml_res_mem32(struct aml *a, u32 base, u32 len, bool writable);
 /* Interrupt(ResourceConsumer, Level, ActiveHigh, Shared) { irqs }. */
 void aml_res_interrupt(struct aml *a, const u32 *irqs, unsigned n);

@@ -3,6 +3,7 @@
 #include "hw/machine/pc_firmware.h"
 #include <glib.h>
 #include <stdlib.h>
+#include "hw/backend/drive.h"
 #include "hw/core/datafile.h"
 #include "hw/machine/boot_order.h"
 #include "hw/machine/fw_cfg.h"
@@ -79,6 +80,7 @@ static struct acpi_tables *pc_build_acpi(const struct machine *m, const struct p
 
     for (unsigned i = 0; i < PC_COM_PORTS; i++)
         c.com[i] = m->cfg.serial_chr[i] != NULL;
+    c.floppy = drive_find(DRIVE_FLOPPY, 0, 0) || drive_find(DRIVE_FLOPPY, 0, 1);
     if (c.pci64_start >= c.pci64_end)
         c.pci64_start = c.pci64_end = 0;
     pc->chipset->describe(pc, &c);
