@@ -242,6 +242,12 @@ static bool vga_text(void *opaque, struct console_text *t)
     u32 shift;
 
     vga_mode_get(v, &m);
+    if (m.kind == VGA_BLANK) {
+        *t = (struct console_text){ .cols = 80, .rows = 25, .cursor = -1 };
+        for (unsigned i = 0; i < 80 * 25; i++)
+            t->cell[i] = 0x0720;
+        return true;
+    }
     if (m.kind != VGA_TEXT)
         return false;
     shift = m.doubled;

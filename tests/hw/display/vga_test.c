@@ -229,6 +229,12 @@ static void test_text(void)
     g_assert_cmpuint(t.rows, ==, 25);
     g_assert_cmphex(t.cell[81], ==, 0x1ec4);
     g_assert_cmpint(t.cursor, ==, 0x780);
+    out(x, 0x3c4, 1, 0x20); /* screen off: a blank text */
+    lock_acquire(&x->f->m.lock);
+    g_assert_true(console_text(x->con, &t));
+    lock_release(&x->f->m.lock);
+    g_assert_cmphex(t.cell[81], ==, 0x0720);
+    g_assert_cmpint(t.cursor, ==, -1);
     end(x);
 }
 
