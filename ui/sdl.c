@@ -5,6 +5,7 @@
 #if HAVE_SDL2
 #include <SDL.h>
 #include <glib.h>
+#include <stdlib.h>
 #include "hw/core/console.h"
 #include "hw/core/input.h"
 #include "hw/core/keymap.h"
@@ -256,6 +257,8 @@ static int read_options(struct sdl *x, const char *arg, struct err *e)
 
 static int open_window(struct sdl *x, struct err *e)
 {
+    if (!getenv("DISPLAY") && !getenv("WAYLAND_DISPLAY") && !getenv("SDL_VIDEODRIVER")) /* SDL would draw where nobody sees it */
+        return err_set(e, "no window: there is no display server (DISPLAY and WAYLAND_DISPLAY are not set)");
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
     SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "1");

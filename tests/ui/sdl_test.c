@@ -158,6 +158,19 @@ static void test_refused(void)
     end(x);
 }
 
+static void test_no_server(void)
+{
+    struct fixture *x = start("sdl");
+    struct err e = { "" };
+    g_unsetenv("DISPLAY");
+    g_unsetenv("WAYLAND_DISPLAY");
+    g_unsetenv("SDL_VIDEODRIVER");
+    g_assert_null(sdl_new(&x->d, "sdl", &e));
+    g_assert_nonnull(strstr(e.msg, "DISPLAY"));
+    g_setenv("SDL_VIDEODRIVER", "dummy", TRUE);
+    end(x);
+}
+
 int main(int argc, char **argv)
 {
     g_setenv("SDL_VIDEODRIVER", "dummy", TRUE);
@@ -167,6 +180,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/sdl/pointer", test_pointer);
     g_test_add_func("/ui/sdl/window", test_window);
     g_test_add_func("/ui/sdl/refused", test_refused);
+    g_test_add_func("/ui/sdl/no-server", test_no_server);
     return g_test_run();
 }
 #else
