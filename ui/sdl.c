@@ -28,6 +28,7 @@ struct sdl {
     unsigned mods;         /* KMOD_* that make a key ours, all of them */
     const char *mods_name;
     bool show_cursor, keep_open;
+    bool started;          /* SDL's video was, for us */
     bool changed;          /* the texture has something new */
     bool grabbed, full_screen;
     unsigned buttons;
@@ -262,8 +263,9 @@ static int open_window(struct sdl *x, struct err *e)
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
     SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "1");
-    if (SDL_Init(SDL_INIT_VIDEO) < 0)
+    if (SDL_InitSubSystem(SDL_INIT_VIDEO) < 0)
         return err_set(e, "no window: %s", SDL_GetError());
+    x->started = true;
     x->window = SDL_CreateWindow("Gemel", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 640, 480, SDL_WINDOW_RESIZABLE);
     if (x->window)
         x->renderer = SDL_CreateRenderer(x->window, -1, 0);
@@ -315,7 +317,8 @@ void sdl_free(struct sdl *x)
         SDL_DestroyRenderer(x->renderer);
     if (x->window)
         SDL_DestroyWindow(x->window);
-    SDL_Quit();
+    if (x->started)
+        SDL_QuitSubSystem(SDL_INIT_VIDEO);
     g_free(x);
 }
 
