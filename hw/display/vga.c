@@ -107,8 +107,7 @@ void vga_post_load(struct vga *v)
     v->sr_index &= 7;
     v->gr_index &= 15;
     v->dac_sub %= 3;
-    v->dispi[DISPI_XRES] = MIN_OF(v->dispi[DISPI_XRES], 16000);
-    v->dispi[DISPI_YRES] = MIN_OF(v->dispi[DISPI_YRES], 12000);
+    vga_dispi_post_load(v);
     v->redraw = true;
     vga_window_update(v);
 }

@@ -85,6 +85,8 @@ void vga_dispi_write(struct vga *v, unsigned index, u16 val);
 bool vga_dispi_enabled(const struct vga *v);
 /* Bytes of a scan line in memory. */
 u32 vga_dispi_pitch(const struct vga *v);
+/* Values that a damaged file has and registers cannot. */
+void vga_dispi_post_load(struct vga *v);
 extern const struct region_ops vga_dispi_ops;
 /* vga_mode.c */
 void vga_mode_get(const struct vga *v, struct vga_mode *mode);

@@ -76,6 +76,14 @@ static bool bpp_known(u16 bpp)
     return bpp == 4 || bpp == 8 || bpp == 15 || bpp == 16 || bpp == 24 || bpp == 32;
 }
 
+void vga_dispi_post_load(struct vga *v)
+{
+    v->dispi[DISPI_XRES] = MIN_OF(v->dispi[DISPI_XRES], MAX_XRES) & ~7;
+    v->dispi[DISPI_YRES] = MIN_OF(v->dispi[DISPI_YRES], MAX_YRES);
+    if (!bpp_known(v->dispi[DISPI_BPP]))
+        v->dispi[DISPI_BPP] = 8;
+}
+
 static void enable_write(struct vga *v, u16 val)
 {
     bool was = vga_dispi_enabled(v);
