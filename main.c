@@ -11,6 +11,7 @@
 #include "hw/backend/object.h"
 #include "hw/backend/net.h"
 #include "hw/core/machine.h"
+#include "ui/daemon.h"
 #include "ui/display.h"
 #include "ui/gdb.h"
 #include "ui/monitor.h"
@@ -136,7 +137,7 @@ static void start_monitors(struct program *p)
 /* Everything from the options to a VM that runs (or waits, under -S). */
 static int program_start(struct program *p, struct err *e)
 {
-    if (program_start_log(p, e) < 0)
+    if (program_start_log(p, e) < 0 || (p->options.pidfile && pidfile_write(p->options.pidfile, e) < 0))
         return -1;
     p->ui.name = p->options.name;
     p->ui.vm = vm_new(&p->options.accel, e);
@@ -197,6 +198,7 @@ static void program_end(struct program *p)
     object_free_all();
     chr_free_all();
     fdset_free_all();
+    pidfile_remove();
     g_free(p->machine);
     options_free(&p->options);
     g_main_loop_unref(p->loop);
@@ -220,7 +222,7 @@ int main(int argc, char **argv)
         p.status = 1;
         break;
     case OPTIONS_RUN:
-        if (program_start(&p, &e) < 0)
+        if ((p.options.daemonize && daemon_begin(&e) < 0) || program_start(&p, &e) < 0)
             p.status = 1;
         break;
     }
@@ -229,6 +231,7 @@ int main(int argc, char **argv)
         err_report(&e);
         return 1;
     }
+    daemon_ready();
     g_unix_signal_add(SIGINT, on_sigint, &p);
     g_unix_signal_add(SIGTERM, on_sigterm, &p);
     g_unix_signal_add(SIGHUP, on_sighup, &p);

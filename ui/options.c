@@ -390,22 +390,6 @@ static result opt_no_shutdown(struct options *o, const char *arg, struct err *e)
     return OPTIONS_RUN;
 }
 
-static result opt_action(struct options *o, const char *arg, struct err *e)
-{
-    const char *p = arg;
-    struct pair kv;
-
-    while (next_pair(o, &p, NULL, &kv)) {
-        if (!strcmp(kv.name, "reboot") && (!strcmp(kv.value, "shutdown") || !strcmp(kv.value, "reset")))
-            o->accel.no_reboot = kv.value[0] == 's';
-        else if (!strcmp(kv.name, "shutdown") && (!strcmp(kv.value, "pause") || !strcmp(kv.value, "poweroff")))
-            o->accel.no_shutdown = !strcmp(kv.value, "pause");
-        else
-            return err_set(e, "-action %s=%s: use reboot=reset|shutdown or shutdown=poweroff|pause", kv.name, kv.value);
-    }
-    return OPTIONS_RUN;
-}
-
 static result opt_stopped(struct options *o, const char *arg, struct err *e)
 {
     o->accel.start_stopped = true;
@@ -513,16 +497,15 @@ const struct option option_table[] = {
     { "gdb", "tcp:[HOST]:PORT|unix:PATH", opt_gdb, "wait for gdb there" },
     { "no-reboot", NULL, opt_no_reboot, "exit instead of rebooting (status 3 after a triple fault)" },
     { "no-shutdown", NULL, opt_no_shutdown, "stop instead of exiting when the guest powers off" },
-    { "action", "reboot=reset|shutdown,shutdown=poweroff|pause", opt_action, "the same choices" },
     { "name", "[guest=]TEXT[,process=NAME]", opt_name, "name of the guest" },
     { "d", "ITEM[,ITEM]...", opt_log_items, "log ('help' lists the items)" },
     { "D", "FILE", opt_log_path, "write the log to FILE instead of stderr" },
     { NULL, NULL, NULL, NULL },
 };
 
-static const struct option *option_find(const char *name)
+const struct option *option_find(const char *name)
 {
-    static const struct option *const tables[] = { option_table, block_options };
+    static const struct option *const tables[] = { option_table, block_options, control_options };
 
     for (unsigned i = 0; i < ARRAY_LEN(tables); i++)
         for (const struct option *t = tables[i]; t->name; t++)
@@ -543,6 +526,8 @@ static result parse_one(struct options *o, int argc, char **argv, int *i, struct
         return strncmp(word, "nbd", 3) && strncmp(word, "json:", 5) && access(word, R_OK) < 0 ? err_set(e, "%s: %s", word, strerror(errno)) : OPTIONS_RUN;
     }
     t = option_find(word[1] == '-' ? word + 2 : word + 1);
+    if (!t && option_is_refused(word[1] == '-' ? word + 2 : word + 1))
+        return err_set(e, "%s: this option of QEMU is not available here", word);
     if (!t)
         return err_set(e, "%s: invalid option; 'gemel -help' lists the options", word);
     if (t->arg) {
@@ -571,30 +556,31 @@ static result find_bios(struct options *o, struct err *e)
 /* True if an option has claimed standard input and output. */
 static bool is_stdio_taken(const struct options *o)
 {
-    bool stdio_taken = o->gdb && !strcmp(o->gdb, "stdio");
+    bool taken = (o->gdb && !strcmp(o->gdb, "stdio")) || (o->debugcon && strstr(o->debugcon, "stdio"));
 
-    stdio_taken |= o->debugcon && strstr(o->debugcon, "stdio");
     for (unsigned i = 0; i < o->mons->len; i++) {
         const struct mon_option *m = &g_array_index(o->mons, struct mon_option, i);
-        stdio_taken |= m->form != MON_CHARDEV && strstr(m->arg, "stdio");
+        taken |= m->form != MON_CHARDEV && strstr(m->arg, "stdio");
     }
     for (unsigned i = 0; i < o->n_serial; i++)
-        stdio_taken |= strstr(o->serial[i], "stdio") != NULL;
+        taken |= strstr(o->serial[i], "stdio") != NULL;
     for (unsigned i = 0; i < o->chardevs->len; i++)
-        stdio_taken |= !strncmp(o->chardevs->pdata[i], "stdio,", 6);
-    return stdio_taken;
+        taken |= !strncmp(o->chardevs->pdata[i], "stdio,", 6);
+    return taken;
 }
 
 /* Where serial port, monitor and nothing-said go. */
 static result choose_streams(struct options *o, struct err *e)
 {
-    bool stdio_taken = is_stdio_taken(o);
+    bool taken = is_stdio_taken(o);
 
-    if (stdio_taken && o->display.display && g_str_has_prefix(o->display.display, "curses"))
+    if (taken && o->display.display && g_str_has_prefix(o->display.display, "curses"))
         return err_set(e, "-display curses: standard input and output are in use for another option");
+    if (o->daemonize && (taken || o->nographic))
+        return err_set(e, "-daemonize: cannot be used with -nographic or stdio");
     if (o->n_serial || o->machine.nodefaults)
         return OPTIONS_RUN;
-    o->serial[0] = stdio_taken || !options_use_terminal(o) ? "null" : o->monitor_given ? "stdio" : "mon:stdio";
+    o->serial[0] = taken || o->daemonize || !options_use_terminal(o) ? "null" : o->monitor_given ? "stdio" : "mon:stdio";
     o->n_serial = 1;
     return OPTIONS_RUN;
 }

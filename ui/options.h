@@ -23,6 +23,8 @@ struct options {
     const char *gdb, *debugcon; /* specs; NULL: none */
     GArray *mons;               /* struct mon_option: -monitor, -qmp, -mon, in order */
     const char *log_items, *log_path;
+    const char *pidfile; /* NULL: none */
+    bool daemonize;
     const char *name;
     bool nographic;
     struct display_options display;
@@ -82,6 +84,10 @@ struct option {
     const char *help;
 };
 extern const struct option option_table[];
+/* --- options_control.c --- */
+extern const struct option control_options[];
+bool option_is_refused(const char *name); /* an option of QEMU that is known and does not exist here */
+const struct option *option_find(const char *name);
 void options_print_usage(void);
 enum options_result options_print_cpus(void);
 enum options_result options_print_machines(void);

@@ -26,6 +26,7 @@ void options_print_usage(void)
            GEMEL_VERSION);
     print_options(option_table);
     print_options(block_options);
+    print_options(control_options);
     printf("\nIn -nographic mode Ctrl-a x ends the program, Ctrl-a c switches to the monitor, Ctrl-a h lists the keys.\n"
            "Exit status: 0 guest powered off, 1 wrong usage or unusable host, 3 triple fault under -no-reboot,\n"
            "2*N+1 after the guest wrote N to isa-debug-exit.\n");

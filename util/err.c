@@ -3,6 +3,7 @@
 #include "util/err.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 int err_set(struct err *e, const char *fmt, ...)
 {
@@ -33,18 +34,44 @@ int err_prefix(struct err *e, const char *fmt, ...)
     return -1;
 }
 
+static bool timestamps;
+
+void err_set_timestamps(bool on)
+{
+    timestamps = on;
+}
+
+/* "2026-11-27T03:21:08.123456Z ", or nothing. */
+static const char *stamp(char *buf, size_t size)
+{
+    struct timespec t;
+    struct tm tm;
+    size_t n;
+
+    *buf = 0;
+    if (!timestamps)
+        return buf;
+    clock_gettime(CLOCK_REALTIME, &t);
+    gmtime_r(&t.tv_sec, &tm);
+    n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(buf + n, size - n, ".%06ldZ ", t.tv_nsec / 1000);
+    return buf;
+}
+
 void err_report(const struct err *e)
 {
-    fprintf(stderr, "gemel: %s\n", e->msg);
+    char when[64];
+
+    fprintf(stderr, "%sgemel: %s\n", stamp(when, sizeof(when)), e->msg);
 }
 
 void warn_report(const char *fmt, ...)
 {
-    char msg[512];
+    char msg[512], when[64];
     va_list ap;
 
     va_start(ap, fmt);
     vsnprintf(msg, sizeof(msg), fmt, ap);
     va_end(ap);
-    fprintf(stderr, "gemel: warning: %s\n", msg);
+    fprintf(stderr, "%sgemel: warning: %s\n", stamp(when, sizeof(when)), msg);
 }

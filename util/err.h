@@ -17,4 +17,7 @@ void err_report(const struct err *e);
 /* Prints "gemel: warning: ...\n" on stderr. */
 void warn_report(const char *fmt, ...) PRINTF(1, 2);
 
+/* -msg timestamp=on: the time in front of each. Main thread, at start. */
+void err_set_timestamps(bool on);
+
 #endif

@@ -1,5 +1,6 @@
 /* Tests ui/options.c: what the command line turns into, and that everything wrong is refused by name. */
 #include <glib.h>
+#include <unistd.h>
 #include "ui/options.h"
 #include "config.h"
 
@@ -118,7 +119,10 @@ static void test_refused(void)
         { "-vga", "cirrus", "-vga cirrus" }, { "-net", "dump", "-net dump" }, { "-net", "nic,model=nosuch", "nosuch" },
         { "-nic", "user,model=nosuch", "nosuch" }, { "-object", "nosuch,id=x", "nosuch" },
         { "-machine", "pc,smm=on", "smm" }, { "-drive", "format=raw", "file=" },
-        { "-initrd", NULL, "argument" }, { "-rtc", "clock=vm", "clock" }, { "-action", "panic=none", "panic" },
+        { "-initrd", NULL, "argument" }, { "-rtc", "clock=vm", "clock" }, { "-action", "panic=party", "panic" }, { "-action", "tea=hot", "tea" },
+        { "-watchdog-action", "bark", "bark" }, { "-echr", "0", "-echr" }, { "-add-fd", "fd=1,set=0", "fd" }, { "-set", "device.x.y=1", "'x'" },
+        { "-set", "x", "-set" }, { "-readconfig", "/nonexistent", "-readconfig" }, { "-trace", "x", "-trace" }, { "-sandbox", "on", "-sandbox" },
+        { "-msg", "colour=red", "colour" },
         { "-kernel", "/nonexistent/kernel", "/nonexistent/kernel" }, { "/nonexistent/image", NULL, "/nonexistent/image" },
         { "-bios", "/nonexistent/bios", "-bios" }, { "-gdb", "carrier-pigeon", "-gdb" }, { "-global", "x", "-global" },
         { "-name", "x,color=red", "color" }, { "-device", "no-such-device,help", "no-such-device" },
@@ -196,7 +200,7 @@ static void test_machine_and_actions(void)
     struct options o;
     struct err e;
 
-    g_assert_cmpint(PARSE(&o, &e, BOOT, "-machine", "type=pc,accel=kvm:tcg", "-action", "reboot=shutdown,shutdown=pause",
+    g_assert_cmpint(PARSE(&o, &e, BOOT, "-machine", "type=pc,accel=kvm:tcg", "-action", "reboot=shutdown,shutdown=pause,panic=none,watchdog=pause",
                           "-rtc", "base=2020-01-02T03:04:05,clock=host", "-name", "guest=box,debug-threads=on", "-vga", "none",
                           "-nic", "none", "-parallel", "none", "-no-user-config"), ==, OPTIONS_RUN);
     g_assert_cmpstr(o.accel.accel, ==, "kvm:tcg");
@@ -204,6 +208,36 @@ static void test_machine_and_actions(void)
     g_assert_cmpstr(o.machine.rtc_base, ==, "2020-01-02T03:04:05");
     g_assert_cmpstr(o.name, ==, "box");
     options_free(&o);
+}
+
+/* Sections become options; commas in values stay what they are; -set changes a device before it. */
+static void test_readconfig(void)
+{
+    char *path = NULL;
+    int fd = g_file_open_tmp("gemel-cfg-XXXXXX", &path, NULL);
+    struct options o;
+    struct err e;
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    g_assert_true(g_file_set_contents(path, "# comment\n[memory]\n  size = \"48M\"\n\n[device \"d\"]\n driver = \"isa-debug-exit\"\n"
+                                            " iobase = \"0xf4\"\n[name]\nguest = \"a,b\"\n", -1, NULL));
+    g_assert_cmpint(PARSE(&o, &e, BOOT, "-nodefaults", "-readconfig", path, "-set", "device.d.iosize=4"), ==, OPTIONS_RUN);
+    g_assert_cmpuint(o.machine.ram_size, ==, 48 * MiB);
+    g_assert_cmpstr(o.name, ==, "a,b");
+    g_assert_cmpuint(o.machine.n_devices, >=, 1);
+    g_assert_cmpstr(o.machine.devices[0], ==, "id=d,driver=isa-debug-exit,iobase=0xf4,iosize=4");
+    options_free(&o);
+    g_assert_true(g_file_set_contents(path, "[memory]\nsize = 48M\n", -1, NULL));
+    g_assert_cmpint(PARSE(&o, &e, BOOT, "-readconfig", path), ==, OPTIONS_ERROR);
+    g_assert_nonnull(strstr(e.msg, "line 2"));
+    options_free(&o);
+    g_assert_true(g_file_set_contents(path, "[nonsense]\nx = \"y\"\n", -1, NULL));
+    g_assert_cmpint(PARSE(&o, &e, BOOT, "-readconfig", path), ==, OPTIONS_ERROR);
+    g_assert_nonnull(strstr(e.msg, "nonsense"));
+    options_free(&o);
+    unlink(path);
+    g_free(path);
 }
 
 int main(int argc, char **argv)
@@ -218,5 +252,6 @@ int main(int argc, char **argv)
     g_test_add_func("/options/streams", test_streams);
     g_test_add_func("/options/lists", test_lists);
     g_test_add_func("/options/machine-and-actions", test_machine_and_actions);
+    g_test_add_func("/options/readconfig", test_readconfig);
     return g_test_run();
 }

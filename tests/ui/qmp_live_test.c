@@ -271,6 +271,8 @@ static void test_queries(void)
     ok(c, "query-memory-devices", NULL);
     ok(c, "query-acpi-ospm-status", NULL);
     expect(c, "query-pci", NULL, "$[0].devices[0].id.vendor", "32902");
+    fails(c, "query-balloon", NULL, "DeviceNotActive", "balloon");
+    fails(c, "balloon", "{\"value\": 1}", "DeviceNotActive", "balloon");
     expect(c, "query-mice", NULL, "$[0].current", "true");
     expect(c, "query-command-line-options", "{\"option\": \"smp-opts\"}", "$[0].parameters[0].name", "\"cpus\"");
     fails(c, "query-command-line-options", "{\"option\": \"nonsense\"}", "GenericError", "nonsense");
