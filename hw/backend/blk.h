@@ -75,6 +75,9 @@ void blk_set_iothread(struct blk *b, struct iothread *t);
  * read-only image -EACCES, anything without a medium -ENOMEDIUM. Any byte offset and length will do, but multiples of 512 are faster. */
 void blk_submit(struct blk *b, enum blk_op op, u64 off, const struct iovec *iov, unsigned n_iov, u64 len, unsigned flags,
                 blk_done_fn *done, void *opaque);
+/* Requests submitted between the two may reach the host together, with the second call. No drain in between. Lock held. */
+void blk_plug(struct blk *b);
+void blk_unplug(struct blk *b);
 /* Returns when none of b's requests is in flight, having run their completions; for device resets, stops and detaching. The device's lock
  * held, any thread. */
 void blk_drain(struct blk *b);

@@ -545,6 +545,9 @@ void blk_set_iothread(struct blk *b, struct iothread *t)
     watch_start(b);
 }
 
+void blk_plug(struct blk *b) { blk_ring_hold(b->ring, true); }
+void blk_unplug(struct blk *b) { blk_ring_hold(b->ring, false); }
+
 void blk_get_stats(struct blk *b, struct blk_stats *out)
 {
     blk_dev_lock(b);

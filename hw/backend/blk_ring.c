@@ -10,6 +10,7 @@
 struct blk_ring {
     struct io_uring u;
     unsigned in_flight;
+    bool held;
 };
 
 struct blk_ring *blk_ring_new(int efd)
@@ -48,8 +49,18 @@ bool blk_ring_submit(struct blk_ring *r, bool write, int fd, const struct iovec 
     io_uring_sqe_set_data(sqe, tag);
     r->in_flight++;
     /* What the kernel did not take now stays in the queue and goes with the next one, or when completions are reaped. */
-    io_uring_submit(&r->u);
+    if (!r->held)
+        io_uring_submit(&r->u);
     return true;
+}
+
+void blk_ring_hold(struct blk_ring *r, bool held)
+{
+    if (!r)
+        return;
+    r->held = held;
+    if (!held && io_uring_sq_ready(&r->u))
+        io_uring_submit(&r->u);
 }
 
 void *blk_ring_reap(struct blk_ring *r, int *res)
@@ -71,5 +82,6 @@ void *blk_ring_reap(struct blk_ring *r, int *res)
 struct blk_ring *blk_ring_new(int efd) { return NULL; }
 void blk_ring_free(struct blk_ring *r) {}
 bool blk_ring_submit(struct blk_ring *r, bool write, int fd, const struct iovec *iov, unsigned n_iov, u64 off, void *tag) { return false; }
+void blk_ring_hold(struct blk_ring *r, bool held) {}
 void *blk_ring_reap(struct blk_ring *r, int *res) { return NULL; }
 #endif

@@ -174,26 +174,34 @@ static void start(struct request *r)
     }
 }
 
+static void take(struct virtio_blk *s, struct request *r)
+{
+    r->s = s;
+    if (r->e.out_len < sizeof(struct blk_req_header) || !r->e.in_len) {
+        virtio_error(&s->v, "a request without header or status");
+        virtq_drop(&r->e);
+        return;
+    }
+    const struct iovec *last = &r->e.in[r->e.n_in - 1];
+    r->status = (u8 *)last->iov_base + last->iov_len - 1;
+    start(r);
+}
+
 static void serve(struct virtio *v, struct virtq *q)
 {
+    struct virtio_blk *s = (struct virtio_blk *)v;
     struct request *r;
     unsigned budget = q->size;
 
+    blk_plug(s->blk);
     do {
         virtq_notify_off(q);
         while (budget && (r = virtq_pop(q, sizeof(*r)))) {
             budget--;
-            r->s = (struct virtio_blk *)v;
-            if (r->e.out_len < sizeof(struct blk_req_header) || !r->e.in_len) {
-                virtio_error(v, "a request without header or status");
-                virtq_drop(&r->e);
-                return;
-            }
-            const struct iovec *last = &r->e.in[r->e.n_in - 1];
-            r->status = (u8 *)last->iov_base + last->iov_len - 1;
-            start(r);
+            take(s, r);
         }
     } while (!virtq_notify_on(q) && budget);
+    blk_unplug(s->blk);
     if (!budget)
         virtq_again(q);
 }

@@ -7,6 +7,7 @@
 #include "mmu/dma.h"
 #include "tests/lib/test_pc.h"
 #include "tests/lib/virtio_driver.h"
+#include "util/iothread.h"
 
 enum { SECTORS = 4096, T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_ZEROES = 13, OK = 0, IOERR = 1, UNSUPP = 2 };
 enum { F_RO = 5, F_FLUSH = 9, F_WCE = 11, F_MQ = 12, F_DISCARD = 13, F_ZEROES = 14 };
@@ -311,6 +312,34 @@ static void test_save_in_flight(void)
     teardown(&x);
 }
 
+/* Completions in a thread of their own. */
+static void test_iothread(void)
+{
+    struct err e = { "" };
+    struct fixture x;
+    g_assert_nonnull(iothread_new("io0", &e));
+    setup(&x, false, ALL, "iothread=io0");
+    for (unsigned round = 0; round < 50; round++) {
+        u16 id;
+        u32 len;
+        struct req r[8];
+        for (unsigned i = 0; i < 8; i++)
+            r[i] = submit(&x, T_IN, 10 * i + round, NULL, 4096, 1, true);
+        vdrv_kick(x.d, 0);
+        for (unsigned i = 0; i < 8; i++) {
+            i64 end = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+            while (!vdrv_used(x.d, 0, &id, &len)) /* the main loop has no part in it */
+                g_assert_cmpint(g_get_monotonic_time(), <, end);
+        }
+        for (unsigned i = 0; i < 8; i++)
+            check_sector(&x, r[i].data, 10 * i + round, false);
+        x.d->heap = 1 * MiB + 64 * KiB;
+    }
+    g_assert_cmpint(iothread_free("io0", &e), ==, -1);
+    teardown(&x);
+    g_assert_cmpint(iothread_free("io0", &e), ==, 0);
+}
+
 static void test_malformed(void)
 {
     static const struct { u32 out, in; const char *what; } bad[] = {
@@ -394,6 +423,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-blk/write-cache", test_write_cache);
     g_test_add_func("/virtio-blk/reset-in-flight", test_reset_in_flight);
     g_test_add_func("/virtio-blk/save-in-flight", test_save_in_flight);
+    g_test_add_func("/virtio-blk/iothread", test_iothread);
     g_test_add_func("/virtio-blk/malformed", test_malformed);
     g_test_add_func("/virtio-blk/bad-props", test_bad_props);
     return g_test_run();
