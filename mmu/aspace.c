@@ -110,7 +110,7 @@ static void view_fill(GArray *out, struct region *leaf, u64 start, u64 end, u64 
             }
             stop = MIN_OF(end, f->start);
         }
-        struct frange n = { .start = start, .end = stop, .region = leaf, .off = leaf_off };
+        struct frange n = { .start = start, .end = stop, .region = leaf, .off = leaf_off, .ops = leaf->ops, .lock = leaf->lock };
         if (leaf->ram) {
             n.ram = leaf->ram;
             n.ram_off = leaf->ram_off + leaf_off;
@@ -233,9 +233,8 @@ void aspace_del_listener(struct aspace *as, void (*fn)(void *), void *opaque)
 
 u32 aspace_generation(const struct aspace *as) { return __atomic_load_n(&as->generation, __ATOMIC_ACQUIRE); }
 
-const struct frange *aspace_find(struct aspace *as, gpa_t gpa)
+static const struct frange *view_find(const struct view *v, gpa_t gpa)
 {
-    const struct view *v = __atomic_load_n(&as->view, __ATOMIC_ACQUIRE);
     unsigned lo = 0, hi = v->n;
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
@@ -245,6 +244,11 @@ const struct frange *aspace_find(struct aspace *as, gpa_t gpa)
             hi = mid;
     }
     return lo < v->n && v->r[lo].start <= gpa ? &v->r[lo] : NULL;
+}
+
+const struct frange *aspace_find(struct aspace *as, gpa_t gpa)
+{
+    return view_find(__atomic_load_n(&as->view, __ATOMIC_ACQUIRE), gpa);
 }
 
 /* --- dispatch --- */
@@ -301,34 +305,62 @@ static void ram_store(u8 *p, u64 v, unsigned size)
 /* An access that leaves its piece is done byte by byte. */
 static bool fits(const struct frange *f, gpa_t gpa, unsigned size) { return f && gpa + size <= f->end; }
 
-u64 aspace_read_uint(struct aspace *as, gpa_t gpa, unsigned size)
+/* Takes the lock of a piece of view v. False if the view has been replaced meanwhile: the region may be gone with its device (hot unplug). */
+static bool io_enter(struct aspace *as, const struct view *v, const struct frange *f)
 {
-    aspace_thread_online();
-    const struct frange *f = aspace_find(as, gpa);
-    u64 v = 0;
+    if (!f->lock)
+        return true;
+    lock_acquire(f->lock);
+    if (LIKELY(__atomic_load_n(&as->view, __ATOMIC_ACQUIRE) == v))
+        return true;
+    lock_release(f->lock);
+    return false;
+}
+
+static void io_leave(const struct frange *f)
+{
+    if (f->lock)
+        lock_release(f->lock);
+}
+
+static bool try_read(struct aspace *as, gpa_t gpa, unsigned size, u64 *out)
+{
+    const struct view *v = __atomic_load_n(&as->view, __ATOMIC_ACQUIRE);
+    const struct frange *f = view_find(v, gpa);
+
+    *out = 0;
     if (size > 1 && f && !fits(f, gpa, size)) {
         for (unsigned i = 0; i < size; i++)
-            v |= aspace_read_uint(as, gpa + i, 1) << (i * 8);
+            *out |= aspace_read_uint(as, gpa + i, 1) << (i * 8);
     } else if (!f) {
-        v = MASK64(size * 8);
+        *out = MASK64(size * 8);
     } else if (f->host) {
-        v = ram_load(f->host + (gpa - f->start), size);
+        *out = ram_load(f->host + (gpa - f->start), size);
     } else {
-        struct lock *l = f->region->lock;
-        if (l)
-            lock_acquire(l);
-        v = io_read(f->region, f->off + (gpa - f->start), size);
-        if (l)
-            lock_release(l);
+        if (!io_enter(as, v, f))
+            return false;
+        *out = io_read(f->region, f->off + (gpa - f->start), size);
+        io_leave(f);
     }
+    return true;
+}
+
+u64 aspace_read_uint(struct aspace *as, gpa_t gpa, unsigned size)
+{
+    u64 v;
+
+    aspace_thread_online();
+    while (!try_read(as, gpa, size, &v))
+        ;
     aspace_thread_offline();
     return v;
 }
 
-void aspace_write_uint(struct aspace *as, gpa_t gpa, u64 val, unsigned size)
+static bool try_write(struct aspace *as, gpa_t gpa, u64 val, unsigned size)
 {
-    aspace_thread_online();
-    const struct frange *f = aspace_find(as, gpa);
+    const struct view *v = __atomic_load_n(&as->view, __ATOMIC_ACQUIRE);
+    const struct frange *f = view_find(v, gpa);
+
     if (size > 1 && f && !fits(f, gpa, size)) {
         for (unsigned i = 0; i < size; i++)
             aspace_write_uint(as, gpa + i, val >> (i * 8), 1);
@@ -336,14 +368,20 @@ void aspace_write_uint(struct aspace *as, gpa_t gpa, u64 val, unsigned size)
         u64 off = f->ram_off + (gpa - f->start);
         ram_store(f->host + (gpa - f->start), val, size);
         ram_written(f->ram, off, size);
-    } else if (f && f->region->ops) {
-        struct lock *l = f->region->lock;
-        if (l)
-            lock_acquire(l);
+    } else if (f && f->ops) {
+        if (!io_enter(as, v, f))
+            return false;
         io_write(f->region, f->off + (gpa - f->start), val, size);
-        if (l)
-            lock_release(l);
+        io_leave(f);
     }
+    return true;
+}
+
+void aspace_write_uint(struct aspace *as, gpa_t gpa, u64 val, unsigned size)
+{
+    aspace_thread_online();
+    while (!try_write(as, gpa, val, size))
+        ;
     aspace_thread_offline();
 }
 

@@ -11,6 +11,8 @@ struct frange {
     u64 start, end; /* end exclusive */
     struct region *region;
     u64 off;        /* of start, in the region */
+    const struct region_ops *ops; /* the region's, and its lock: a region may go while somebody waits for its lock */
+    struct lock *lock;
     u8 *host;       /* of start */
     struct ram_block *ram;
     u64 ram_off;    /* of start, in ram */

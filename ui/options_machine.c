@@ -199,3 +199,25 @@ result options_uuid(struct options *o, const char *arg, struct err *e)
         return err_set(e, "-uuid %s: not of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", arg);
     return OPTIONS_RUN;
 }
+
+/* --- watchdogs ---------------------------------------------------------------------------------------------------------------- */
+
+/* The older way of -device. */
+result options_watchdog(struct options *o, const char *arg, struct err *e)
+{
+    if (strcmp(arg, "i6300esb") && strcmp(arg, "ib700"))
+        return err_set(e, "-watchdog %s: there are i6300esb and ib700", arg);
+    g_ptr_array_add(o->devices, (char *)arg);
+    return OPTIONS_RUN;
+}
+
+result options_watchdog_action(struct options *o, const char *arg, struct err *e)
+{
+    for (int i = 0; watchdog_action_words[i]; i++) {
+        if (!strcmp(watchdog_action_words[i], arg)) {
+            o->accel.watchdog_action = i;
+            return OPTIONS_RUN;
+        }
+    }
+    return err_set(e, "-watchdog-action %s: use reset, shutdown, poweroff, pause, debug, none or inject-nmi", arg);
+}

@@ -22,6 +22,9 @@ struct acpi_config {
     bool com[4];           /* which serial ports exist */
     bool floppy;           /* a floppy controller with a drive */
     bool hpet;
+    u32 hotplug_slots;     /* bit n: slot n of the root bus has hot plug by ACPI; 0: nothing has */
+    u16 pvpanic_port;      /* 0: there is none */
+    u8 pvpanic_events;
 };
 
 /* tables: FACS, DSDT, FADT, MADT, HPET, MCFG, RSDT, XSDT; their length does not depend on addresses; whose pointers are offsets into `tables` until linked. loader: the

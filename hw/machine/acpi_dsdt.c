@@ -1,6 +1,7 @@
 /* The PC's DSDT: PCI root with its windows and interrupt routing, the ISA devices behind the south bridge, processors and
  * the soft-off state, as AML. Main thread, called by hw/machine/acpi.c. ACPI 6.4, chapters 5, 6 and 19. */
 #include "hw/machine/acpi.h"
+#include "hw/machine/acpi_hotplug.h"
 #include "hw/machine/aml.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/q35.h"
@@ -223,6 +224,55 @@ static void dsdt_mem_windows(struct aml *a, const struct acpi_config *c)
     aml_res_mem_window(a, after, LAST_PCI_MEM, false);
 }
 
+static void dsdt_slot_name(char name[5], unsigned slot)
+{
+    g_snprintf(name, 5, "S%02X_", slot & 31);
+}
+
+/* Hot plug: hw/machine/acpi_hotplug.c. A device for each slot, which can be ejected; methods that pass on what has changed. */
+static void dsdt_hotplug(struct aml *a, const struct acpi_config *c)
+{
+    static const char *const state[] = { "PCIU", "PCID" }, *const eject[] = { "B0EJ" }, *const bus[] = { "BNUM" };
+    char name[5];
+
+    aml_op_region(a, "PCST", AML_SYSTEM_IO, ACPI_HOTPLUG_PORT, 8);
+    aml_dword_fields(a, "PCST", state, ARRAY_LEN(state));
+    aml_op_region(a, "SEJ", AML_SYSTEM_IO, ACPI_HOTPLUG_PORT + 8, 4);
+    aml_dword_fields(a, "SEJ", eject, ARRAY_LEN(eject));
+    aml_op_region(a, "BNMR", AML_SYSTEM_IO, ACPI_HOTPLUG_PORT + 16, 4);
+    aml_dword_fields(a, "BNMR", bus, ARRAY_LEN(bus));
+    aml_name_int(a, "BSEL", 0);
+    for (unsigned slot = 0; slot < 32; slot++) {
+        if (!(c->hotplug_slots & BIT(slot)))
+            continue;
+        dsdt_slot_name(name, slot);
+        aml_device(a, name);
+        aml_name_int(a, "_ADR", slot << 16);
+        aml_name_int(a, "_SUN", slot);
+        aml_method(a, "_EJ0", 1, true);
+        aml_op(a, AML_STORE), aml_int(a, 0), aml_path(a, "BNUM");
+        aml_op(a, AML_STORE), aml_int(a, BIT(slot)), aml_path(a, "B0EJ");
+        aml_end(a);
+        aml_end(a);
+    }
+    aml_method(a, "DVNT", 2, true); /* slots, what to notify them of */
+    for (unsigned slot = 0; slot < 32; slot++) {
+        if (!(c->hotplug_slots & BIT(slot)))
+            continue;
+        dsdt_slot_name(name, slot);
+        aml_if(a);
+        aml_op(a, AML_AND), aml_op(a, AML_ARG0), aml_int(a, BIT(slot)), aml_op(a, AML_NULL_NAME);
+        aml_op(a, AML_NOTIFY), aml_path(a, name), aml_op(a, AML_ARG1);
+        aml_end(a);
+    }
+    aml_end(a);
+    aml_method(a, "PCNT", 0, true);
+    aml_op(a, AML_STORE), aml_int(a, 0), aml_path(a, "BNUM");
+    aml_path(a, "DVNT"), aml_path(a, "PCIU"), aml_int(a, 1); /* device check */
+    aml_path(a, "DVNT"), aml_path(a, "PCID"), aml_int(a, 3); /* eject request */
+    aml_end(a);
+}
+
 static void dsdt_pci_root(struct aml *a, const struct acpi_config *c)
 {
     aml_device(a, "PCI0");
@@ -249,6 +299,8 @@ static void dsdt_pci_root(struct aml *a, const struct acpi_config *c)
         dsdt_prt(a, c, "_PRT", false);
     }
     dsdt_isa(a, c);
+    if (c->hotplug_slots)
+        dsdt_hotplug(a, c);
     aml_end(a);
 }
 
@@ -263,6 +315,8 @@ static void dsdt_platform(struct aml *a, const struct acpi_config *c)
     aml_res_io(a, PM_SMI_CMD, 2);
     aml_res_io(a, 0x4d0, 2);
     aml_res_io(a, 0x92, 1);
+    if (c->hotplug_slots)
+        aml_res_io(a, ACPI_HOTPLUG_PORT, ACPI_HOTPLUG_PORTS);
     if (c->q35) {
         aml_res_mem32(a, c->ecam, c->ecam_size, true);
         aml_res_mem32(a, ICH9_RCBA_BASE, 16 * KiB, true);
@@ -287,6 +341,25 @@ static void dsdt_platform(struct aml *a, const struct acpi_config *c)
     }
 }
 
+/* A driver finds pvpanic's port in its resources. */
+static void dsdt_pvpanic(struct aml *a, const struct acpi_config *c)
+{
+    aml_device(a, "PEVT");
+    aml_name(a, "_HID");
+    aml_string(a, "QEMU0001");
+    aml_name_int(a, "_STA", 0x0f);
+    dsdt_isa_resources(a, c->pvpanic_port, 1, 0, -1);
+}
+
+static void dsdt_hotplug_event(struct aml *a)
+{
+    aml_scope(a, "\\_GPE");
+    aml_method(a, "_E01", 0, true);
+    aml_path(a, "\\_SB.PCI0.PCNT");
+    aml_end(a);
+    aml_end(a);
+}
+
 static void aml_sleep_state(struct aml *a, const char *name, unsigned slp_typ)
 {
     aml_name(a, name);
@@ -309,6 +382,8 @@ void acpi_dsdt_build(const struct acpi_config *c, GByteArray *out)
     for (unsigned i = 0; i < (c->q35 ? 8 : 4); i++)
         dsdt_link(&a, i);
     dsdt_platform(&a, c);
+    if (c->pvpanic_port)
+        dsdt_pvpanic(&a, c);
     for (unsigned i = 0; i < c->cpus; i++) {
         char name[5];
         g_snprintf(name, sizeof(name), "C%03X", i & 0xfff);
@@ -316,6 +391,8 @@ void acpi_dsdt_build(const struct acpi_config *c, GByteArray *out)
         aml_end(&a);
     }
     aml_end(&a);
+    if (c->hotplug_slots)
+        dsdt_hotplug_event(&a);
     aml_sleep_state(&a, "\\_S3", PM_SLP_TYP_S3);
     aml_sleep_state(&a, "\\_S5", PM_SLP_TYP_S5);
     assert(a.depth == 0);

@@ -10,7 +10,9 @@
 #include "hw/input/i8042.h"
 #include "hw/intc/lapic.h"
 #include "hw/intc/pic.h"
+#include "hw/machine/acpi_hotplug.h"
 #include "hw/machine/pc.h"
+#include "hw/machine/fw_cfg.h"
 #include "hw/machine/pc_firmware.h"
 #include "hw/machine/rom.h"
 #include "hw/machine/smbios.h"
@@ -233,7 +235,7 @@ static int pc_build(struct machine *m, const struct pc_chipset *chipset, struct 
     if (pc_choose_boot(m, pc, e) < 0 || pc_add_ram(m, pc, e) < 0 || pc_add_interrupts(m, pc, e) < 0 ||
         pc->chipset->add(m, pc, e) < 0 || pc_add_optional(m, pc, e) < 0 || pc_add_legacy(m, pc, e) < 0)
         return -1;
-    return pc_add_tables(m, pc, e);
+    return fw_cfg_new(m, e) ? 0 : -1;
 }
 
 /* With a kernel there is no firmware: leave the chipset as firmware would. */
@@ -244,6 +246,8 @@ static void pc_reset(struct machine *m)
                                    .mem64_end = PCI_MEM64_END };
 
     m->boot = (struct boot_state){ 0 };
+    if (pc->hotplug)
+        acpi_hotplug_reset(pc->hotplug);
     pc_reset_boot_order(m, pc);
     if (m->suspended)
         rtc_cmos_set(pc->rtc, CMOS_SHUTDOWN, SHUTDOWN_S3_WAKE);
@@ -288,7 +292,7 @@ static void pc_free_memory(struct machine *m)
 
 static int pc_finish(struct machine *m, struct err *e)
 {
-    return pc_finish_tables(m, m->board_state, e);
+    return pc_add_tables(m, m->board_state, e);
 }
 
 static int piix_build(struct machine *m, struct err *e)

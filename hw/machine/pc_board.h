@@ -21,7 +21,7 @@ struct pc {
     struct rom *rom;                          /* NULL with direct boot */
     struct device *bus, *pic, *ioapic, *pm, *rtc;
     struct device *host, *isa;                /* host bridge, ISA bridge */
-    struct device *ide, *pm_function;         /* those the chipset has */
+    struct device *ide, *pm_function, *hotplug; /* those the chipset has */
     struct irq_line pic_in[16], ioapic_in[IOAPIC_PINS], rtc_irq;
     u8 a20_in[A20_SOURCES];
     struct region ferr;

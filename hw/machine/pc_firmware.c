@@ -74,6 +74,19 @@ u64 pc_pci64_start(const struct pc *pc)
     return ALIGN_UP(4 * GiB + pc->ram.high, 1 * GiB);
 }
 
+static void pc_find_pvpanic(const struct machine *m, struct acpi_config *c)
+{
+    for (const struct device *d = m->devices; d; d = d->next) {
+        if (!strcmp(d->cls->name, "pvpanic")) {
+            char *port = device_get_prop(d, "ioport"), *events = device_get_prop(d, "events");
+            c->pvpanic_port = atoi(port);
+            c->pvpanic_events = atoi(events);
+            g_free(port);
+            g_free(events);
+        }
+    }
+}
+
 static struct acpi_tables *pc_build_acpi(const struct machine *m, const struct pc *pc)
 {
     struct acpi_config c = { .cpus = m->cfg.cpus, .pci64_start = pc_pci64_start(pc), .pci64_end = PCI_MEM64_END, .hpet = !m->cfg.no_hpet };
@@ -83,6 +96,7 @@ static struct acpi_tables *pc_build_acpi(const struct machine *m, const struct p
     c.floppy = drive_find(DRIVE_FLOPPY, 0, 0) || drive_find(DRIVE_FLOPPY, 0, 1);
     if (c.pci64_start >= c.pci64_end)
         c.pci64_start = c.pci64_end = 0;
+    pc_find_pvpanic(m, &c);
     pc->chipset->describe(pc, &c);
     return acpi_build(&c);
 }
@@ -189,6 +203,17 @@ static void pc_add_boot_items(struct machine *m)
         fw_cfg_add_file(f, "etc/boot-fail-wait", &fail, sizeof(fail));
 }
 
+static int pc_add_boot_order(struct machine *m, struct err *e)
+{
+    GByteArray *order = g_byte_array_new();
+    int r = boot_order_build(m, m->cfg.boot_strict, order, e);
+
+    if (r == 0 && order->len)
+        fw_cfg_add_file(m->fw_cfg, "bootorder", order->data, order->len);
+    g_byte_array_unref(order);
+    return r;
+}
+
 static void pc_add_table_items(struct machine *m, struct pc *pc)
 {
     struct fw_cfg *f = m->fw_cfg;
@@ -212,8 +237,6 @@ static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
     struct fw_cfg *f;
     u64 *numa;
 
-    if (!fw_cfg_new(m, e))
-        return -1;
     f = m->fw_cfg;
     numa = g_new0(u64, 1 + m->cfg.cpus); /* no nodes */
     fw_cfg_add(f, FW_CFG_UUID, m->cfg.uuid, 16);
@@ -225,6 +248,8 @@ static int pc_add_fw_cfg(struct machine *m, struct pc *pc, struct err *e)
     g_free(numa);
     fw_cfg_add_uint(f, FW_CFG_IRQ0_OVERRIDE, 1, 4);
     pc_add_boot_items(m);
+    if (pc_add_boot_order(m, e) < 0)
+        return -1;
     fw_cfg_add_file(f, "etc/e820", e820, pc->ram.high ? sizeof(e820) : sizeof(e820[0]));
     fw_cfg_add_file(f, "etc/system-states", system_states, sizeof(system_states));
     if (m->cfg.serial_chr[0] && (m->cfg.nographic || !m->cfg.vga)) { /* firmware's console goes to the serial port */
@@ -253,15 +278,4 @@ int pc_add_tables(struct machine *m, struct pc *pc, struct err *e)
         memset(pc->acpi->rsdp->data, 0, pc->acpi->rsdp->len); /* nobody finds the tables */
     pc->boot = boot_load(m, pc->kernel_option, pc->kernel, &pc->ram, pc->acpi, pc->smbios, e);
     return pc->boot ? 0 : -1;
-}
-
-int pc_finish_tables(struct machine *m, struct pc *pc, struct err *e)
-{
-    GByteArray *order = g_byte_array_new();
-    int r = boot_order_build(m, m->cfg.boot_strict, order, e);
-
-    if (r == 0 && order->len)
-        fw_cfg_add_file(m->fw_cfg, "bootorder", order->data, order->len);
-    g_byte_array_unref(order);
-    return r;
 }

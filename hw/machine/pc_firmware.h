@@ -7,10 +7,8 @@
 #define PCI_MEM64_END (1ull << 39) /* the window above RAM ends where the smallest physical address space of a 64-bit CPU model does */
 #define PC_COM_PORTS 4
 
-/* While the machine is built, when the chips are there: all but what depends on -device. Loads the kernel of a direct boot. */
+/* When all devices are there. Loads the kernel of a direct boot. */
 int pc_add_tables(struct machine *m, struct pc *pc, struct err *e);
-/* When all devices are there: floppies in CMOS, the boot order. */
-int pc_finish_tables(struct machine *m, struct pc *pc, struct err *e);
 /* At each reset: -boot once= holds only until the second. */
 void pc_reset_boot_order(struct machine *m, struct pc *pc);
 u64 pc_pci64_start(const struct pc *pc);

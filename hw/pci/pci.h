@@ -56,6 +56,7 @@ enum { PCI_CAP_PM = 0x01, PCI_CAP_MSI = 0x05, PCI_CAP_VENDOR = 0x09, PCI_CAP_SSV
 enum pci_express_type { PCI_EXP_ENDPOINT = 0, PCI_EXP_ROOT_PORT = 4, PCI_EXP_TO_PCI_BRIDGE = 7, PCI_EXP_RC_ENDPOINT = 9 };
 
 struct pci_device;
+struct acpi_hotplug;
 struct ram_block;
 
 struct pci_bar {
@@ -89,6 +90,7 @@ struct pci_bus {
     void (*set_pirq)(void *opaque, int pirq, int level);
     void *pirq_opaque;
     u16 pirq_users[8];           /* how many functions assert each PIRQ */
+    struct acpi_hotplug *hotplug; /* of a root bus: its controller, for the bus_ops; NULL: none */
     struct _GPtrArray *roms;     /* option ROMs of functions that are or were behind it: guests may still look at them */
 };
 

@@ -10,7 +10,7 @@
 static struct acpi_tables *build(unsigned cpus)
 {
     struct acpi_config c = { .cpus = cpus, .pci_mem_start = 0xc0000000, .pm_base = 0x600, .com = { true, false, true },
-                             .hpet = true };
+                             .hpet = true, .hotplug_slots = 0xfffffff8, .pvpanic_port = 0x505 };
     return acpi_build(&c);
 }
 
