@@ -82,10 +82,10 @@ static int hotplug_plugged(struct bus *b, struct device *d, struct err *e)
     struct acpi_hotplug *h = hotplug_of(b);
     u8 devfn = ((struct pci_device *)d)->devfn;
 
-    if (PCI_FUNC(devfn)) /* the guest looks when function 0 comes */
-        return 0;
     if (!(acpi_hotplug_slots(b->m) & BIT(PCI_SLOT(devfn))))
         return err_set(e, "slot %u holds a part of the machine, which has no hot plug", PCI_SLOT(devfn));
+    if (PCI_FUNC(devfn)) /* the guest looks when function 0 comes */
+        return 0;
     h->up |= BIT(PCI_SLOT(devfn));
     hotplug_event(h);
     return 0;
