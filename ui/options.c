@@ -469,7 +469,6 @@ const struct option option_table[] = {
     { "no-acpi", NULL, options_no_acpi, "the same as -machine acpi=off" },
     { "no-hpet", NULL, options_no_hpet, "the same as -machine hpet=off" },
     { "watchdog", "i6300esb|ib700", options_watchdog, "the same as -device" },
-    { "watchdog-action", "reset|shutdown|poweroff|pause|debug|none|inject-nmi", options_watchdog_action, "what follows when the watchdog fires" },
     { "device", "CLASS[,PROP=VALUE]...", opt_device, "add a device ('help' lists them; CLASS,help its properties)" },
     { "global", "CLASS.PROP=VALUE", opt_global, "default of a property for all devices of a class" },
     { "nodefaults", NULL, opt_nodefaults, "no default devices" },

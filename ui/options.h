@@ -71,7 +71,6 @@ enum options_result options_uuid(struct options *o, const char *arg, struct err 
 enum options_result options_no_acpi(struct options *o, const char *arg, struct err *e);
 enum options_result options_no_hpet(struct options *o, const char *arg, struct err *e);
 enum options_result options_watchdog(struct options *o, const char *arg, struct err *e);
-enum options_result options_watchdog_action(struct options *o, const char *arg, struct err *e);
 enum options_result options_netdev(struct options *o, const char *arg, struct err *e);
 enum options_result options_nic(struct options *o, const char *arg, struct err *e);
 enum options_result options_net(struct options *o, const char *arg, struct err *e);

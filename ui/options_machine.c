@@ -210,14 +210,3 @@ result options_watchdog(struct options *o, const char *arg, struct err *e)
     g_ptr_array_add(o->devices, (char *)arg);
     return OPTIONS_RUN;
 }
-
-result options_watchdog_action(struct options *o, const char *arg, struct err *e)
-{
-    for (int i = 0; watchdog_action_words[i]; i++) {
-        if (!strcmp(watchdog_action_words[i], arg)) {
-            o->accel.watchdog_action = i;
-            return OPTIONS_RUN;
-        }
-    }
-    return err_set(e, "-watchdog-action %s: use reset, shutdown, poweroff, pause, debug, none or inject-nmi", arg);
-}
