@@ -1,6 +1,7 @@
 #!/bin/sh
 # gemel-img against qemu-img: the same output, and images of each read bit for bit by the other and found sound. TAP. GEMEL names the emulator
 # beside which gemel-img is; what needs qemu-img is skipped without it.
+# timeout: 900
 . tests/lib/tap.sh
 img=$GEMEL-img
 cd "$tmp" || exit 1
