@@ -3,7 +3,7 @@
  *   vnc_drive HOST:PORT COMMAND...
  *   size WxH SECONDS     until the screen has that size
  *   mark                 remember the picture
- *   changed SECONDS      until more than 1 % of it differs from the mark
+ *   changed SECONDS      until it differs from the mark by more than a blinking cursor
  *   still SECONDS        until the picture has not changed for a second, or SECONDS are over
  *   colours N            fail if the picture has fewer than N colours
  *   key NAME | type TEXT one key by X11 name (Return, Down, F1 ...), or characters
@@ -71,7 +71,7 @@ static bool differs(const rfbClient *c)
         return true;
     for (int i = 0; i < n; i++)
         diff += p[i] != view.mark[i];
-    return diff > n / 100;
+    return diff > n / 2000; /* a blinking cursor is no change */
 }
 
 static bool cmd_changed(rfbClient *c, double until)
