@@ -586,13 +586,14 @@ static result choose_streams(struct options *o, struct err *e)
     return OPTIONS_RUN;
 }
 
-static result check_boot(struct options *o, struct err *e)
+/* With options but nothing to boot firmware starts: it may find the network, or say that there is nothing. */
+static result check_boot(struct options *o, int argc, struct err *e)
 {
     struct machine_config *m = &o->machine;
 
     if ((m->initrd || m->append) && !m->kernel && !m->image)
         return err_set(e, "%s: needs -kernel", m->initrd ? "-initrd" : "-append");
-    if (!m->kernel && !m->image && !m->bios && !o->drives->len)
+    if (argc == 1)
         return err_set(e, "nothing to boot; give an image, -kernel FILE or -bios FILE ('gemel -help' lists the options)");
     return OPTIONS_RUN;
 }
@@ -624,7 +625,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, stru
     if (r == OPTIONS_RUN)
         r = find_bios(o, e);
     if (r == OPTIONS_RUN)
-        r = check_boot(o, e);
+        r = check_boot(o, argc, e);
     if (r == OPTIONS_RUN && options_place_drives(o, e) < 0)
         r = OPTIONS_ERROR;
     if (r == OPTIONS_RUN)
