@@ -37,7 +37,7 @@ static struct net *open_port(const char *text)
     return n;
 }
 
-static void map_bars(struct nic_rig *r)
+void nic_rig_map(struct nic_rig *r)
 {
     struct pci_device *p = (struct pci_device *)r->nic;
 
@@ -66,7 +66,7 @@ struct nic_rig *nic_rig_new(const char *cls, unsigned peer_caps)
     r->nic = device_create(&r->f->m, cls, NULL, "netdev=dev,rombar=0,romfile=", &e);
     if (!r->nic)
         g_error("%s: %s", cls, e.msg);
-    map_bars(r);
+    nic_rig_map(r);
     lock_release(&r->f->m.lock);
     return r;
 }

@@ -23,6 +23,8 @@ struct nic_rig {
 /* cls: the device class, its BARs mapped and bus mastering on. peer_caps: NET_CAN_*. */
 struct nic_rig *nic_rig_new(const char *cls, unsigned peer_caps);
 void nic_rig_free(struct nic_rig *r);
+/* Maps the BARs and turns bus mastering on, as after each reset of the machine. Machine lock held. */
+void nic_rig_map(struct nic_rig *r);
 /* Sends a frame to the card and runs the main loop until nothing more happens. */
 void nic_rig_send(struct nic_rig *r, const void *frame, unsigned len, u8 flags);
 /* Runs the main loop until nothing more happens. */
