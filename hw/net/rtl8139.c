@@ -245,7 +245,6 @@ static const struct reg_row rows[] = {
     { PHY2_PARM, 1, 0xff, 0, NULL, NULL, NULL },
     { CONFIG5, 1, 0, 0, write_config, NULL, NULL },
     { TPPOLL, 1, 0, 0, write_tppoll, NULL, NULL },
-    { RMS, 2, 0x3fff, 0, NULL, NULL, NULL },
     { CPCR, 2, 0x007b, 0, NULL, NULL, receive_again },
     { INTRMITIGATE, 2, 0xffff, 0, NULL, NULL, NULL },
     { RDSAR, 4, 0, 0, write_rings, NULL, NULL }, { RDSAR + 4, 4, 0, 0, write_rings, NULL, NULL },

@@ -60,7 +60,7 @@ user() {
         kill -0 $pid 2>/dev/null || break
         sleep 0.1
     done
-    got=$("$busybox" wget -q -T 60 -O - "http://127.0.0.1:$fwd/numbers" | md5sum)
+    got=$("$busybox" wget -q -O - "http://127.0.0.1:$fwd/numbers" | md5sum)
     echo yes >"$tmp/www/done"
     wait $pid
     status=$?
@@ -86,10 +86,25 @@ peers() {
     check "/net/peers/$1-$2/first" grep -q GUEST-OK "$tmp/out" || grep GUEST-FAIL "$tmp/out" | sed 's/^/# /'
 }
 
+# The card's iPXE ROM (package ipxe-qemu) gets an address, a script, the kernel and its initrd from the user network.
+netboot() {
+    [ -e /usr/lib/ipxe/qemu/pxe-e1000.rom ] || { skip "/net/$1/netboot" "no ipxe-qemu"; return; }
+    cp "$guests/vmlinuz-stock" "$tmp/tftp/kernel" && cp "$tmp/initrd.gz" "$tmp/tftp/initrd"
+    printf '#!ipxe\nkernel kernel console=ttyS0 quiet panic=-1 gemel.driver=%s gemel.want=none gemel.mac=52:54:00:12:34:56\ninitrd initrd\nboot\n' \
+        "$(driver "$1")" >"$tmp/tftp/boot.ipxe"
+    timeout -k 5 240 "$GEMEL" -display none -vga none -nodefaults -serial stdio -no-reboot -m 256 \
+        -nic "user,model=$1,tftp=$tmp/tftp,bootfile=boot.ipxe" </dev/null >"$tmp/out" 2>"$tmp/err"
+    status=$?
+    check "/net/$1/netboot" grep -q GUEST-OK "$tmp/out"
+}
+
 cards=${CARDS:-e1000 rtl8139 virtio-net-pci}
 for card in $cards; do
     user "$card"
+    netboot "$card"
 done
-peers e1000 rtl8139
-peers virtio-net-pci e1000
+if [ -z "$CARDS" ]; then
+    peers e1000 rtl8139
+    peers virtio-net-pci e1000
+fi
 tap_end
