@@ -1,6 +1,8 @@
 /* The graph of block nodes: opening images layer by layer from options, finding out formats, names, reference counts, closing. Main
  * thread. Blocking I/O on nodes is in blk_node_io.c. */
+#include <fcntl.h>
 #include <glib.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "hw/backend/blk_int.h"
@@ -320,13 +322,14 @@ static struct blk_node *open_snapshot(const char *filename, struct opts *o, unsi
 {
     struct blk_node *base = node_open(filename, o, flags & ~(NODE_SNAPSHOT | NODE_RDWR), e), *top = NULL;
     const struct blk_driver *qcow2 = driver_find("qcow2");
-    char *path;
-    int fd = base ? g_file_open_tmp("gemel-snapshot-XXXXXX", &path, NULL) : -1;
+    const char *dir = getenv("TMPDIR") ? getenv("TMPDIR") : "/var/tmp"; /* it may become large: not where memory is */
+    char *path = g_build_filename(dir, "gemel-snapshot-XXXXXX", NULL);
+    int fd = base ? g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0600) : -1;
     struct opts *t = opts_new();
 
     if (fd < 0) {
         if (base)
-            err_set(e, "snapshot=on: cannot make a temporary file in '%s'", g_get_tmp_dir());
+            err_set(e, "snapshot=on: cannot make a temporary file in '%s': %s", dir, g_strerror(errno));
     } else {
         struct blk_create c = { .filename = path, .size = ALIGN_UP(node_size(base), 512), .o = t };
         close(fd);
@@ -336,8 +339,8 @@ static struct blk_node *open_snapshot(const char *filename, struct opts *o, unsi
             top = node_open(path, t, NODE_RDWR | NODE_NO_FLUSH | NODE_UNMAP | (flags & NODE_THREADS), e);
         }
         unlink(path);
-        g_free(path);
     }
+    g_free(path);
     opts_free(t);
     node_put(base); /* the overlay holds it now */
     return top;
