@@ -500,6 +500,34 @@ static void test_queue(void)
     sink_close(&b);
 }
 
+/* While the VM is stopped its devices get nothing; what came meanwhile arrives when it goes on. */
+static void test_stopped(void)
+{
+    struct lock vm;
+    struct clock *c;
+    struct sink a, b;
+    u8 f[100] = { 0 };
+
+    lock_init(&vm, "vm-lock", RANK_MACHINE);
+    c = clock_new_real(&vm);
+    sink_open(&a, "hubport,id=a,hubid=1");
+    net_set_clock(c);
+    sink_open(&b, "hubport,id=b,hubid=1");
+    for (unsigned i = 1; i <= 3; i++) {
+        send_o(&a, f, sizeof(f), NULL);
+        run_loop();
+        g_assert_cmpuint(b.frames, ==, i - 1);
+        clock_start(c);
+        wait_for(&b.frames, i);
+        clock_stop(c);
+    }
+    net_set_clock(NULL);
+    clock_free(c);
+    sink_close(&a);
+    sink_close(&b);
+    lock_fini(&vm);
+}
+
 /* netdev_del under a device: the cable is pulled, the device may go on and let go later. */
 static void test_delete(void)
 {
@@ -706,6 +734,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/dgram", test_dgram);
     g_test_add_func("/net/hub", test_hub);
     g_test_add_func("/net/queue", test_queue);
+    g_test_add_func("/net/stopped", test_stopped);
     g_test_add_func("/net/delete", test_delete);
     g_test_add_func("/net/dump", test_dump);
     g_test_add_func("/net/user/arp", test_user_arp);
