@@ -2,6 +2,8 @@
  * snapshots; damaged images. */
 #include <glib.h>
 #include <glib/gstdio.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "config.h"
 #include "hw/backend/blk_snapshot.h"
@@ -632,6 +634,70 @@ static void test_threads(void)
     g_free(path);
 }
 
+/* A process that writes, flushes and reports what it flushed is killed: all of that is there. */
+#define KILL_SECTORS 4096u
+
+static u64 kill_sector(u64 i) { return i * 7919 % KILL_SECTORS; }
+
+static void NORETURN kill_child(const char *path, int report)
+{
+    struct blk_node *n = open_node(path, NODE_RDWR | NODE_UNMAP);
+    u64 sector[64];
+
+    for (u64 i = 1;; i++) {
+        for (unsigned k = 0; k < 64; k++)
+            sector[k] = i;
+        if (node_write(n, kill_sector(i) * 512, sector, 512) < 0)
+            _exit(1);
+        if (i % 5 == 0 && (node_flush(n) < 0 || write(report, &i, sizeof(i)) != sizeof(i)))
+            _exit(1);
+    }
+}
+
+static void check_killed(const char *path, u64 flushed)
+{
+    struct blk_node *n = open_node(path, NODE_RDWR);
+    u64 want[KILL_SECTORS] = { 0 }, sector[64];
+
+    check_clean(n, true);
+    for (u64 i = 1; i <= flushed; i++)
+        want[kill_sector(i)] = i;
+    for (unsigned s = 0; s < KILL_SECTORS; s++) {
+        g_assert_cmpint(node_read(n, s * 512, sector, 512), ==, 0);
+        g_assert_cmpuint(sector[0], >=, want[s]); /* a later write may be there, too */
+        g_assert_true(!sector[0] || kill_sector(sector[0]) == s);
+    }
+    node_put(n);
+}
+
+static void test_killed(void)
+{
+    for (unsigned round = 0; round < 20; round++) {
+        char *path = new_path("killed");
+        int fds[2], status;
+        u64 flushed = 0, last = 0;
+        unsigned reports = g_test_rand_int_range(1, 400);
+
+        create(path, KILL_SECTORS * 512, round & 1 ? "cluster_size=4k,lazy_refcounts=on" : "cluster_size=1k", NULL);
+        g_assert_cmpint(pipe(fds), ==, 0);
+        pid_t pid = fork();
+        if (!pid)
+            kill_child(path, fds[1]);
+        close(fds[1]);
+        while (reports-- && read(fds[0], &last, sizeof(last)) == sizeof(last))
+            flushed = last;
+        kill(pid, SIGKILL);
+        while (read(fds[0], &last, sizeof(last)) == sizeof(last))
+            flushed = last;
+        close(fds[0]);
+        g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+        g_assert_true(WIFSIGNALED(status) && flushed);
+        check_killed(path, flushed);
+        g_unlink(path);
+        g_free(path);
+    }
+}
+
 int main(int argc, char **argv)
 {
     int r;
@@ -640,6 +706,7 @@ int main(int argc, char **argv)
     dir = g_dir_make_tmp("gemel-qcow2-XXXXXX", NULL);
     g_test_add_func("/qcow2/random", test_random);
     g_test_add_func("/qcow2/crashes", test_crashes);
+    g_test_add_func("/qcow2/killed", test_killed);
     g_test_add_func("/qcow2/snapshots", test_snapshots);
     g_test_add_func("/qcow2/resize", test_resize);
     g_test_add_func("/qcow2/damaged", test_damaged);
