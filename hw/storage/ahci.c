@@ -314,7 +314,7 @@ struct device *ahci_new(struct machine *m, const char *addr, struct err *e)
     for (unsigned i = 0; i < AHCI_PORTS; i++)
         if (ata_add_drives(&h->port[i].ata, i, 0, e) < 0)
             return NULL;
-    if (!m->cfg.nodefaults && !drive_find(DRIVE_IDE, 2, 0) && !ata_add_cdrom(&h->port[2].ata, e))
+    if (!m->cfg.nodefaults && !drive_find(DRIVE_IDE, 2, 0) && ata_add_cdrom(&h->port[2].ata, e) < 0)
         return NULL;
     return d;
 }

@@ -103,8 +103,8 @@ bool ata_range_ok(const struct ata_dev *d, u64 lba, u32 count);
 u64 ata_sectors(const struct ata_dev *d);
 /* Makes the drives that the command line puts at (drive_bus, first_unit ...): `drive_find(DRIVE_IDE, ...)`. */
 int ata_add_drives(struct ata_bus *b, unsigned drive_bus, unsigned first_unit, struct err *e);
-/* An empty CD-ROM drive as first unit. */
-struct device *ata_add_cdrom(struct ata_bus *b, struct err *e);
+/* An empty CD-ROM drive as first unit, with a back end "ideN-cd0" that takes media later. 0, or -1 with e set. */
+int ata_add_cdrom(struct ata_bus *b, struct err *e);
 
 /* -- inside: ata*.c ------------------------------------------------------------------------------------------------------ */
 

@@ -6,6 +6,7 @@
 #include "hw/core/machine.h"
 #include "hw/storage/ata.h"
 #include "util/err.h"
+#include "util/opts.h"
 
 /* -- the bus -------------------------------------------------------------------------------------------------------------- */
 
@@ -43,45 +44,48 @@ void ata_bus_fini(struct ata_bus *b)
     bus_fini(&b->bus);
 }
 
-static struct ata_dev *make(struct ata_bus *b, struct drive *drive, struct err *e)
+static struct ata_dev *make(struct ata_bus *b, bool cdrom, struct blk *blk, int unit, struct err *e)
 {
-    struct ata_dev *d = (struct ata_dev *)device_alloc(b->bus.m, !drive || drive->cdrom ? "ide-cd" : "ide-hd", e);
+    struct ata_dev *d = (struct ata_dev *)device_alloc(b->bus.m, cdrom ? "ide-cd" : "ide-hd", e);
 
     if (!d)
         return NULL;
-    if (drive) {
-        d->blk = drive->blk;
-        d->unit = b->units == 1 ? 0 : drive->unit;
-        drive->taken = true;
-    } else {
-        d->unit = 0;
-    }
+    d->blk = blk;
+    d->unit = unit;
     if (device_set_bus(&d->dev, &b->bus, e) < 0) {
         device_abandon(&d->dev);
         return NULL;
     }
-    if (device_realize(&d->dev, e) == 0)
-        return d;
-    if (drive)
-        err_prefix(e, "%s", drive->option);
-    return NULL;
+    return device_realize(&d->dev, e) == 0 ? d : NULL;
 }
 
 int ata_add_drives(struct ata_bus *b, unsigned drive_bus, unsigned first_unit, struct err *e)
 {
     for (unsigned i = 0; i < b->units; i++) {
         struct drive *drive = drive_find(DRIVE_IDE, drive_bus, first_unit + i);
-        if (drive && !make(b, drive, e))
-            return -1;
+        if (!drive)
+            continue;
+        drive->taken = true;
+        if (!make(b, drive->cdrom, drive->blk, i, e))
+            return err_prefix(e, "%s", drive->option);
     }
     return 0;
 }
 
-struct device *ata_add_cdrom(struct ata_bus *b, struct err *e)
+int ata_add_cdrom(struct ata_bus *b, struct err *e)
 {
-    struct ata_dev *d = make(b, NULL, e);
+    char id[16];
+    struct opts *none;
+    struct blk *blk;
 
-    return d ? &d->dev : NULL;
+    snprintf(id, sizeof(id), "ide%u-cd0", b->index);
+    blk = blk_find(id);
+    if (!blk) {
+        none = opts_parse("", NULL, e);
+        blk = none ? blk_open_opts(id, none, true, e) : NULL;
+        opts_free(none);
+    }
+    return blk && make(b, true, blk, 0, e) ? 0 : -1;
 }
 
 /* -- the devices ------------------------------------------------------------------------------------------------------------ */

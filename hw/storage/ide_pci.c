@@ -132,7 +132,7 @@ struct device *piix3_ide_new(struct machine *m, struct err *e)
     for (unsigned i = 0; i < 2; i++)
         if (ata_add_drives(&ide->ch[i].ata, i, 0, e) < 0)
             return NULL;
-    if (!m->cfg.nodefaults && !drive_find(DRIVE_IDE, 1, 0) && !ata_add_cdrom(&ide->ch[1].ata, e))
+    if (!m->cfg.nodefaults && !drive_find(DRIVE_IDE, 1, 0) && ata_add_cdrom(&ide->ch[1].ata, e) < 0)
         return NULL;
     return d;
 }
