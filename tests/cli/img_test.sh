@@ -143,11 +143,12 @@ done
 # A writer keeps everybody else out, of either program.
 "$img" create -q -f qcow2 lock.qcow2 1M
 mkfifo fifo
-qemu-io lock.qcow2 <fifo >/dev/null 2>&1 &
+qemu-io lock.qcow2 <fifo >wrote 2>&1 &
 pid=$!
 exec 3>fifo
 printf 'write 0 512\n' >&3
-while "$img" resize -q lock.qcow2 1M 2>err.g; do :; done
+check /img/lock/qemu-writing wait_for wrote 'wrote 512'
+"$img" resize -q lock.qcow2 1M 2>err.g
 check /img/lock/qemu-writes grep -q lock err.g
 exec 3>&-
 wait $pid
