@@ -31,6 +31,7 @@ struct dbt_fetch {
     struct vcpu *v;
     struct mem_fault fault;
     bool faulted, limit;        /* limit: past the end of CS */
+    bool locked, device;        /* locked: the code lock is held, so that no device is read; device: there was one */
 };
 int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n);
 /* Raises what dbt_fetch met. */

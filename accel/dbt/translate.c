@@ -23,6 +23,11 @@ int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n)
         n = (unsigned)MIN_OF((u64)n, (u64)cs->limit - pc + 1);
         linear = (u32)(cs->base + pc);
     }
+    struct tlb_exec *x;
+    if (f->locked && !mem_exec_page(cpu_mem(c), linear, cpu_data_acc(c) | ACC_EXEC, &x, &f->fault) && !x->host) {
+        f->faulted = f->device = true;
+        return -1;
+    }
     int got = mem_fetch(cpu_mem(c), linear, buf, n, cpu_data_acc(c) | ACC_EXEC, &gpa, &f->fault);
     if (got < 0)
         f->faulted = true;
@@ -33,6 +38,8 @@ void dbt_fetch_raise(struct vcpu *v, const struct dbt_fetch *f)
 {
     if (f->limit)
         cpu_raise_err(v->c, EXC_GP, 0);
+    if (f->device) /* the instruction reaches from RAM into a device */
+        cpu_unwind(v->c, UNW_INTERP_ONE);
     cpu_raise_pf(v->c, &f->fault, cpu_data_acc(v->c) | ACC_EXEC);
 }
 
@@ -146,7 +153,7 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
 static void translate(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *page, u64 linear)
 {
     for (;;) {
-        struct dbt_fetch f = { .v = v };
+        struct dbt_fetch f = { .v = v, .locked = true };
         bool others = watch_page(d, v, page->ram, page->ram_off, page->gpa);
         struct tlb_exec *y;
         struct mem_fault flt;

@@ -115,6 +115,10 @@ static bool either_fault(const struct insn_row *r, const struct hi_case *h, cons
 {
     if (r->attr & A_X87 || !strcmp(r->rule_name, "bound"))
         return h->vector == EXC_PF && (g->vector == EXC_GP || g->vector == EXC_SS);
+    /* A near call to beyond the limit of CS whose return address does not fit the stack either: Intel looks at the target first (as SDM vol. 2
+     * describes it), AMD at the stack. */
+    if (!strncmp(r->rule_name, "call", 4))
+        return (h->vector == EXC_SS || h->vector == EXC_PF) && g->vector == EXC_GP;
     return r->attr & (A_VEC | A_MMX) && h->vector == EXC_GP && g->vector == EXC_SS;
 }
 
