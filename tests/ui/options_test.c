@@ -144,7 +144,7 @@ static void test_nothing_to_boot(void)
     struct options o;
     struct err e;
 
-    g_assert_cmpint(PARSE(&o, &e, "-nographic"), ==, OPTIONS_ERROR);
+    g_assert_cmpint(PARSE(&o, &e, NULL), ==, OPTIONS_ERROR);
     g_assert_nonnull(strstr(e.msg, "nothing to boot"));
     options_free(&o);
     g_assert_cmpint(PARSE(&o, &e, "-hda", "/dev/null", "-initrd", "/dev/null"), ==, OPTIONS_ERROR);
