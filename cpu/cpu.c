@@ -88,9 +88,10 @@ void cpu_update_mode(struct cpu *c)
 {
     u32 m = mode_compute(c);
     walk_regs_update(c);
-    if (m == c->mode)
+    if (m == c->mode && c->seg[S_CS].base == c->jc_cs_base)
         return;
     c->mode = m;
+    c->jc_cs_base = c->seg[S_CS].base;
     c->plat->mode_changed(c);
 }
 

@@ -125,7 +125,7 @@ struct cpu {
     u32 sysflags;        /* TF IOPL NT RF VM AC VIF VIP ID in place; arithmetic, IF, DF bits are zero here */
     u32 exit_request;    /* [atomic] non-zero: leave emitted code at the next block boundary */
     u32 mode;            /* enum cpu_mode */
-    u64 jc_key;          /* jump cache: generation and mode, added to a PC to make its key */
+    u64 jc_key;          /* jump cache: generation, mode and CS base, added to a PC to make its key */
     u64 jc_mask;         /* PEXT mask: PC bits that index the jump cache */
     struct seg_reg seg[SEG_COUNT];
     u64 scratch[16];     /* spill slots of emitted code */
@@ -197,6 +197,7 @@ struct cpu {
 
     struct mem_ctx memctx;    /* filled at the vCPU's creation; cpu_mem() */
     struct tlb tlb;
+    u64 jc_cs_base;      /* the CS base that is in jc_key */
 };
 
 /* RFLAGS as software sees it / its parts stored back. cpu_set_rflags does not call cpu_update_mode. */

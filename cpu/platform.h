@@ -22,7 +22,7 @@ struct cpu_platform {
      * even if IF is clear. May return early. */
     void (*mwait)(struct cpu *c, bool masked);
     void (*wbinvd)(struct cpu *c);
-    void (*mode_changed)(struct cpu *c);          /* after cpu_update_mode found a new mode: jump-cache key */
+    void (*mode_changed)(struct cpu *c);          /* after cpu_update_mode found a new mode or CS base: jump-cache key */
     void (*tlb_flushed)(struct cpu *c);           /* after any TLB flush: virtual-PC caches are void */
     void (*ferr)(struct cpu *c);                  /* x87 error with CR0.NE = 0: IRQ 13 */
     int (*ext_msr_read)(struct cpu *c, u32 msr, u64 *val);  /* MSRs the CPU does not know (kvmclock ...): -1 #GP */

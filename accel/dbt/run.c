@@ -190,7 +190,7 @@ static void run_block(struct vcpu *v)
     if (d->chain_from && d->chain_pc == tb->pc && d->chain_key == c->jc_key)
         tb_link(t, backend_exit_tb(d->chain_from), backend_exit_index(d->chain_from), tb, d->chain_flushes);
     d->chain_from = 0;
-    if (!v->vm->n_bp && !d->verify)
+    if (!v->vm->n_bp && !d->verify && !log_on(LOG_EXEC | LOG_CPU))
         jc_insert(v, tb);
     LOG(LOG_EXEC, "exec cpu %u pc %llx mode %x", c->index, (unsigned long long)c->rip, c->mode);
     if (UNLIKELY(d->verify))
