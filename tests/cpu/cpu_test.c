@@ -1,4 +1,4 @@
-/* Tests of cpu/cpu.c: reset values, mode bits. */
+/* Tests of cpu/cpu.c: reset values, mode bits, what the engine is told. */
 #include <glib.h>
 #include "cpu/debug.h"
 #include "tests/lib/pm_cpu.h"
@@ -93,11 +93,38 @@ static void test_fpu_bits(void)
     pm_free(p);
 }
 
+static unsigned mode_changes;
+static void count_change(struct cpu *c) { mode_changes++; }
+
+/* The engine hears of another CS base too: in real mode nothing else tells two segments apart. */
+static void test_cs_base(void)
+{
+    struct pm_cpu *p = pm_new(32, "max");
+    struct cpu *c = p->c;
+    const struct cpu_platform *plat = c->plat;
+    struct cpu_platform counting = *plat;
+
+    cpu_reset(c, false);
+    c->seg[S_CS].base = 0x10000;
+    cpu_update_mode(c);
+    counting.mode_changed = count_change;
+    c->plat = &counting;
+    cpu_update_mode(c);
+    g_assert_cmpuint(mode_changes, ==, 0);
+    c->seg[S_CS].base = 0xc0000;
+    cpu_update_mode(c);
+    cpu_update_mode(c);
+    g_assert_cmpuint(mode_changes, ==, 1);
+    c->plat = plat;
+    pm_free(p);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cpu/cpu/reset", test_reset);
     g_test_add_func("/cpu/cpu/flat", test_flat);
+    g_test_add_func("/cpu/cpu/cs-base", test_cs_base);
     g_test_add_func("/cpu/cpu/slow-step", test_slow_and_step);
     g_test_add_func("/cpu/cpu/fpu", test_fpu_bits);
     return g_test_run();
