@@ -123,11 +123,11 @@ installer() {
         "user,id=n0,tftp=$guests/debian-installer-12-netboot-amd64/usr/lib/debian-installer/images/12/amd64/gtk,bootfile=pxelinux.0"
     vnc="$drive 127.0.0.1:$((5900 + display))"
     # The boot menu; then its first entry: the graphical installer, whose first page asks for the language.
-    check /media/installer/menu $vnc size 640x480 120 still 10 colours 50 2>"$tmp/err" &&
-        check /media/installer/graphical $vnc key Return size 800x600 180 still 60 colours 100 2>"$tmp/err" &&
-        check /media/installer/select $vnc still 60 mark key Down changed 30 2>"$tmp/err" &&
-        check /media/installer/next-page $vnc still 10 mark key Return changed 60 still 20 colours 100 2>"$tmp/err"
-    [ -n "$SHOT" ] && $vnc shot "$SHOT"
+    check /media/installer/menu $vnc size 640x480 120 colours 50 30 2>"$tmp/err" &&
+        check /media/installer/graphical $vnc key Return size 1280x800 240 colours 100 240 still 4 60 2>"$tmp/err" &&
+        check /media/installer/select $vnc still 4 60 mark key Down changed 30 2>"$tmp/err" &&
+        check /media/installer/next-page $vnc still 4 60 mark key Return changed 60 still 4 60 colours 100 60 2>"$tmp/err"
+    [ -n "$SHOT" ] && $vnc colours 100 10 shot "$SHOT"
     stop
 }
 

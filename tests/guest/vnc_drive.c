@@ -4,8 +4,8 @@
  *   size WxH SECONDS     until the screen has that size
  *   mark                 remember the picture
  *   changed SECONDS      until it differs from the mark by more than a blinking cursor
- *   still SECONDS        until the picture has not changed for a second, or SECONDS are over
- *   colours N            fail if the picture has fewer than N colours
+ *   still QUIET SECONDS  until the picture has not changed for QUIET seconds, or SECONDS are over
+ *   colours N SECONDS    until the picture has at least N colours
  *   key NAME | type TEXT one key by X11 name (Return, Down, F1 ...), or characters
  *   shot FILE            write the picture as a PPM file
  *
@@ -82,10 +82,10 @@ static bool cmd_changed(rfbClient *c, double until)
     return true;
 }
 
-static bool cmd_still(rfbClient *c, double until)
+static bool cmd_still(rfbClient *c, double quiet, double until)
 {
     view.last_update = now();
-    while (now() < until && now() - view.last_update < 1)
+    while (now() < until && now() - view.last_update < quiet)
         if (!pump(c, 0.1))
             return false;
     return true;
@@ -97,7 +97,7 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static bool cmd_colours(rfbClient *c, int least)
+static int count_colours(const rfbClient *c)
 {
     int n = c->width * c->height, found = 1;
     u_int32_t *p = malloc((size_t)n * 4);
@@ -106,9 +106,19 @@ static bool cmd_colours(rfbClient *c, int least)
     for (int i = 1; i < n; i++)
         found += p[i] != p[i - 1];
     free(p);
-    if (found < least)
-        fprintf(stderr, "vnc_drive: %d colours\n", found);
-    return found >= least;
+    return found;
+}
+
+static bool cmd_colours(rfbClient *c, int least, double until)
+{
+    int found;
+    while ((found = count_colours(c)) < least) {
+        if (now() > until || !pump(c, 0.5)) {
+            fprintf(stderr, "vnc_drive: %d colours\n", found);
+            return false;
+        }
+    }
+    return true;
 }
 
 static void press(rfbClient *c, u_int32_t sym)
@@ -161,10 +171,14 @@ static bool run(rfbClient *c, int argc, char **argv, int *i)
     }
     if (!strcmp(cmd, "changed"))
         return cmd_changed(c, now() + atof(a));
-    if (!strcmp(cmd, "still"))
-        return cmd_still(c, now() + atof(a));
-    if (!strcmp(cmd, "colours"))
-        return cmd_colours(c, atoi(a));
+    if (!strcmp(cmd, "still")) {
+        (*i)++;
+        return cmd_still(c, atof(a), now() + atof(b));
+    }
+    if (!strcmp(cmd, "colours")) {
+        (*i)++;
+        return cmd_colours(c, atoi(a), now() + atof(b));
+    }
     if (!strcmp(cmd, "key"))
         return cmd_key(c, a);
     if (!strcmp(cmd, "shot"))
