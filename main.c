@@ -164,6 +164,10 @@ static int program_start(struct program *p, struct err *e)
     if (display_start(&p->display, &p->ui, p->machine, &p->options.display, e) < 0)
         return -1;
     start_monitors(p);
+    /* Before the guest can say anything that somebody answers with a signal. */
+    g_unix_signal_add(SIGINT, on_sigint, p);
+    g_unix_signal_add(SIGTERM, on_sigterm, p);
+    g_unix_signal_add(SIGHUP, on_sighup, p);
     return vm_start(p->ui.vm, e);
 }
 
@@ -232,9 +236,6 @@ int main(int argc, char **argv)
         return 1;
     }
     daemon_ready();
-    g_unix_signal_add(SIGINT, on_sigint, &p);
-    g_unix_signal_add(SIGTERM, on_sigterm, &p);
-    g_unix_signal_add(SIGHUP, on_sighup, &p);
     if (!p.ended)
         g_main_loop_run(p.loop);
     program_end(&p);
