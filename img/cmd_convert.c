@@ -16,6 +16,7 @@ struct convert {
     u64 cluster;             /* pieces of a compressed target */
     /* [lock] */
     pthread_mutex_t lock;
+    pthread_cond_t piece_done;
     u64 next, done;
     int error;
     const char *what;        /* failed */
@@ -174,6 +175,7 @@ static void *convert_thread(void *opaque)
         int r = convert_piece(c, off, len, buf, &what);
         pthread_mutex_lock(&c->lock);
         c->done += len;
+        pthread_cond_signal(&c->piece_done);
         if (r < 0 && !c->error) {
             c->error = r;
             c->what = what;
@@ -185,28 +187,27 @@ static void *convert_thread(void *opaque)
     return NULL;
 }
 
-/* The main thread works, too, but shows progress between pieces of the others. */
+/* The main thread shows progress; it does the work itself where no thread can be had. */
 static int convert_run(struct convert *c, unsigned threads, bool progress)
 {
     pthread_t t[THREADS_MAX];
     unsigned n = 0;
 
     pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->piece_done, NULL);
     while (n < threads && pthread_create(&t[n], NULL, convert_thread, c) == 0)
         n++;
-    for (bool busy = progress; busy;) {
-        pthread_mutex_lock(&c->lock);
-        u64 done = c->done;
-        busy = !c->error && done < c->size;
-        pthread_mutex_unlock(&c->lock);
-        progress_show(true, done, c->size);
-        if (busy)
-            g_usleep(100000);
-    }
     if (!n)
         convert_thread(c);
+    pthread_mutex_lock(&c->lock);
+    while (progress && !c->error && c->done < c->size) {
+        progress_show(true, c->done, c->size);
+        pthread_cond_wait(&c->piece_done, &c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
     while (n > 0)
         pthread_join(t[--n], NULL);
+    pthread_cond_destroy(&c->piece_done);
     pthread_mutex_destroy(&c->lock);
     if (!c->error) {
         c->error = node_flush(c->target);

@@ -124,8 +124,8 @@ static int write_refcounts(struct blk_node *file, const struct create_options *c
 
 static int write_empty(struct blk_node *file, const struct blk_create *b, const struct create_options *c, u64 l1_entries)
 {
-    struct blk_node stub = { .file = file };
-    struct qcow2 s = { .n = &stub, .cluster_size = 1ull << c->cluster_bits };
+    struct blk_node node = { .file = file }; /* only its file is used to write the header */
+    struct qcow2 s = { .n = &node, .cluster_size = 1ull << c->cluster_bits };
     struct layout l;
     int r;
 

@@ -6,8 +6,7 @@
 img=$GEMEL-img
 cd "$tmp" || exit 1
 
-have_qemu=$(command -v qemu-img || true)
-if [ -z "$have_qemu" ]; then
+if ! command -v qemu-img >/dev/null; then
     skip "/img/all" "qemu-img is not installed"
     tap_end
 fi
