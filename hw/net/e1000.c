@@ -382,13 +382,10 @@ static int e1000_realize(struct device *d, struct err *e)
 
     if (pci_attach(&s->pci, &id, e) < 0)
         return -1;
-    if (s->net && net_attach(s->net, &net_ops, s, &d->m->lock, e) < 0) {
+    if (nic_plug(d, s->net, s->mac, &net_ops, &d->m->lock, e) < 0) {
         pci_detach(&s->pci);
         return -1;
     }
-    net_mac_claim(s->mac);
-    if (s->net)
-        net_set_nic(s->net, d->id, d->cls->name, s->mac);
     map_rows(s);
     e1000_eeprom_init(s, DEVICE_82540EM);
     timer_init(&s->itr_timer, d->m->clock, on_itr, s);
@@ -404,8 +401,7 @@ static void e1000_unrealize(struct device *d)
     struct e1000 *s = (struct e1000 *)d;
 
     timer_cancel(&s->itr_timer);
-    net_detach(s->net);
-    net_mac_release(s->mac);
+    nic_unplug(s->net, s->mac);
     pci_detach(&s->pci);
 }
 

@@ -1,6 +1,22 @@
 /* What network cards have in common, see nic.h. Machine lock. RFC 791, 768, 9293; the EEPROM: 93C46 data sheets (Microchip DS20001749). */
 #include "hw/net/nic.h"
 
+int nic_plug(struct device *d, struct net *n, u8 mac[6], const struct net_dev_ops *ops, struct lock *lock, struct err *e)
+{
+    if (n && net_attach(n, ops, d, lock, e) < 0)
+        return -1;
+    net_mac_claim(mac);
+    if (n)
+        net_set_nic(n, d->id, d->cls->name, mac);
+    return 0;
+}
+
+void nic_unplug(struct net *n, const u8 mac[6])
+{
+    net_detach(n);
+    net_mac_release(mac);
+}
+
 static u16 fold(u64 sum)
 {
     while (sum >> 16)

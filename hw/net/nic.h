@@ -1,9 +1,16 @@
-/* What network cards have in common: checksums of received packets, packets handed over to be segmented, and the serial EEPROM. Pure
+/* What network cards have in common: their end of the link, checksums of received packets, packets handed over to be segmented, and the serial EEPROM. Pure
  * functions and the EEPROM's state; the caller's lock. */
 #ifndef HW_NET_NIC_H
 #define HW_NET_NIC_H
 #include "hw/backend/net.h"
+#include "hw/core/device.h"
 #include "util/snap.h"
+
+/* For a card's realize: takes its end of the link (n may be NULL: no cable), with d as the opaque of ops, and its address: a free one of ours if mac is all
+ * zeros. 0, or -1 with e set and nothing taken. */
+int nic_plug(struct device *d, struct net *n, u8 mac[6], const struct net_dev_ops *ops, struct lock *lock, struct err *e);
+/* For its unrealize. */
+void nic_unplug(struct net *n, const u8 mac[6]);
 
 /* One's complement sum of bytes as they lie in memory, folded to 16 bits. */
 u16 nic_sum(const u8 *p, u32 len, u64 sum);

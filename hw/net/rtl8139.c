@@ -387,13 +387,10 @@ static int rtl_realize(struct device *d, struct err *e)
 
     if (pci_attach(&s->pci, &id, e) < 0)
         return -1;
-    if (s->net && net_attach(s->net, &net_ops, s, &d->m->lock, e) < 0) {
+    if (nic_plug(d, s->net, s->mac, &net_ops, &d->m->lock, e) < 0) {
         pci_detach(&s->pci);
         return -1;
     }
-    net_mac_claim(s->mac);
-    if (s->net)
-        net_set_nic(s->net, d->id, d->cls->name, s->mac);
     map_rows(s);
     eeprom_init(s);
     timer_init(&s->timer, d->m->clock, on_timer, s);
@@ -411,8 +408,7 @@ static void rtl_unrealize(struct device *d)
 
     timer_cancel(&s->timer);
     timer_cancel(&s->rx_timer);
-    net_detach(s->net);
-    net_mac_release(s->mac);
+    nic_unplug(s->net, s->mac);
     pci_detach(&s->pci);
 }
 

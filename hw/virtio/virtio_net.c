@@ -1,5 +1,6 @@
 /* virtio-net: a network card. Frames of the guest go to the back end on the thread of the driver's notification; frames for the guest come
  * on the main thread. The device's lock is held. VIRTIO 1.2, 5.1. */
+#include "hw/net/nic.h"
 #include "hw/virtio/virtio_net.h"
 #include <glib.h>
 #include "hw/core/machine.h"
@@ -334,14 +335,8 @@ static int net_realize(struct virtio *v, struct err *e)
     s->max_pairs = s->f_mq && s->net ? MIN_OF(net_queues(s->net), (unsigned)NET_PAIRS_MAX) : 1;
     if (!s->f_gso)
         s->f_host_tso4 = s->f_host_tso6 = s->f_host_ecn = s->f_host_ufo = false;
-    if (s->net) {
-        if (net_attach(s->net, &dev_ops, s, v->lock, e) < 0)
-            return err_prefix(e, "%s", v->pci.dev.cls->name);
-        net_mac_claim(s->mac);
-        net_set_nic(s->net, v->pci.dev.id, v->pci.dev.cls->name, s->mac);
-    } else {
-        net_mac_claim(s->mac);
-    }
+    if (nic_plug(&v->pci.dev, s->net, s->mac, &dev_ops, v->lock, e) < 0)
+        return err_prefix(e, "%s", v->pci.dev.cls->name);
     v->config_len = sizeof(struct net_config);
     for (unsigned i = 0; i < 2 * s->max_pairs; i++)
         virtio_add_queue(v, i & 1 ? s->tx_size : s->rx_size, i & 1 ? tx_serve : rx_serve);
@@ -354,9 +349,7 @@ static void net_unrealize(struct virtio *v)
 {
     struct virtio_net *s = (struct virtio_net *)v;
 
-    if (s->net)
-        net_detach(s->net);
-    net_mac_release(s->mac);
+    nic_unplug(s->net, s->mac);
     g_free(s->stash.data);
     s->stash.data = NULL;
 }
