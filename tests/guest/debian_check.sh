@@ -2,7 +2,7 @@
 # Debian 12 from disk images (tests/guest/debian_image.sh), in BIOS mode on IDE and in UEFI mode on virtio: login prompt, ssh through
 # hostfwd, a download from the host, reboot, clean power-off by the power button; and kills under write load. TAP; `make check-guests`.
 # timeout: 3000
-# KILLS=N: how often the machine is killed (3); ONLY_CASE="bios uefi kill_case" chooses.
+# KILLS=N: how often the machine is killed on each of FORMATS="raw qcow2" (3); ONLY_CASE="bios uefi kill_case" chooses.
 . tests/lib/tap.sh
 guests=build/guests/debian
 server_port=0 emulator=
@@ -141,28 +141,55 @@ kept() {
     [ -z "$(comm -23 "$tmp/sums" "$tmp/there")" ]
 }
 
-kill_case() {
-    disk=$tmp/kill.img
-    cp --sparse=always "$guests/debian-bios.img" "$disk"
+# kill_disk FORMAT: the image in that format is $disk.
+kill_disk() {
+    disk=$tmp/kill.$1
+    case $1 in
+    raw) cp --sparse=always "$guests/debian-bios.img" "$disk" ;;
+    *) "$GEMEL-img" convert -O "$1" "$guests/debian-bios.img" "$disk" ;;
+    esac
+}
+
+# kill_clean FORMAT: image format and file system are sound.
+kill_clean() {
+    "$GEMEL-img" check -f "$1" "$disk" >"$tmp/out" 2>&1 || [ $? = 63 ] || return 1 # 63: nothing to check in that format
+    [ "$1" = raw ] || { "$GEMEL-img" convert -O raw "$disk" "$tmp/kill.raw" && disk=$tmp/kill.raw; } || return 1
+    e2fsck -fn "$disk?offset=1048576" >"$tmp/out" 2>&1
+}
+
+kill_start() {
+    start -machine pc -device virtio-net-pci,netdev=n0 -drive "file=$disk,format=$1,if=virtio"
+}
+
+kill_format() {
+    kill_disk "$1" || { check "/debian/kill-$1/disk" false; return; }
     for n in $(seq "${KILLS:-3}"); do
-        start -machine pc -device virtio-net-pci,netdev=n0 -drive "file=$disk,format=raw,if=virtio"
-        check "/debian/kill-$n/login" shows 240 'gemel login:' && check "/debian/kill-$n/ssh" guest_up || { ends 0; return; }
-        [ "$n" = 1 ] || check "/debian/kill-$n/kept" kept
+        name=/debian/kill-$1/$n
+        kill_start "$1"
+        check "$name/login" shows 240 'gemel login:' && check "$name/ssh" guest_up || { ends 0; return; }
+        [ "$n" = 1 ] || check "$name/kept" kept
         guest "rm -f /root/f*; sync; setsid sh -c '$load' >/dev/null 2>&1 </dev/null &"
-        check "/debian/kill-$n/load" shows 60 '/root/f5'
+        check "$name/load" shows 60 '/root/f5'
         sleep "0.$(shuf -i 0-9 -n 1)" # a random moment
         kill -9 "$emulator"
         wait "$emulator" 2>/dev/null
         cp "$tmp/console" "$tmp/told"
     done
-    start -machine pc -device virtio-net-pci,netdev=n0 -drive "file=$disk,format=raw,if=virtio"
-    check /debian/kill-last/login shows 240 'gemel login:'
-    check /debian/kill-last/ssh guest_up && check /debian/kill-last/kept kept
-    check /debian/kill-last/no-trouble no_trouble
+    name=/debian/kill-$1/last
+    kill_start "$1"
+    check "$name/login" shows 240 'gemel login:'
+    check "$name/ssh" guest_up && check "$name/kept" kept
+    check "$name/no-trouble" no_trouble
     monitor system_powerdown
-    check /debian/kill-last/power-button ends 90
-    e2fsck -fn "$disk?offset=1048576" >"$tmp/out" 2>&1
-    check /debian/kill-last/clean [ $? = 0 ]
+    check "$name/power-button" ends 90
+    check "$name/clean" kill_clean "$1"
+    rm -f "$tmp"/kill.*
+}
+
+kill_case() {
+    for format in ${FORMATS:-raw qcow2}; do
+        kill_format "$format"
+    done
 }
 
 tests/guest/debian_image.sh "$guests" 2>"$tmp/err"
