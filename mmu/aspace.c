@@ -110,7 +110,8 @@ static void view_fill(GArray *out, struct region *leaf, u64 start, u64 end, u64 
             }
             stop = MIN_OF(end, f->start);
         }
-        struct frange n = { .start = start, .end = stop, .region = leaf, .off = leaf_off, .ops = leaf->ops, .lock = leaf->lock };
+        struct frange n = { .start = start, .end = stop, .region = leaf, .off = leaf_off, .ops = leaf->ops, .strings = leaf->strings,
+                             .lock = leaf->lock };
         if (leaf->ram) {
             n.ram = leaf->ram;
             n.ram_off = leaf->ram_off + leaf_off;
@@ -387,18 +388,16 @@ void aspace_write_uint(struct aspace *as, gpa_t gpa, u64 val, unsigned size)
 
 u32 aspace_string(struct aspace *as, gpa_t gpa, unsigned size, void *buf, u32 n, bool write)
 {
-    aspace_thread_online();
-    const struct frange *f = aspace_find(as, gpa);
-    const struct region_strings *strings = f && !f->host && fits(f, gpa, size) ? f->region->strings : NULL;
     u32 moved = 0;
-    if (strings) {
+
+    aspace_thread_online();
+    const struct view *v = __atomic_load_n(&as->view, __ATOMIC_ACQUIRE);
+    const struct frange *f = view_find(v, gpa);
+    const struct region_strings *s = f && !f->host && fits(f, gpa, size) ? f->strings : NULL;
+    if (s && io_enter(as, v, f)) { /* if the view was replaced meanwhile they come one by one */
         u64 off = f->off + (gpa - f->start);
-        struct lock *l = f->region->lock;
-        if (l)
-            lock_acquire(l);
-        moved = write ? strings->write(f->region->opaque, off, size, buf, n) : strings->read(f->region->opaque, off, size, buf, n);
-        if (l)
-            lock_release(l);
+        moved = write ? s->write(f->region->opaque, off, size, buf, n) : s->read(f->region->opaque, off, size, buf, n);
+        io_leave(f);
     }
     aspace_thread_offline();
     return moved;

@@ -12,6 +12,7 @@ struct frange {
     struct region *region;
     u64 off;        /* of start, in the region */
     const struct region_ops *ops; /* the region's, and its lock: a region may go while somebody waits for its lock */
+    const struct region_strings *strings;
     struct lock *lock;
     u8 *host;       /* of start */
     struct ram_block *ram;

@@ -12,7 +12,7 @@ int dma_write(struct aspace *as, gpa_t gpa, const void *buf, u64 len);
 /* As dma_write but also into ROM: firmware and image loading before the machine starts. */
 int dma_write_rom(struct aspace *as, gpa_t gpa, const void *buf, u64 len);
 /* The host memory of up to *len bytes of RAM at gpa, contiguous on the host; *len is cut to what is. write: it will be written, and ROM will
- * not do. NULL if gpa is not RAM. Valid until the RAM block goes (RAM of the machine: for its life). */
+ * not do. NULL if gpa is not RAM. Valid as long as the machine, whose RAM blocks outlive their devices. */
 void *dma_map(struct aspace *as, gpa_t gpa, u64 *len, bool write);
 /* After bytes were written through dma_map's pointer: translated code is told. */
 void dma_written(struct aspace *as, gpa_t gpa, u64 len);

@@ -208,7 +208,7 @@ static int choose_bus(struct device *d, struct opts *o, struct err *e)
         return -1;
     if (device_take_bus(d, e) < 0)
         return -1;
-    if (d->m->running && !d->bus)
+    if (d->m->running && (!d->bus || d->cls->no_hotplug))
         return err_set(e, "a %s cannot be added while the machine runs", d->cls->name);
     if (d->m->running && !(d->bus->ops && d->bus->ops->plugged))
         return err_set(e, "Bus '%s' does not support hotplugging", d->bus->name);
@@ -237,11 +237,26 @@ struct device *device_add(struct machine *m, struct opts *o, struct err *e)
     return d;
 }
 
+/* d, or what sits below it. */
+static bool stays(const struct device *d)
+{
+    bool r = d->cls->no_hotplug;
+
+    for (const struct device *x = d->m->devices; x && !r; x = x->next)
+        r = x->bus && x->bus->owner == d && stays(x);
+    return r;
+}
+
+bool device_removable(const struct device *d)
+{
+    return d->user_made && !stays(d);
+}
+
 int device_del(struct device *d, struct err *e)
 {
     const char *name = d->id ? d->id : d->cls->name;
 
-    if (!d->user_made || !d->bus)
+    if (!device_removable(d) || !d->bus)
         return err_set(e, "Device '%s' does not support hotplugging", name);
     if (!d->bus->ops || !d->bus->ops->unplug_request)
         return err_set(e, "Bus '%s' does not support hotplugging", d->bus->name);

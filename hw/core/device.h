@@ -47,6 +47,7 @@ struct dev_class {
     const char *desc;
     u32 state_size;
     bool user_creatable; /* -device may make it */
+    bool no_hotplug;     /* it is there from the start to the end: others keep pointers to what it owns */
     const char *bus_type; /* the kind of bus it sits on: "PCI", "IDE", "SCSI", "usb-bus" ...; NULL: none (the machine's ports and memory) */
     const struct prop *props;
     const struct snap_field *fields;
@@ -112,6 +113,8 @@ struct device *device_create(struct machine *m, const char *cls, const char *id,
 struct device *device_add(struct machine *m, struct opts *o, struct err *e);
 /* device_del: asks the guest to let the device go; DEVICE_DELETED follows. -1 if its bus has no hot plug. */
 int device_del(struct device *d, struct err *e);
+/* False for parts of the machine and classes without hot plug, and for what has one of those below it. */
+bool device_removable(const struct device *d);
 /* The guest (or nobody, where none is to be asked) has let go: frees d and emits DEVICE_DELETED. */
 void device_unplugged(struct device *d);
 struct device *device_find(struct machine *m, const char *id);

@@ -73,7 +73,6 @@ void vga_fini(struct vga *v)
     for (unsigned i = 0; i < ARRAY_LEN(all); i++)
         if (all[i]->parent)
             region_del(all[i]);
-    ram_free(v->vram);
     g_free(v->line);
     g_free(v->pages);
 }

@@ -67,7 +67,7 @@ struct vga {
 
 extern const struct snap_field vga_fields[];
 
-/* The memory, the ports, the window at 0xa0000 of `parent` (NULL: none), and the console. -1 with e set on failure. */
+/* The memory, which the caller frees, the ports, the window at 0xa0000 of `parent` (NULL: none), and the console. -1 with e set on failure. */
 int vga_init(struct vga *v, struct machine *m, struct device *owner, struct region *parent, u32 vram_size, struct err *e);
 void vga_fini(struct vga *v);
 void vga_reset(struct vga *v);

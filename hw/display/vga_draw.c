@@ -157,17 +157,20 @@ static void area_flush(struct vga *v, struct area *a)
     a->y1 = 0;
 }
 
-/* Puts a line into the surface; the changed part of it joins the area, which is reported when it cannot grow on. */
+/* Puts a line, which may be the guest's memory and change meanwhile, into the surface; the changed part of it joins the area, which is reported
+ * when it cannot grow on. */
 static void put_line(struct vga *v, const struct surface *s, struct area *a, u32 y, const u32 *line, u32 width)
 {
     u32 *at = s->data + (u64)y * s->stride, x0 = 0, x1 = width;
 
     if (!memcmp(at, line, 4 * width))
         return;
-    while (at[x0] == line[x0])
+    while (x0 < x1 && at[x0] == line[x0])
         x0++;
-    while (at[x1 - 1] == line[x1 - 1])
+    while (x1 > x0 && at[x1 - 1] == line[x1 - 1])
         x1--;
+    if (x0 == x1)
+        return;
     memcpy(at + x0, line + x0, 4 * (x1 - x0));
     if (a->y1 && a->y1 != y)
         area_flush(v, a);

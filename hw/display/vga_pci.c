@@ -89,6 +89,7 @@ static int vga_pci_realize(struct device *d, struct err *e)
         pci_detach(&p->pci);
         return -1;
     }
+    pci_root_keep_ram(pci_bus_root(p->pci.bus), p->vga.vram);
     edid_fill(p->edid_data, p->xres, p->yres);
     region_init_io(&p->mmio, "vga-mmio", MMIO_SIZE, &mmio_ops, p, &d->m->lock);
     pci_bar_init(&p->pci, 0, &p->vga.lfb, PCI_BAR_MEM32 | PCI_BAR_PREFETCH);
@@ -142,6 +143,7 @@ const struct dev_class vga_pci_class = {
     .desc = "standard VGA with Bochs' display interface",
     .state_size = sizeof(struct vga_pci),
     .user_creatable = true,
+    .no_hotplug = true, /* front ends look at its console */
     .bus_type = "PCI",
     .props = vga_pci_props,
     .fields = vga_pci_fields,
@@ -157,6 +159,7 @@ const struct dev_class bochs_display_class = {
     .desc = "Bochs' display interface without a VGA",
     .state_size = sizeof(struct vga_pci),
     .user_creatable = true,
+    .no_hotplug = true, /* front ends look at its console */
     .bus_type = "PCI",
     .props = bochs_display_props,
     .fields = vga_pci_fields,

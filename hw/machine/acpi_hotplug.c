@@ -29,7 +29,7 @@ static void hotplug_eject(struct acpi_hotplug *h, unsigned slot)
 
     for (int fn = 7; fn >= 0; fn--) {
         struct pci_device *d = b->dev[PCI_DEVFN(slot, fn)];
-        if (d && d->dev.user_made)
+        if (d && device_removable(&d->dev))
             device_unplugged(&d->dev);
         else if (d)
             GUEST_ERROR("acpi: slot %u holds a %s, which cannot be ejected", slot, d->dev.cls->name);
@@ -83,7 +83,7 @@ static int hotplug_plugged(struct bus *b, struct device *d, struct err *e)
     u8 devfn = ((struct pci_device *)d)->devfn;
 
     if (!(acpi_hotplug_slots(b->m) & BIT(PCI_SLOT(devfn))))
-        return err_set(e, "slot %u holds a part of the machine, which has no hot plug", PCI_SLOT(devfn));
+        return err_set(e, "slot %u holds what has no hot plug", PCI_SLOT(devfn));
     if (PCI_FUNC(devfn)) /* the guest looks when function 0 comes */
         return 0;
     h->up |= BIT(PCI_SLOT(devfn));
@@ -110,7 +110,7 @@ u32 acpi_hotplug_slots(const struct machine *m)
         bool fixed = false;
         for (unsigned fn = 0; fn < 8; fn++) {
             const struct pci_device *d = m->pci->dev[PCI_DEVFN(slot, fn)];
-            fixed |= d && !d->dev.user_made;
+            fixed |= d && !device_removable(&d->dev);
         }
         slots |= fixed ? 0 : BIT(slot);
     }

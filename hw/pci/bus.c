@@ -49,7 +49,7 @@ struct pci_bus *pci_root_new(struct machine *m, bool express, const struct bus_o
     pci_bus_init(b, m, express ? "pcie.0" : "pci.0", NULL, ops);
     b->express = express;
     b->first_slot = PCI_FIRST_FREE_SLOT;
-    b->roms = g_ptr_array_new_with_free_func((GDestroyNotify)ram_free);
+    b->ram = g_ptr_array_new_with_free_func((GDestroyNotify)ram_free);
     region_add(&m->mem_root, 0, &b->mem, -1);
     return b;
 }
@@ -63,13 +63,13 @@ void pci_bus_free(struct pci_bus *b)
 {
     region_del(&b->mem);
     pci_bus_fini(b);
-    g_ptr_array_unref(b->roms);
+    g_ptr_array_unref(b->ram);
     g_free(b);
 }
 
-void pci_root_keep_rom(struct pci_bus *root, struct ram_block *rom)
+void pci_root_keep_ram(struct pci_bus *root, struct ram_block *ram)
 {
-    g_ptr_array_add(root->roms, rom);
+    g_ptr_array_add(root->ram, ram);
 }
 
 struct pci_bus *pci_bus_of(const struct pci_device *d)

@@ -91,7 +91,7 @@ struct pci_bus {
     void *pirq_opaque;
     u16 pirq_users[8];           /* how many functions assert each PIRQ */
     struct acpi_hotplug *hotplug; /* of a root bus: its controller, for the bus_ops; NULL: none */
-    struct _GPtrArray *roms;     /* option ROMs of functions that are or were behind it: guests may still look at them */
+    struct _GPtrArray *ram;      /* of a root bus: blocks to free with it */
 };
 
 /* FIRST member of every PCI device's state struct. */
@@ -144,6 +144,8 @@ void pci_bus_free(struct pci_bus *b);
 struct pci_bus *pci_bus_of(const struct pci_device *d);
 static inline bool pci_bus_is_root(const struct pci_bus *b) { return !b->bridge; }
 struct pci_bus *pci_bus_root(struct pci_bus *b);
+/* Frees a function's memory with the root bus, not with the function: vCPUs and other devices' transfers may still use it when that goes. */
+void pci_root_keep_ram(struct pci_bus *root, struct ram_block *ram);
 
 /* For a class's realize, in this order: attach; BARs and capabilities; then whatever the device adds to d->config.
  * A realize that fails after pci_attach calls pci_detach, and so does every unrealize. */

@@ -11,9 +11,6 @@ int pci_pirq_of(const struct pci_device *d);
 /* Counts d's pin in or out where it is wired to. */
 void pci_intx_drive(struct pci_device *d, bool level);
 
-/* Frees the ROM with the root bus. */
-void pci_root_keep_rom(struct pci_bus *root, struct ram_block *rom);
-
 /* rom.c. The ROM's BAR, if romfile= names one that is there. */
 int pci_rom_init(struct pci_device *d, struct err *e);
 

@@ -62,7 +62,7 @@ static int rom_read(struct pci_device *d, const char *path, struct err *e)
         memcpy(d->rom->host, data, len);
         memset(d->rom->host + len, 0xff, size - len);
         rom_patch(d, d->rom->host, len);
-        pci_root_keep_rom(pci_bus_root(d->bus), d->rom);
+        pci_root_keep_ram(pci_bus_root(d->bus), d->rom);
         region_init_rom(&d->rom_region, "pci-rom", d->rom, 0, size, NULL, NULL, NULL);
         d->bar[PCI_ROM_BAR].region = &d->rom_region;
         st32(d->wmask + PCI_ROM_ADDRESS, ~(size - 1) | PCI_ROM_ENABLE);

@@ -98,13 +98,13 @@ static int root_port_plugged(struct bus *b, struct device *d, struct err *e)
     return 0;
 }
 
-/* Everything in the slot goes. */
+/* Everything in the slot that can go goes. */
 static void root_port_eject(struct root_port *p)
 {
     bool link;
 
     for (int devfn = 7; devfn >= 0; devfn--)
-        if (p->bridge.sec.dev[devfn])
+        if (p->bridge.sec.dev[devfn] && device_removable(&p->bridge.sec.dev[devfn]->dev))
             device_unplugged(&p->bridge.sec.dev[devfn]->dev);
     link = root_port_sync(p);
     root_port_event(p, STA_PRESENCE_CHANGED | (link ? STA_LINK_CHANGED : 0));
