@@ -32,7 +32,8 @@ struct pflash {
     u32 block;           /* CMD_BUFFER: offset of the erase block that it is for */
     u32 dirty_first, dirty_end; /* changed, and not given to the back end yet */
     u8 *writing;         /* what the back end is writing, or NULL */
-    u32 writing_len;
+    u32 writing_at, writing_len;
+    bool failed;         /* the last write did */
     struct snap_var contents;
 };
 
@@ -40,33 +41,44 @@ struct pflash {
 
 static void pflash_write_back(struct pflash *f);
 
+static void pflash_mark(struct pflash *f, u32 off, u32 len)
+{
+    f->dirty_first = f->dirty_end ? MIN_OF(f->dirty_first, off) : off;
+    f->dirty_end = MAX_OF(f->dirty_end, off + len);
+}
+
+/* What could not be written is tried again when the guest is next back in read-array mode, and in the end. */
 static void pflash_written(void *opaque, int ret)
 {
     struct pflash *f = opaque;
 
     g_free(f->writing);
     f->writing = NULL;
-    if (ret < 0) {
-        f->status |= STS_PROGRAM_ERROR;
-        warn_report("flash memory: cannot write to '%s': %s", blk_path(f->blk), g_strerror(-ret));
+    if (ret >= 0) {
+        f->failed = false;
+        pflash_write_back(f);
         return;
     }
-    pflash_write_back(f);
+    if (!f->failed)
+        warn_report("flash memory: cannot write to '%s': %s", blk_path(f->blk), g_strerror(-ret));
+    f->failed = true;
+    f->status |= STS_PROGRAM_ERROR;
+    pflash_mark(f, f->writing_at, f->writing_len);
 }
 
 /* One write at a time, so that a later one cannot be overtaken. */
 static void pflash_write_back(struct pflash *f)
 {
     struct iovec iov;
-    u32 at = ALIGN_DOWN(f->dirty_first, 512), len;
 
     if (f->writing || f->dirty_first >= f->dirty_end)
         return;
-    len = MIN_OF(ALIGN_UP(f->dirty_end, 512), f->ram->size) - at;
-    f->writing = g_memdup2(f->ram->host + at, len);
-    iov = (struct iovec){ f->writing, len };
+    f->writing_at = ALIGN_DOWN(f->dirty_first, 512);
+    f->writing_len = MIN_OF(ALIGN_UP(f->dirty_end, 512), f->ram->size) - f->writing_at;
+    f->writing = g_memdup2(f->ram->host + f->writing_at, f->writing_len);
+    iov = (struct iovec){ f->writing, f->writing_len };
     f->dirty_first = f->dirty_end = 0;
-    blk_submit(f->blk, BLK_WRITE, at, &iov, 1, len, BLK_FUA, pflash_written, f);
+    blk_submit(f->blk, BLK_WRITE, f->writing_at, &iov, 1, f->writing_len, BLK_FUA, pflash_written, f);
 }
 
 /* Bytes of the array may only lose ones, but for an erase, which sets them. */
@@ -80,8 +92,7 @@ static void pflash_change(struct pflash *f, u32 off, const u8 *data, u32 len, bo
     }
     for (u32 i = 0; i < len; i++)
         p[i] = erase ? 0xff : p[i] & data[i];
-    f->dirty_first = f->dirty_end ? MIN_OF(f->dirty_first, off) : off;
-    f->dirty_end = MAX_OF(f->dirty_end, off + len);
+    pflash_mark(f, off, len);
 }
 
 /* -- modes ------------------------------------------------------------------------------------------------------------- */

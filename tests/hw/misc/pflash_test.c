@@ -2,6 +2,8 @@
  * image file, state. */
 #include "hw/misc/pflash.h"
 #include <glib.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include "hw/backend/blk.h"
 #include "mmu/aspace.h"
 #include "mmu/ram.h"
@@ -196,6 +198,28 @@ static void test_state(void)
     teardown(&x);
 }
 
+/* The host's disk is full for a while: the guest learns of it, and what it wrote is not lost. */
+static void test_write_error(void)
+{
+    struct fixture x;
+    struct rlimit old, none;
+    setup(&x, false);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old);
+    none = (struct rlimit){ 0, old.rlim_max };
+    setrlimit(RLIMIT_FSIZE, &none);
+    wr(&x, 0x1234, 0x40);
+    wr(&x, 0x1234, 0x02);
+    wr(&x, 0, 0xff);
+    g_assert_cmphex(on_disk(&x, 0x1234), ==, 0x12);
+    wr(&x, 0, 0x70);
+    g_assert_cmphex(rd(&x, 0) & 0x10, ==, 0x10);
+    setrlimit(RLIMIT_FSIZE, &old);
+    wr(&x, 0, 0xff);
+    g_assert_cmphex(on_disk(&x, 0x1234), ==, 0x02);
+    teardown(&x);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -205,5 +229,6 @@ int main(int argc, char **argv)
     g_test_add_func("/pflash/query", test_query);
     g_test_add_func("/pflash/readonly", test_readonly);
     g_test_add_func("/pflash/state", test_state);
+    g_test_add_func("/pflash/write-error", test_write_error);
     return g_test_run();
 }
