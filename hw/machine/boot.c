@@ -230,20 +230,22 @@ char *boot_command_line(const struct boot *b)
     return append && *append ? g_strdup_printf("%s %s", b->path, append) : g_strdup(b->path);
 }
 
-/* What firmware would have left in memory: BIOS data, the RSDP and the ACPI tables. */
-/* The anchor and behind it the tables, in the BIOS segment, where kernels look for them; large ones (-smbios) do not fit and are left out. */
+/* The anchor and behind it the tables, in the BIOS segment, where kernels look for them. */
 static int boot_place_smbios(struct boot *b, struct smbios *smbios, struct err *e)
 {
     u32 anchor = smbios ? smbios->anchor->len : 0, tables = smbios ? smbios->tables->len : 0;
 
-    if (!smbios || tables > BOOT_SMBIOS_MAX)
+    if (!smbios)
         return 0;
+    if (tables > BOOT_SMBIOS_MAX)
+        return err_set(e, "-smbios: the tables have %u bytes; a kernel that is started without firmware can be given %u", tables, BOOT_SMBIOS_MAX);
     smbios_place(smbios, BOOT_SMBIOS_TABLES);
     if (boot_place(b, "SMBIOS anchor", BOOT_SMBIOS, g_memdup2(smbios->anchor->data, anchor), anchor, anchor, e) < 0)
         return -1;
     return boot_place(b, "SMBIOS tables", BOOT_SMBIOS_TABLES, g_memdup2(smbios->tables->data, tables), tables, tables, e);
 }
 
+/* What firmware would have left in memory: BIOS data, the RSDP and the ACPI tables. */
 static int boot_place_firmware(struct boot *b, struct acpi_tables *acpi, struct err *e)
 {
     u32 len = acpi->tables->len;

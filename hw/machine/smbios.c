@@ -168,7 +168,7 @@ static void build_chassis(struct builder *b)
 
 static int build_cpu(struct builder *b, unsigned n, struct err *e)
 {
-    char socket[32];
+    char socket[64];
     u64 max, current;
     struct opts *o = b->opts[4], *none = opts_new();
     int r = opts_uint(o ? o : none, "max-speed", 2000, 0, 0xffff, &max, e);
@@ -213,8 +213,8 @@ static void build_oem(struct builder *b)
     if (!b->oem->len)
         return;
     begin(b, 11, HANDLE_OEM);
-    put(b, MIN_OF(b->oem->len, STRINGS_MAX), 1);
-    for (unsigned i = 0; i < b->oem->len && b->n_strings < STRINGS_MAX; i++)
+    put(b, b->oem->len, 1);
+    for (unsigned i = 0; i < b->oem->len; i++)
         b->strings[b->n_strings++] = g_strdup(b->oem->pdata[i]);
     end(b);
 }
@@ -223,10 +223,10 @@ static void build_oem(struct builder *b)
 
 static void build_dimm(struct builder *b, unsigned n, u64 size)
 {
-    char locator[16];
+    char locator[64];
     u64 mib = size / MiB;
 
-    g_snprintf(locator, sizeof(locator), "DIMM %u", n);
+    g_snprintf(locator, sizeof(locator), "%s %u", option(b, OPTS_DIMM, "loc_pfx", "DIMM"), n);
     begin(b, 17, HANDLE_DIMM + n);
     put(b, HANDLE_ARRAY, 2);
     put(b, 0xfffe, 2); /* no error information */
@@ -234,7 +234,7 @@ static void build_dimm(struct builder *b, unsigned n, u64 size)
     put(b, mib < 0x7fff ? mib : 0x7fff, 2);
     put(b, 0x09, 1);   /* DIMM */
     put(b, 0, 1);
-    put_string(b, option(b, OPTS_DIMM, "loc_pfx", NULL) ? option(b, OPTS_DIMM, "loc_pfx", NULL) : locator);
+    put_string(b, locator);
     put_option(b, OPTS_DIMM, "bank", NULL);
     put(b, 0x07, 1);   /* RAM */
     put(b, 0x02, 2);   /* unknown details */
@@ -331,7 +331,9 @@ static int take_option(struct builder *b, const char *text, struct err *e)
     if (r == 0 && !file && !known)
         r = err_set(e, "-smbios %s: type= must be 0, 1, 2, 3, 4, 11 or 17, or file= name a structure", text);
     for (unsigned i = 0; r == 0 && type == 11 && i < opts_count(o); i++) {
-        if (!strcmp(opts_name(o, i), "value"))
+        if (!strcmp(opts_name(o, i), "value") && (!*opts_value(o, i) || b->oem->len == STRINGS_MAX))
+            r = err_set(e, "-smbios type=11: value= is empty, or there are more than %u", STRINGS_MAX);
+        else if (!strcmp(opts_name(o, i), "value"))
             g_ptr_array_add(b->oem, g_strdup(opts_value(o, i)));
         else if (strcmp(opts_name(o, i), "type"))
             r = err_set(e, "-smbios type=11,%s=: there is only value=", opts_name(o, i));

@@ -90,7 +90,7 @@ static void test_options(void)
     static const u8 raw[] = { 0xc8, 6, 0x34, 0x12, 1, 2, 'x', 0, 0 };
     char *path = test_file(raw, sizeof(raw)), *file = g_strdup_printf("file=%s", path);
     const char *const options[] = { "type=1,serial=S1,,2,sku=K", "type=0,vendor=me,release=3.7", "type=2,asset=A", "type=11,value=one,value=two",
-                                    "type=17,manufacturer=M", "type=4,max-speed=3000", "type=1,family=F", file };
+                                    "type=17,manufacturer=M,loc_pfx=Slot", "type=4,max-speed=3000", "type=1,family=F", file };
     struct err e = { "" };
     struct smbios *s = build(options, ARRAY_LEN(options), true, 0, &e);
     u32 len;
@@ -113,6 +113,7 @@ static void test_options(void)
     g_assert_cmpuint(p[4], ==, 2);
     g_assert_cmpstr((const char *)p + 5, ==, "one");
     g_assert_cmpstr(string(find(s, 17, 0, &len), 23), ==, "M");
+    g_assert_cmpstr(string(find(s, 17, 0, &len), 16), ==, "Slot 0");
     g_assert_cmpuint(ld16(find(s, 4, 0, &len) + 20), ==, 3000);
     p = find(s, 0xc8, 0, &len);
     g_assert_cmpmem(p, len, raw, sizeof(raw));
@@ -128,7 +129,7 @@ static void test_refused(void)
     const char *const bad[][2] = {
         { "type=9", "type=" }, { "serial=1", "type=" }, { "type=1,nothing=2", "nothing" }, { "type=1,uuid=12", "UUID" },
         { "type=0,release=x", "release" }, { "type=4,max-speed=x", "max-speed" }, { "type=11,path=x", "path" }, { file, "one SMBIOS" },
-        { "file=/nonexistent", "No such file" }, { "type=x", "type" },
+        { "file=/nonexistent", "No such file" }, { "type=x", "type" }, { "type=11,value=", "empty" },
     };
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
         struct err e = { "" };
