@@ -105,6 +105,21 @@ static int pc_add_ram(struct machine *m, struct pc *pc, struct err *e)
 
 /* -- what is booted ------------------------------------------------------------------------------------------------- */
 
+/* Options about firmware, which a kernel does not get. */
+static int pc_check_no_firmware(const struct machine_config *cfg, const struct pc *pc, struct err *e)
+{
+    const struct { const char *option, *value; } firmware[] = {
+        { "-bios ", cfg->bios }, { "-machine pflash0=", cfg->pflash[0] }, { "-machine pflash1=", cfg->pflash[1] },
+        { "-option-rom ", cfg->n_option_roms ? cfg->option_roms[0] : NULL },
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(firmware); i++)
+        if (firmware[i].value)
+            return err_set(e, "%s%s: a kernel (%s %s) is started without firmware; leave one of them out", firmware[i].option,
+                           firmware[i].value, pc->kernel_option, pc->kernel);
+    return 0;
+}
+
 static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
 {
     const struct machine_config *cfg = &m->cfg;
@@ -129,12 +144,7 @@ static int pc_choose_boot(struct machine *m, struct pc *pc, struct err *e)
     }
     if (!pc->kernel && (cfg->initrd || cfg->append))
         return err_set(e, "%s: needs a kernel to be started directly", cfg->initrd ? "-initrd" : "-append");
-    if (pc->kernel && cfg->bios)
-        return err_set(e, "-bios %s: a kernel (%s %s) is started without firmware; leave one of them out", cfg->bios,
-                       pc->kernel_option, pc->kernel);
-    if (pc->kernel)
-        return 0;
-    return rom_load(m, cfg->bios, &pc->rom, e);
+    return pc->kernel ? pc_check_no_firmware(cfg, pc, e) : rom_load(m, cfg->bios, &pc->rom, e);
 }
 
 /* -- chips ---------------------------------------------------------------------------------------------------------- */

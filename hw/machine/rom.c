@@ -2,9 +2,8 @@
  * hw/machine/pc.c while the machine is built. */
 #include <glib.h>
 #include <sys/stat.h>
-#include <unistd.h>
-#include "config.h"
 #include "hw/backend/drive.h"
+#include "hw/core/datafile.h"
 #include "hw/core/machine.h"
 #include "hw/machine/rom.h"
 #include "hw/misc/pflash.h"
@@ -23,20 +22,15 @@ struct rom {
     struct region high, low;
 };
 
-static const char *rom_find_default(struct err *e)
+/* -bios NAME or SeaBIOS, where data files are; the caller frees it. */
+static char *rom_find(const struct machine *m, const char *name, struct err *e)
 {
-    static const char *const places[] = {
-        GEMEL_PREFIX "/share/gemel/bios-256k.bin",
-        "/usr/share/seabios/bios-256k.bin",
-        "/usr/share/qemu/bios-256k.bin",
-    };
+    char *path = datafile_find(m, name ? name : "bios-256k.bin");
 
-    for (unsigned i = 0; i < ARRAY_LEN(places); i++)
-        if (!access(places[i], R_OK))
-            return places[i];
-    err_set(e, "booting from a disk needs the firmware SeaBIOS: install the package 'seabios' (%s) or name a file with -bios",
-            places[1]);
-    return NULL;
+    if (!path && !name)
+        err_set(e, "booting from a disk needs the firmware SeaBIOS: install the package 'seabios' (/usr/share/seabios/bios-256k.bin) or name a "
+                "file with -bios");
+    return path || !name ? path : g_strdup(name);
 }
 
 /* Reads the file; its size must be a multiple of 64 KiB, for its last byte lies at 4 GiB - 1. */
@@ -75,10 +69,11 @@ static int rom_load_file(struct machine *m, const char *path, struct rom *r, str
 {
     gchar *data;
     gsize len;
+    char *file = rom_find(m, path, e);
+    int read = file ? rom_read(file, &data, &len, e) : -1;
 
-    if (!path)
-        path = rom_find_default(e);
-    if (!path || rom_read(path, &data, &len, e) < 0)
+    g_free(file);
+    if (read < 0)
         return -1;
     r->ram = ram_new("pc.bios", len, e);
     if (r->ram)

@@ -169,6 +169,8 @@ static void test_linux_bad(void)
     check_refused(&(struct machine_config){ .kernel = "/dev/zero" }, "-kernel", "not a regular file");
     check_refused(&(struct machine_config){ .kernel = "/nonexistent" }, "-kernel", "No such file");
     check_refused(&(struct machine_config){ .kernel = good, .bios = good }, "-bios", "without firmware");
+    check_refused(&(struct machine_config){ .kernel = good, .pflash = { "n" } }, "-machine pflash0=n", "without firmware");
+    check_refused(&(struct machine_config){ .kernel = good, .option_roms = (const char *[]){ good }, .n_option_roms = 1 }, "-option-rom", "without firmware");
     u8 *big = g_malloc0(9 * MiB);
     char *initrd = test_file(big, 9 * MiB);
     check_refused(&(struct machine_config){ .kernel = good, .initrd = initrd, .ram_size = 8 * MiB }, "-initrd", "-m");

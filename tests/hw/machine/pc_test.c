@@ -184,6 +184,17 @@ static void check_refused(const struct machine_config *cfg, const char *a, const
         g_error("'%s' does not name '%s' and '%s'", e.msg, a, b);
 }
 
+/* -L: firmware by its name alone. */
+static void check_found_in_dir(const char *rom)
+{
+    g_autofree char *dir = g_path_get_dirname(rom), *name = g_path_get_basename(rom);
+    const char *const dirs[] = { dir };
+    struct err e = { "" };
+    struct test_pc *p = test_pc_new(&(struct machine_config){ .bios = name, .data_dirs = dirs, .n_data_dirs = 1 }, &e);
+    g_assert_cmpstr(e.msg, ==, "");
+    test_pc_free(p);
+}
+
 static void test_refused(void)
 {
     static const char *const same_id[] = { "isa-debug-exit,id=a", "isa-debug-exit,iobase=0xf5,id=a" };
@@ -197,6 +208,7 @@ static void test_refused(void)
     check_refused(&(struct machine_config){ .bios = odd }, "-bios", "64 KiB");
     check_refused(&(struct machine_config){ .bios = empty }, "-bios", "0 bytes");
     check_refused(&(struct machine_config){ .bios = "/nonexistent" }, "-bios", "No such file");
+    check_found_in_dir(rom);
     check_refused(&(struct machine_config){ .image = tiny }, tiny, "neither");
     check_refused(&(struct machine_config){ .image = "/tmp" }, "image", "directory");
     cfg.devices = unknown;
