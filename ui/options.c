@@ -29,30 +29,18 @@ struct pair {
 /* Splits in place; QEMU's ",," stands for a comma. Returns false at the end. */
 static bool next_pair(struct options *o, const char **p, const char *implied, struct pair *out)
 {
-    GString *s;
     char *text, *eq;
-    const char *start = *p;
 
     if (!**p)
         return false;
-    s = g_string_new(NULL);
-    for (; **p; (*p)++) {
-        if (**p == ',' && (*p)[1] != ',')
-            break;
-        if (**p == ',')
-            (*p)++;
-        g_string_append_c(s, **p);
-    }
-    if (**p)
-        (*p)++;
-    text = g_string_free(s, FALSE);
+    text = opts_piece(p);
     keep(o, text);
     eq = strchr(text, '=');
     if (eq && eq != text) {
         *eq = 0;
         *out = (struct pair){ text, eq + 1 };
     } else {
-        *out = implied && start ? (struct pair){ implied, text } : (struct pair){ text, "" };
+        *out = implied ? (struct pair){ implied, text } : (struct pair){ text, "" };
     }
     return true;
 }

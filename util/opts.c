@@ -124,8 +124,7 @@ bool opts_has(const struct opts *o, const char *name)
 
 /* -- parsing -------------------------------------------------------------------------------------------------------- */
 
-/* The next piece up to a single comma, with ",," made one; *p moves behind the comma. */
-static char *next_piece(const char **p)
+char *opts_piece(const char **p)
 {
     GString *s = g_string_new(NULL);
 
@@ -144,7 +143,7 @@ static char *next_piece(const char **p)
 static int parse_pairs(struct opts *o, const char *text, const char *implied, struct err *e)
 {
     for (const char *p = text; *p; implied = NULL) {
-        char *piece = next_piece(&p), *eq = strchr(piece, '=');
+        char *piece = opts_piece(&p), *eq = strchr(piece, '=');
 
         if (eq == piece || (!*piece && !implied)) {
             int r = *piece ? err_set(e, "'%s': the name of an option is missing", piece) : 0;

@@ -12,6 +12,8 @@ struct opts;
  * object: nested objects become dotted names ("file.filename"), arrays "name.0", "name.1", scalars their text (true: "on").
  * Never NULL with implied or '=' syntax; NULL with e set for damaged JSON or an empty name. */
 struct opts *opts_parse(const char *text, const char *implied, struct err *e);
+/* The next piece of such a text, up to a single comma, with ",," made one; *text moves behind that comma. Caller frees. */
+char *opts_piece(const char **text);
 struct opts *opts_new(void);
 struct opts *opts_copy(const struct opts *o);
 void opts_free(struct opts *o); /* o may be NULL */
