@@ -5,6 +5,7 @@
 #include "hw/backend/net.h"
 #include "hw/core/input.h"
 #include "hw/core/machine.h"
+#include "hw/core/prop.h"
 #include "hw/machine/pc.h"
 #include "mmu/aspace.h"
 #include "util/opts.h"
@@ -36,18 +37,14 @@ static int check_global(const char *g, struct err *e)
 {
     const char *dot = strchr(g, '.'), *eq = strchr(g, '=');
     const struct dev_class *cls;
-    const struct prop *p;
 
     if (!dot || !eq || dot > eq)
         return err_set(e, "-global %s: not of the form DEVICE.PROPERTY=VALUE", g);
     char *name = g_strndup(g, dot - g), *prop = g_strndup(dot + 1, eq - dot - 1);
     cls = dev_class_find(name);
-    p = cls ? cls->props : NULL;
-    while (p && p->kind != PROP_END && strcmp(p->name, prop))
-        p++;
-    int r = !cls                           ? err_set(e, "-global %s: there is no device '%s'", g, name)
-            : !p || p->kind == PROP_END ? err_set(e, "-global %s: device %s has no property '%s'", g, name, prop)
-                                           : 0;
+    int r = !cls                     ? err_set(e, "-global %s: there is no device '%s'", g, name)
+            : !prop_find(cls, prop) ? err_set(e, "-global %s: device %s has no property '%s'", g, name, prop)
+                                     : 0;
     g_free(name);
     g_free(prop);
     return r;

@@ -1,4 +1,4 @@
-/* Properties of devices: defaults, setting from text, text of a value. Only hw/core/ includes this; main thread, machine
+/* Properties of devices: defaults, setting from text, text of a value. Main thread, machine
  * lock held. */
 #ifndef HW_CORE_PROP_H
 #define HW_CORE_PROP_H

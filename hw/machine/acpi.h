@@ -24,7 +24,6 @@ struct acpi_config {
     bool hpet;
     u32 hotplug_slots;     /* bit n: slot n of the root bus has hot plug by ACPI; 0: nothing has */
     u16 pvpanic_port;      /* 0: there is none */
-    u8 pvpanic_events;
 };
 
 /* tables: FACS, DSDT, FADT, MADT, HPET, MCFG, RSDT, XSDT; their length does not depend on addresses; whose pointers are offsets into `tables` until linked. loader: the

@@ -78,11 +78,9 @@ static void pc_find_pvpanic(const struct machine *m, struct acpi_config *c)
 {
     for (const struct device *d = m->devices; d; d = d->next) {
         if (!strcmp(d->cls->name, "pvpanic")) {
-            char *port = device_get_prop(d, "ioport"), *events = device_get_prop(d, "events");
+            char *port = device_get_prop(d, "ioport");
             c->pvpanic_port = atoi(port);
-            c->pvpanic_events = atoi(events);
             g_free(port);
-            g_free(events);
         }
     }
 }

@@ -4,7 +4,6 @@
 #include "hw/machine/rom.h"
 #include "hw/pci/q35.h"
 #include "hw/storage/ahci.h"
-#include "hw/storage/ahci.h"
 #include "hw/timer/pm.h"
 
 /* RAM ends where configuration space begins, unless there is more: then at 2 GiB, so that PCI has a window of 1 GiB. */

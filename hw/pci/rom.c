@@ -3,6 +3,7 @@
 #include <glib.h>
 #include "hw/core/datafile.h"
 #include "hw/core/machine.h"
+#include "hw/core/prop.h"
 #include "hw/pci/pci_priv.h"
 #include "mmu/ram.h"
 
@@ -74,10 +75,9 @@ static int rom_read(struct pci_device *d, const char *path, struct err *e)
 /* The ROM that a class has by default may be missing on this host; one that the user names may not. */
 static bool rom_is_default(const struct pci_device *d)
 {
-    for (const struct prop *p = d->dev.cls->props; p && p->kind != PROP_END; p++)
-        if (!strcmp(p->name, "romfile"))
-            return p->def_str && !strcmp(p->def_str, d->romfile);
-    return false;
+    const struct prop *p = prop_find(d->dev.cls, "romfile");
+
+    return p->def_str && !strcmp(p->def_str, d->romfile);
 }
 
 int pci_rom_init(struct pci_device *d, struct err *e)

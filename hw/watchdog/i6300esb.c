@@ -19,7 +19,7 @@ struct i6300esb {
     u32 preload[2];
     u8 stage;      /* that counts: 0 or 1; 2: the watchdog has fired */
     u8 unlock;     /* of the sequence 0x80, 0x86 in front of each register write: how many were seen */
-    bool enabled, locked, int_active, timeout;
+    bool enabled, int_active, timeout;
 };
 
 static void esb_stage_start(struct i6300esb *w, u8 stage)
@@ -109,11 +109,10 @@ static const struct region_ops esb_ops = { esb_read, esb_write, 1, 4 };
 static void esb_config_changed(struct pci_device *d, unsigned reg, unsigned len)
 {
     struct i6300esb *w = container_of(d, struct i6300esb, pci);
-    bool enabled = d->config[LOCK] & LOCK_ENABLE;
+    bool enabled = d->config[LOCK] & LOCK_ENABLE, locked = d->config[LOCK] & LOCK_LOCKED;
 
-    w->locked = d->config[LOCK] & LOCK_LOCKED;
-    d->wmask[LOCK] = w->locked ? 0 : LOCK_WRITABLE;
-    d->wmask[CONFIG] = w->locked ? 0 : CONFIG_WRITABLE;
+    d->wmask[LOCK] = locked ? 0 : LOCK_WRITABLE;
+    d->wmask[CONFIG] = locked ? 0 : CONFIG_WRITABLE;
     if (enabled && !w->enabled)
         esb_stage_start(w, 0);
     else if (!enabled)
