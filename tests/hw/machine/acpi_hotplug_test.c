@@ -88,6 +88,24 @@ static void test_misuse(void)
     pc_end(p);
 }
 
+/* A display's console and memory are in use elsewhere: neither the user nor the guest takes it away. */
+static void test_display(void)
+{
+    static u8 bytes[65536];
+    const char *devices[] = { "pci-bridge,id=b,chassis_nr=1,addr=6", "bochs-display,id=d,bus=b,romfile=" };
+    struct err e = { "" };
+    rom = test_file(bytes, sizeof(bytes));
+    struct test_pc *p = test_pc_new(&(struct machine_config){ .bios = rom, .nodefaults = true, .devices = devices, .n_devices = 2 }, &e);
+    g_assert_cmpstr(e.msg, ==, "");
+    g_assert_null(add(p, "bochs-display,romfile=", &e));
+    g_assert_cmphex(pc_in(p, REMOVABLE, 4), ==, 0xfffffffc & ~BIT(6));
+    g_assert_cmpint(del(p, "b"), ==, -1);
+    g_assert_cmpint(del(p, "d"), ==, -1);
+    pc_out(p, EJECT, 1 << 6, 4);
+    g_assert_nonnull(device_find(&p->m, "d"));
+    pc_end(p);
+}
+
 static void test_reset(void)
 {
     struct test_pc *p = pc_new();
@@ -107,6 +125,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/acpi-hotplug/plug", test_plug);
     g_test_add_func("/acpi-hotplug/misuse", test_misuse);
+    g_test_add_func("/acpi-hotplug/display", test_display);
     g_test_add_func("/acpi-hotplug/reset", test_reset);
     return g_test_run();
 }
