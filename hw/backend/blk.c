@@ -1,5 +1,5 @@
 /* Block back ends as devices find them: opened from options, registered by name, attached to one device. Main thread, unless blk.h says
- * otherwise. Requests are in blk_io.c, the layers of images in blk_node.c, what QMP does to them in blk_control.c. */
+ * otherwise. Requests are in blk_io.c, the layers of images in blk_node.c, what users do to them while they run in blk_media.c. */
 #include <stdio.h>
 #include "hw/backend/blk_front.h"
 
@@ -183,7 +183,6 @@ void blk_close(struct blk *b)
     *p = b->next;
     blk_io_fini(b);
     node_put(b->root);
-    g_free(b->dev_id);
     g_free(b->id);
     g_free(b);
 }

@@ -33,7 +33,6 @@ struct blk {
     struct blk_node *root;     /* NULL: no medium */
     bool writethrough;         /* each write is flushed */
     bool readonly;             /* as asked for: a medium put in later is opened so */
-    bool locked_ro;            /* the user fixed readonly */
     unsigned open_flags;       /* NODE_* for media put in later */
     enum blk_on_error on_error[2]; /* [0] reads, [1] writes */
     bool removable, tray_open; /* tray: moved by blockdev-open-tray while no device has one */
@@ -42,7 +41,6 @@ struct blk {
     const struct blk_dev_ops *ops;
     void *opaque;
     struct lock *dev_lock;
-    char *dev_id;
     bool attached;
     unsigned in_flight;        /* submitted, without those in `kept` */
     struct blk_list kept;      /* failed; wait for the VM to go on */
@@ -60,6 +58,7 @@ struct blk {
     int efd;                   /* readable: something was finished */
     struct lock lock;          /* guards `finished` */
     struct blk_list finished;
+    struct blk_list completing; /* [the device's lock] taken from there */
 };
 
 /* blk_io.c */

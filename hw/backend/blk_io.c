@@ -42,6 +42,16 @@ static void list_add(struct blk_list *l, struct blk_req *q)
     l->tail = &q->next;
 }
 
+/* All of `from`, which is empty then. */
+static void list_append(struct blk_list *l, struct blk_list *from)
+{
+    if (!from->first)
+        return;
+    *l->tail = from->first;
+    l->tail = from->tail;
+    list_init(from);
+}
+
 static struct blk_req *list_take(struct blk_list *l)
 {
     struct blk_req *q = l->first;
@@ -269,24 +279,21 @@ static void complete_one(struct blk *b, struct blk_req *q)
     g_free(q);
 }
 
-/* Runs the completions of what is finished, lock held. True if there was any. */
+/* Runs the completions of what is finished, lock held. True if there was any. A completion may drain: then this runs inside itself, and what
+ * the outer one has not come to yet is completed by the inner one. */
 static bool complete(struct blk *b)
 {
-    struct blk_list l;
     struct blk_req *q;
+    bool any;
 
     reap_ring(b);
     lock_acquire(&b->lock);
-    l = b->finished;
-    list_init(&b->finished);
+    list_append(&b->completing, &b->finished);
     lock_release(&b->lock);
-    if (!l.first)
-        return false;
-    while ((q = l.first)) {
-        l.first = q->next;
+    any = b->completing.first;
+    while ((q = list_take(&b->completing)))
         complete_one(b, q);
-    }
-    return true;
+    return any;
 }
 
 static void clear_event(struct blk *b)
@@ -356,6 +363,7 @@ void blk_io_init(struct blk *b)
 {
     lock_init(&b->lock, "blk", RANK_BACKEND);
     list_init(&b->finished);
+    list_init(&b->completing);
     list_init(&b->kept);
     list_init(&b->waiting);
     b->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

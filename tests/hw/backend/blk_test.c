@@ -84,6 +84,39 @@ static void test_requests(void)
     test_file_free(path);
 }
 
+struct drainer {
+    struct blk *b;
+    unsigned done;
+};
+
+static void on_done_drain(void *opaque, int ret)
+{
+    struct drainer *d = opaque;
+    g_assert_cmpint(ret, ==, 0);
+    d->done++;
+    blk_drain(d->b); /* as devices do that are reset by what a completion finds */
+}
+
+/* Completions that drain, with others finished beside them. */
+static void test_drain_inside(void)
+{
+    u8 data[4096] = { 1 }, buf[8][512];
+    struct err e = { "" };
+    char *path = test_file(data, sizeof(data));
+    struct blk *b = blk_open("d", "-drive", path, false, &e);
+    struct drainer d = { b, 0 };
+    for (unsigned round = 0; round < 20; round++) {
+        for (unsigned i = 0; i < 8; i++) {
+            struct iovec v = { buf[i], 512 };
+            blk_submit(b, i & 1 ? BLK_WRITE : BLK_READ, i * 512, &v, 1, 0, i == 3 ? BLK_FUA : 0, on_done_drain, &d);
+        }
+        blk_drain(b);
+        g_assert_cmpuint(d.done, ==, 8 * (round + 1));
+    }
+    blk_close(b);
+    test_file_free(path);
+}
+
 static void test_refused(void)
 {
     struct err e = { "" };
@@ -327,6 +360,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/blk/read", test_read);
     g_test_add_func("/blk/requests", test_requests);
+    g_test_add_func("/blk/drain-inside", test_drain_inside);
     g_test_add_func("/blk/refused", test_refused);
     g_test_add_func("/blk/ways", test_ways);
     g_test_add_func("/blk/errors", test_errors);
