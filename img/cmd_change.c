@@ -59,6 +59,8 @@ static int resize_to(struct blk_node *n, const char *arg, bool shrink, const cha
         return fail("warning: Shrinking an image will delete all data beyond the shrunken image's end. Before performing such an operation, make sure "
                     "there is no important data there.");
     }
+    if (size < old && prealloc && strcmp(prealloc, "off"))
+        return fail("Preallocation can only be used for growing images");
     if (node_truncate(n, size, prealloc, &e) < 0)
         return fail("%s", e.msg);
     if (!quiet)

@@ -357,6 +357,13 @@ static int file_flush(struct blk_node *n)
     return fdatasync(((struct file *)n->s)->fd) < 0 ? -errno : 0;
 }
 
+static int file_check_preallocation(const char *how, struct err *e)
+{
+    if (how && strcmp(how, "off") && strcmp(how, "falloc") && strcmp(how, "full"))
+        return err_set(e, "preallocation=%s: not one of off, falloc, full", how);
+    return 0;
+}
+
 static int file_preallocate(int fd, u64 from, u64 to, const char *how, const char *path, struct err *e)
 {
     static const u8 zeros[64 * KiB];
@@ -367,8 +374,6 @@ static int file_preallocate(int fd, u64 from, u64 to, const char *how, const cha
         int r = posix_fallocate(fd, from, to - from);
         return r ? err_set(e, "cannot allocate space for '%s': %s", path, g_strerror(r)) : 0;
     }
-    if (strcmp(how, "full"))
-        return err_set(e, "preallocation=%s: not one of off, falloc, full", how);
     while (from < to) {
         ssize_t r = pwrite(fd, zeros, MIN_OF(to - from, sizeof(zeros)), from);
         if (r <= 0)
@@ -383,6 +388,8 @@ static int file_truncate(struct blk_node *n, u64 size, const char *preallocation
     struct file *f = n->s;
     u64 old = node_size(n), now = 0;
 
+    if (file_check_preallocation(preallocation, e) < 0)
+        return -1;
     if (f->block) { /* the host resizes it, we look again */
         if (file_measure(f->fd, true, &now) < 0 || now < size)
             return err_set(e, "'%s' is a block device of %llu bytes", n->filename, (unsigned long long)now);
@@ -442,8 +449,11 @@ static u64 file_allocated(struct blk_node *n)
 int file_create(const char *path, u64 size, const char *preallocation, struct err *e)
 {
     struct stat st;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644), r = 0;
+    int fd, r = 0;
 
+    if (file_check_preallocation(preallocation, e) < 0)
+        return -1;
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0)
         return err_set(e, "cannot create '%s': %s", path, g_strerror(errno));
     if (fstat(fd, &st) < 0)

@@ -369,17 +369,63 @@ static void qcow2_free(struct qcow2 *s)
     g_free(s);
 }
 
-/* Options that QEMU has; caches are sized by the image here. */
+/* Options of QEMU's with one value that is true here: the other one is refused. Space that is freed always goes back to the file. */
+static int read_fixed_options(struct qcow2 *s, struct opts *o, struct err *e)
+{
+    static const struct { const char *name; bool is; } fixed[] = {
+        { "pass-discard-request", true }, { "pass-discard-snapshot", true }, { "pass-discard-other", true }, { "discard-no-unref", false },
+    };
+    static const char *const overlap[] = { "none", "constant", "cached", "all", NULL };
+    u64 entry, interval;
+    int checks; /* all are made always: none of the words changes what a sound image does */
+
+    for (unsigned i = 0; i < ARRAY_LEN(fixed); i++) {
+        bool on;
+        if (opts_bool(o, fixed[i].name, fixed[i].is, &on, e) < 0)
+            return -1;
+        if (on != fixed[i].is)
+            return err_set(e, "%s=%s: not available", fixed[i].name, on ? "on" : "off");
+    }
+    if (opts_enum(o, "overlap-check", overlap, 3, &checks, e) < 0 ||
+        opts_size(o, "l2-cache-entry-size", s->cluster_size, &entry, e) < 0 ||
+        opts_uint(o, "cache-clean-interval", 0, 0, UINT32_MAX, &interval, e) < 0)
+        return -1;
+    if (entry != s->cluster_size)
+        return err_set(e, "l2-cache-entry-size=%llu: the cache holds whole tables of %llu bytes", (unsigned long long)entry,
+                       (unsigned long long)s->cluster_size);
+    return interval ? err_set(e, "cache-clean-interval=%u: not available, tables stay in the cache", (unsigned)interval) : 0;
+}
+
+/* How many bytes of tables are kept in memory. */
+static int read_cache_sizes(struct qcow2 *s, struct opts *o, struct err *e)
+{
+    bool all_set = opts_peek(o, "cache-size"), l2_set = opts_peek(o, "l2-cache-size"), rb_set = opts_peek(o, "refcount-cache-size");
+    u64 all, l2, rb;
+
+    if (opts_size(o, "cache-size", L2_CACHE + RB_CACHE, &all, e) < 0 || opts_size(o, "l2-cache-size", L2_CACHE, &l2, e) < 0 ||
+        opts_size(o, "refcount-cache-size", RB_CACHE, &rb, e) < 0)
+        return -1;
+    if (all_set && l2_set && rb_set)
+        return err_set(e, "cache-size, l2-cache-size and refcount-cache-size may not be set at the same time");
+    if (all_set && ((l2_set && l2 > all) || (rb_set && rb > all)))
+        return err_set(e, "%s may not exceed cache-size", l2_set ? "l2-cache-size" : "refcount-cache-size");
+    if (all_set && !l2_set) {
+        rb = rb_set ? rb : MIN_OF(all / 8, RB_CACHE);
+        l2 = all - rb;
+    } else if (all_set) {
+        rb = all - l2;
+    }
+    qcow2_cache_init(&s->l2c, MIN_OF(l2 >> s->h.cluster_bits, UINT32_MAX));
+    qcow2_cache_init(&s->rbc, MIN_OF(rb >> s->h.cluster_bits, UINT32_MAX));
+    return 0;
+}
+
 static int read_options(struct qcow2 *s, struct opts *o, struct err *e)
 {
-    static const char *const accepted[] = { "overlap-check", "cache-size", "l2-cache-size", "l2-cache-entry-size", "refcount-cache-size",
-                                            "cache-clean-interval", "pass-discard-request", "pass-discard-snapshot",
-                                            "pass-discard-other", "discard-no-unref" };
     bool lazy;
 
-    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++)
-        opts_get(o, accepted[i]);
-    if (opts_bool(o, "lazy-refcounts", s->h.compatible & COMPAT_LAZY, &lazy, e) < 0)
+    if (read_fixed_options(s, o, e) < 0 || read_cache_sizes(s, o, e) < 0 ||
+        opts_bool(o, "lazy-refcounts", s->h.compatible & COMPAT_LAZY, &lazy, e) < 0)
         return -1;
     if (lazy && s->h.version < 3)
         return err_set(e, "lazy-refcounts=on: lazy refcounts require a qcow2 image with at least qemu 1.1 compatibility level");
@@ -407,13 +453,8 @@ static int prepare_writing(struct qcow2 *s, struct err *e)
 
 static int open_started(struct qcow2 *s, struct opts *o, struct err *e)
 {
-    u64 all;
-
     if (read_header(s, e) < 0 || read_options(s, o, e) < 0 || load_tables(s, e) < 0)
         return -1;
-    all = (u64)s->h.l1_size;
-    qcow2_cache_init(&s->l2c, MIN_OF(all, L2_CACHE >> s->h.cluster_bits));
-    qcow2_cache_init(&s->rbc, RB_CACHE >> s->h.cluster_bits);
     s->file_end = ALIGN_UP(node_size(s->n->file), s->cluster_size);
     s->n->size = s->h.size;
     if (qcow2_snapshots_load(s, e) < 0)

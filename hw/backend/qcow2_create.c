@@ -292,9 +292,10 @@ int qcow2_truncate(struct blk_node *n, u64 size, const char *preallocation, stru
     u64 old = node_size(n);
     int how = PREALLOC_OFF, r = 0;
 
-    for (int i = 0; preallocation && prealloc_names[i]; i++)
-        if (!strcmp(preallocation, prealloc_names[i]))
-            how = i;
+    while (preallocation && prealloc_names[how] && strcmp(preallocation, prealloc_names[how]))
+        how++;
+    if (!prealloc_names[how])
+        return err_set(e, "preallocation=%s: not one of off, metadata, falloc, full", preallocation);
     if (size & 511)
         return err_set(e, "The new size must be a multiple of 512");
     if (s->h.version < 3 && s->snapshots->len)

@@ -71,6 +71,63 @@ static void check_clean(struct blk_node *n, bool leaks_allowed)
         g_assert_cmpuint(c.leaks, ==, 0);
 }
 
+/* -- options of an open image -------------------------------------------------------------------------------------------- */
+
+/* What node_open says to qcow2's options; *l2 and *rb: how many tables its caches hold. */
+static char *try_options(const char *path, const char *options, unsigned *l2, unsigned *rb)
+{
+    struct err e = { "" };
+    struct opts *o = opts_parse(options, NULL, &e);
+    struct blk_node *n;
+
+    opts_set(o, "driver", "qcow2");
+    n = node_open(path, o, NODE_RDWR, &e);
+    if (n && opts_all_used(o, &e) == 0) {
+        *l2 = ((struct qcow2 *)n->s)->l2c.max;
+        *rb = ((struct qcow2 *)n->s)->rbc.max;
+    }
+    node_put(n);
+    opts_free(o);
+    return g_strdup(e.msg);
+}
+
+static void test_options(void)
+{
+    static const struct { const char *options; unsigned l2, rb; } good[] = {
+        { "", 512, 64 }, { "l2-cache-size=1M", 16, 64 }, { "refcount-cache-size=2M", 512, 32 }, { "cache-size=16M", 224, 32 },
+        { "cache-size=4M,l2-cache-size=2M", 32, 32 }, { "cache-size=4M,refcount-cache-size=1M", 48, 16 }, { "l2-cache-size=1", 8, 64 },
+        { "cache-clean-interval=0,overlap-check=none,l2-cache-entry-size=64k,pass-discard-request=on", 512, 64 },
+        { "pass-discard-snapshot=on,pass-discard-other=on,discard-no-unref=off", 512, 64 },
+    };
+    static const struct { const char *options, *message; } bad[] = {
+        { "cache-size=4M,l2-cache-size=1M,refcount-cache-size=1M", "may not be set at the same time" },
+        { "cache-size=1M,l2-cache-size=2M", "l2-cache-size may not exceed cache-size" },
+        { "cache-size=1M,refcount-cache-size=2M", "refcount-cache-size may not exceed cache-size" },
+        { "cache-size=much", "cache-size" }, { "l2-cache-entry-size=4k", "l2-cache-entry-size=4096" }, { "overlap-check=some", "overlap-check" },
+        { "cache-clean-interval=600", "cache-clean-interval=600: not available" }, { "pass-discard-request=off", "pass-discard-request=off" },
+        { "pass-discard-snapshot=off", "pass-discard-snapshot=off" }, { "pass-discard-other=off", "pass-discard-other=off" },
+        { "discard-no-unref=on", "discard-no-unref=on: not available" },
+    };
+    char *path = new_path("options"), *msg;
+    unsigned l2, rb;
+
+    create(path, 1 * GiB, "", NULL);
+    for (unsigned i = 0; i < ARRAY_LEN(good); i++) {
+        msg = try_options(path, good[i].options, &l2, &rb);
+        g_assert_cmpstr(msg, ==, "");
+        g_assert_cmpuint(l2, ==, good[i].l2);
+        g_assert_cmpuint(rb, ==, good[i].rb);
+        g_free(msg);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        msg = try_options(path, bad[i].options, &l2, &rb);
+        g_assert_nonnull(strstr(msg, bad[i].message));
+        g_free(msg);
+    }
+    g_unlink(path);
+    g_free(path);
+}
+
 /* -- random operations against a model ---------------------------------------------------------------------------------- */
 
 struct model {
@@ -704,6 +761,7 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     dir = g_dir_make_tmp("gemel-qcow2-XXXXXX", NULL);
+    g_test_add_func("/qcow2/options", test_options);
     g_test_add_func("/qcow2/random", test_random);
     g_test_add_func("/qcow2/crashes", test_crashes);
     g_test_add_func("/qcow2/killed", test_killed);
