@@ -9,15 +9,15 @@ struct blk_node;
 
 /* name: of the drive, for messages. */
 bool blk_is_removable(struct blk *b);
-bool blk_tray_is_open(struct blk *b); /* a drive without a tray: always "open" */
+bool blk_tray_is_open(struct blk *b); /* a drive without a tray: never */
 bool blk_is_locked(struct blk *b);
 /* A locked tray is only asked for, unless force. */
 int blk_open_tray(struct blk *b, const char *name, bool force, struct err *e);
 int blk_close_tray(struct blk *b, const char *name, struct err *e);
-/* The tray is open. */
+/* The tray must be open, if there is one. */
 int blk_remove_medium(struct blk *b, const char *name, struct err *e);
 int blk_insert_medium(struct blk *b, const char *name, struct blk_node *n, struct err *e);
-/* All of it, with an image from a file. format: NULL finds it out. readonly: -1 as before, else 0 or 1. */
+/* All of it, with an image from a file. format: NULL finds it out. */
 enum blk_change_mode { BLK_RETAIN, BLK_READ_ONLY, BLK_READ_WRITE };
 int blk_change_medium(struct blk *b, const char *name, const char *file, const char *format, enum blk_change_mode mode, bool force,
                       struct err *e);

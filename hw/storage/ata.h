@@ -51,7 +51,7 @@ struct ata_dev {
     /* properties */
     struct blk *blk;
     char *serial, *model, *version;
-    u64 wwn, block_size, physical_block_size, discard_granularity;
+    u64 wwn, block_size, physical_block_size;
     i32 unit, bootindex;
     u16 rotation_rate;
     u8 write_cache;              /* enum prop_auto */

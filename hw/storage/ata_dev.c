@@ -90,15 +90,21 @@ int ata_add_cdrom(struct ata_bus *b, struct err *e)
 
 /* -- the devices ------------------------------------------------------------------------------------------------------------ */
 
-static int check_sizes(const struct ata_dev *d, struct err *e)
+static int check_blocks(const struct ata_dev *d, struct err *e)
 {
-    const char *cls = d->dev.cls->name;
     u64 p = d->physical_block_size;
 
     if (d->block_size != ATA_SECTOR)
-        return err_set(e, "%s.logical_block_size: must be 512", cls);
+        return err_set(e, "ide-hd.logical_block_size: must be 512");
     if (p < ATA_SECTOR || p > 2 * MiB || (p & (p - 1)))
-        return err_set(e, "%s.physical_block_size: %llu is not a power of two from 512 to 2 MiB", cls, (unsigned long long)p);
+        return err_set(e, "ide-hd.physical_block_size: %llu is not a power of two from 512 to 2 MiB", (unsigned long long)p);
+    return 0;
+}
+
+static int check_names(const struct ata_dev *d, struct err *e)
+{
+    const char *cls = d->dev.cls->name;
+
     if (strlen(d->serial) > 20)
         return err_set(e, "%s.serial: longer than 20 characters", cls);
     if (strlen(d->model) > 40)
@@ -128,7 +134,7 @@ static int hd_realize(struct device *dev, struct err *e)
         return err_set(e, "ide-hd: drive= is missing");
     if (!blk_present(d->blk))
         return err_set(e, "ide-hd: drive '%s' has no medium", blk_id(d->blk));
-    if (check_sizes(d, e) < 0 || blk_attach(d->blk, NULL, d, &dev->m->lock, !blk_readonly(d->blk), e) < 0)
+    if (check_blocks(d, e) < 0 || check_names(d, e) < 0 || blk_attach(d->blk, NULL, d, &dev->m->lock, !blk_readonly(d->blk), e) < 0)
         return -1;
     d->bus->dev[d->unit] = d;
     return 0;
@@ -144,7 +150,7 @@ static int cd_realize(struct device *dev, struct err *e)
         .dev = dev, .lock = &dev->m->lock, .blk = d->blk, .cdrom = true, .atapi = true, .block_size = 2048, .physical_block_size = 2048,
         .vendor = "GEMEL", .product = "GEMEL DVD-ROM", .version = d->version, .serial = d->serial,
     };
-    if (check_sizes(d, e) < 0 || scsi_lu_init(&d->lu, e) < 0)
+    if (check_names(d, e) < 0 || scsi_lu_init(&d->lu, e) < 0)
         return -1;
     d->req.lu = &d->lu;
     d->req.ops = &atapi_req_ops;
@@ -193,12 +199,12 @@ static void dev_fw_name(const struct device *dev, char *buf, unsigned size)
     { "serial", PROP_STR, P(serial), 0, NULL, "serial number, up to 20 characters" }, \
     { "model", PROP_STR, P(model), 0, model_, "model, up to 40 characters" }, \
     { "ver", PROP_STR, P(version), 0, "1.0", "firmware revision, up to 8 characters" }, \
-    { "wwn", PROP_U64, P(wwn), 0, NULL, "world-wide name" }, \
-    { "logical_block_size", PROP_SIZE, P(block_size), 512, NULL, "512" }, \
-    { "physical_block_size", PROP_SIZE, P(physical_block_size), 512, NULL, "bytes" }
+    { "wwn", PROP_U64, P(wwn), 0, NULL, "world-wide name" }
 
 static const struct prop hd_props[] = {
     COMMON_PROPS("GEMEL HARDDISK"),
+    { "logical_block_size", PROP_SIZE, P(block_size), 512, NULL, "512" },
+    { "physical_block_size", PROP_SIZE, P(physical_block_size), 512, NULL, "bytes" },
     { "rotation_rate", PROP_U16, P(rotation_rate), 0, NULL, "0: not told, 1: no rotation (SSD), else turns a minute" },
     { "write-cache", PROP_AUTO, P(write_cache), AUTO_AUTO, NULL, "write cache on at power-on" },
     PROP_DONE

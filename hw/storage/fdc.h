@@ -43,7 +43,7 @@ struct fdc {
     struct irq_line irq;
     struct floppy *drive[FDC_DRIVES];
     /* registers */
-    u8 dor, tdr, msr, dsr, srb, intr;
+    u8 dor, tdr, msr, dsr, intr;
     /* settings */
     u8 config, pretrk, lock, perpendicular, timer[2], ndma;
     /* the command */

@@ -87,10 +87,8 @@ static void on_resized(void *opaque)
     on_media_changed(opaque, true);
 }
 
-static bool on_tray_open(void *opaque) { return false; }
-static bool on_tray_locked(void *opaque) { return false; }
-
-static const struct blk_dev_ops floppy_ops = { on_resized, on_media_changed, NULL, on_tray_open, on_tray_locked };
+/* No tray: a medium is put in or out at once. */
+static const struct blk_dev_ops floppy_ops = { .resized = on_resized, .media_changed = on_media_changed };
 
 /* -- the device --------------------------------------------------------------------------------------------------------------- */
 

@@ -241,6 +241,21 @@ static void reg_write_dev(struct ata_dev *d, unsigned reg, u8 v)
     }
 }
 
+/* Ends what both drives do; what they moved to memory is there. */
+static void reset_devices(struct ide_channel *c, u8 or_status)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (!c->ata.dev[i])
+            continue;
+        ata_reset(c->ata.dev[i], false);
+        c->ata.dev[i]->r.status |= or_status;
+    }
+    if (c->dma)
+        sg_end(&c->sg);
+    c->dma = NULL;
+    c->device = 0;
+}
+
 static void command_write_reg(struct ide_channel *c, u8 v)
 {
     struct ata_dev *d = selected(c);
@@ -248,11 +263,7 @@ static void command_write_reg(struct ide_channel *c, u8 v)
     if (c->ctl & CTL_SRST)
         return;
     if (v == 0x90 && !channel_empty(c)) { /* EXECUTE DEVICE DIAGNOSTIC: both drives, the first one answers */
-        for (unsigned i = 0; i < 2; i++)
-            if (c->ata.dev[i])
-                ata_reset(c->ata.dev[i], false);
-        c->dma = NULL;
-        c->device = 0;
+        reset_devices(c, 0);
         irq_raise(c);
         return;
     }
@@ -364,20 +375,6 @@ static u64 control_read(void *opaque, u64 off, unsigned size)
     const struct ata_dev *d = selected(c);
 
     return d ? d->r.status : ABSENT; /* alternate status */
-}
-
-static void reset_devices(struct ide_channel *c, u8 or_status)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        if (!c->ata.dev[i])
-            continue;
-        ata_reset(c->ata.dev[i], false);
-        c->ata.dev[i]->r.status |= or_status;
-    }
-    if (c->dma)
-        sg_end(&c->sg);
-    c->dma = NULL;
-    c->device = 0;
 }
 
 static void control_write(void *opaque, u64 off, u64 val, unsigned size)

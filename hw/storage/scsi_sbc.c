@@ -172,7 +172,7 @@ static void unmap_step(struct scsi_req *r)
             return;
         }
     }
-    if (!r->range || r->off + UNMAP_DESCRIPTOR > r->buf_len) {
+    if (!r->range || r->buf_len < UNMAP_DESCRIPTOR || r->off > r->buf_len - UNMAP_DESCRIPTOR) {
         scsi_good(r);
         return;
     }

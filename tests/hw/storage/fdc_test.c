@@ -2,7 +2,7 @@
 #include "hw/storage/fdc.h"
 #include <glib.h>
 #include <unistd.h>
-#include "hw/backend/blk.h"
+#include "hw/backend/blk_media.h"
 #include "hw/backend/drive.h"
 #include "mmu/dma.h"
 #include "tests/lib/fake_machine.h"
@@ -28,19 +28,25 @@ static void settle(struct fixture *x)
 
 static bool irq(struct fixture *x) { settle(x); return x->f->level[6]; }
 
-static void setup(struct fixture *x, u32 sectors, bool readonly)
+static char *new_image(u32 sectors)
 {
-    struct err e = { "" };
     u8 *data = g_malloc(sectors * 512);
-    int fd;
+    char *path;
+    int fd = g_file_open_tmp("gemel-fdc-XXXXXX", &path, NULL);
 
-    *x = (struct fixture){ 0 };
-    fd = g_file_open_tmp("gemel-fdc-XXXXXX", &x->path, NULL);
     for (u32 i = 0; i < sectors * 128; i++)
         st32(data + 4 * i, i / 128 << 16 | i % 128);
     g_assert_cmpint(write(fd, data, sectors * 512), ==, sectors * 512);
     close(fd);
     g_free(data);
+    return path;
+}
+
+static void setup(struct fixture *x, u32 sectors, bool readonly)
+{
+    struct err e = { "" };
+
+    *x = (struct fixture){ .path = new_image(sectors) };
     x->f = fake_machine_new(1);
     x->blk = blk_open("fda", "image", x->path, readonly, &e);
     drive_add(DRIVE_FLOPPY, 0, 0, false, x->blk, "-fda", &e);
@@ -351,6 +357,35 @@ static void test_change(void)
     teardown(&x);
 }
 
+/* The user takes the medium out and puts another one in. */
+static void test_media(void)
+{
+    struct fixture x;
+    struct err e = { "" };
+    char *path = new_image(1440);
+    setup(&x, 2880, false);
+    start(&x, 0);
+    g_assert_cmpint(blk_eject(x.blk, "floppy0", false, &e), ==, 0);
+    g_assert_false(blk_present(x.blk));
+    g_assert_cmphex(fm_in(x.f, CCR, 1), ==, 0x80);
+    RUN(&x, 0x46, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
+    check_result(&x, 0x40, 0x01, 0, 0, 1);
+    g_assert_cmpint(blk_change_medium(x.blk, "floppy0", path, "raw", BLK_RETAIN, false, &e), ==, 0);
+    g_assert_cmpstr(e.msg, ==, "");
+    g_assert_cmphex(fm_in(x.f, CCR, 1), ==, 0x80); /* until the heads move */
+    RUN(&x, 0x0f, 0x00, 1);
+    RUN(&x, 0x08);
+    g_assert_cmphex(fm_in(x.f, CCR, 1), ==, 0x00);
+    fm_out(x.f, CCR, 2, 1); /* 720 KB: 250 kb/s, 9 sectors a track */
+    dma(&x, BUF, 512, true);
+    RUN(&x, 0x46, 0x04, 1, 1, 3, 2, 9, 0x1b, 0xff);
+    check_result(&x, 0x04, 0, 1, 1, 4);
+    check_memory(&x, BUF, 27 + 2, 512);
+    teardown(&x);
+    unlink(path);
+    g_free(path);
+}
+
 static void reload(struct fixture *x)
 {
     GPtrArray *saved = g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref);
@@ -414,6 +449,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fdc/errors", test_errors);
     g_test_add_func("/fdc/formats", test_formats);
     g_test_add_func("/fdc/change", test_change);
+    g_test_add_func("/fdc/media", test_media);
     g_test_add_func("/fdc/save", test_save);
     return g_test_run();
 }
