@@ -70,11 +70,12 @@ static int resize_to(struct blk_node *n, const char *arg, bool shrink, const cha
 
 int cmd_resize(int argc, char **argv)
 {
+    static const char *const modes[] = { "off", "metadata", "falloc", "full", NULL };
     struct image_options o = { 0 };
     const char *prealloc = NULL, *size;
     bool shrink = false;
     struct blk_node *n;
-    int r;
+    int r, i;
 
     /* The size may begin with '-': it is the last word, whatever it looks like. */
     if (argc < 3)
@@ -90,6 +91,10 @@ int cmd_resize(int argc, char **argv)
     }
     if (optind != argc - 1)
         return fail_usage("Expecting image file name and size");
+    for (i = 0; prealloc && modes[i] && strcmp(prealloc, modes[i]); i++)
+        ;
+    if (prealloc && !modes[i])
+        return fail("Invalid preallocation mode '%s'", prealloc);
     n = image_open(argv[optind], &o, NODE_RDWR | NODE_UNMAP);
     if (!n)
         return 1;
@@ -234,9 +239,9 @@ static int rebase_data(struct blk_node *n, struct blk_node *new, bool progress)
     return r;
 }
 
-static int rebase_image(struct blk_node *n, const struct image_options *o, const char *backing, const char *format, bool unsafe)
+static int rebase_image(struct blk_node *n, const struct image_options *o, const char *backing, const struct image_options *bo, bool unsafe)
 {
-    struct image_options bo = { .format = format };
+    const char *format = bo->format;
     struct blk_node *new = NULL;
     struct err e;
     int r = 0;
@@ -249,7 +254,7 @@ static int rebase_image(struct blk_node *n, const struct image_options *o, const
         return fail("Invalid format name: '%s'", format);
     if (!unsafe && *backing) {
         char *path = node_backing_path(n->filename, backing);
-        new = image_open(path, &bo, 0);
+        new = image_open(path, bo, 0);
         g_free(path);
         if (!new)
             return 1;
@@ -267,8 +272,8 @@ static int rebase_image(struct blk_node *n, const struct image_options *o, const
 
 int cmd_rebase(int argc, char **argv)
 {
-    struct image_options o = { 0 };
-    const char *backing = NULL, *format = NULL;
+    struct image_options o = { 0 }, bo = { 0 };
+    const char *backing = NULL;
     bool unsafe = false;
     struct blk_node *n;
     int r;
@@ -277,10 +282,10 @@ int cmd_rebase(int argc, char **argv)
         if (c == 'b')
             backing = optarg;
         else if (c == 'F')
-            format = optarg;
+            bo.format = optarg;
         else if (c == 'u')
             unsafe = true;
-        else if (c != 't' && !image_option(&o, c, optarg))
+        else if (!image_option(c == 'T' ? &bo : &o, c == 't' ? 'T' : c, optarg))
             return fail_usage("unrecognized option '%s'", argv[optind - 1]);
     }
     if (optind != argc - 1)
@@ -290,7 +295,7 @@ int cmd_rebase(int argc, char **argv)
     n = image_open(argv[optind], &o, NODE_RDWR | NODE_UNMAP | (unsafe ? NODE_NO_BACKING : 0));
     if (!n)
         return 1;
-    r = rebase_image(n, &o, backing, format, unsafe);
+    r = rebase_image(n, &o, backing, &bo, unsafe);
     node_put(n);
     return r;
 }

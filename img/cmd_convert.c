@@ -64,9 +64,8 @@ static bool known_zero(struct convert *c, u64 off, u64 *len)
     struct blk_extent x;
     unsigned depth;
 
-    if (!n) {
+    if (!n)
         return true;
-    }
     *len = MIN_OF(*len, begin + node_size(n) - off);
     if (chain_status(n, off - begin, *len, &x, &depth, &layer) < 0)
         return false;
@@ -248,7 +247,7 @@ static int convert_sources(struct convert *c, const struct convert_options *o, c
 
 static int convert_target(struct convert *c, const struct convert_options *o, const char *name)
 {
-    const char *fmt = o->out_format ? o->out_format : "raw", *pre;
+    const char *fmt = o->out_format ? o->out_format : "raw";
     struct image_options to = { .format = fmt, .cache = o->target_cache ? o->target_cache : "unsafe" };
     struct blk_info info;
     struct err e;
@@ -267,10 +266,9 @@ static int convert_target(struct convert *c, const struct convert_options *o, co
     c->cluster = info.cluster_size;
     if (c->compressed && !c->target->drv->write_compressed)
         return fail("Compression not supported for this file format");
-    pre = strstr(o->creation->str, "preallocation=");
+    /* a new image reads as zeros; a block device, or one that was there, has what it had */
     c->target_zero = o->target_is_zero || (!o->no_create && c->target->drv != &blk_host_device &&
-                                           !(c->target->file && c->target->file->drv == &blk_host_device && c->target->drv == &blk_raw) &&
-                                           (!pre || c->target->drv == &blk_raw || c->target->drv == &blk_qcow2));
+                                           !(c->target->drv == &blk_raw && c->target->file->drv == &blk_host_device));
     c->sparse = o->sparse;
     c->salvage = o->salvage;
     return 0;
@@ -337,6 +335,8 @@ int cmd_convert(int argc, char **argv)
         r = fail_usage("Must specify image file name");
     if (!r && o.target_is_zero && !o.no_create)
         r = fail("--target-is-zero requires use of -n flag");
+    if (!r && o.creation->len && o.no_create)
+        r = fail("-o has no effect when skipping image creation");
     if (!r && o.backing && o.no_create)
         r = fail("-B and -n cannot be used together");
     if (!r && o.backing && !o.backing_format)

@@ -149,7 +149,7 @@ static int info_chain(const char *first, struct image_options o, bool chain)
         struct blk_info info;
         struct blk_node *n = g_hash_table_add(seen, g_strdup(name)) ? image_open(name, &o, NODE_NO_BACKING) : NULL;
         if (!n) {
-            r = r ? r : 1;
+            r = g_hash_table_size(seen) == i ? fail("Backing file '%s' creates an infinite loop.", name) : 1;
             break;
         }
         if (!o.json && i)
@@ -183,12 +183,12 @@ int cmd_info(int argc, char **argv)
     for (int c; (c = getopt_long(argc, argv, ":hf:U", img_long_options, NULL)) != -1;) {
         if (c == OPT_BACKING_CHAIN)
             chain = true;
-        else if (!image_option(&o, c, optarg))
+        else if (!output_option(&o, c, optarg))
             return fail_usage("unrecognized option '%s'", argv[optind - 1]);
     }
     if (optind != argc - 1)
         return fail_usage("Expecting one image file name");
-    return image_check_output() ? 1 : info_chain(argv[optind], o, chain);
+    return check_output(&o) ? 1 : info_chain(argv[optind], o, chain);
 }
 
 /* -- map -------------------------------------------------------------------------------------------------------------- */
@@ -266,12 +266,12 @@ int cmd_map(int argc, char **argv)
     for (int c; (c = getopt_long(argc, argv, ":hf:U", img_long_options, NULL)) != -1;) {
         if ((c == OPT_START && size_parse(optarg, 1, &start) == 0) || (c == OPT_MAX_LENGTH && size_parse(optarg, 1, &max) == 0))
             continue;
-        if (!image_option(&o, c, optarg))
+        if (!output_option(&o, c, optarg))
             return fail_usage("unrecognized option '%s'", argv[optind - 1]);
     }
     if (optind != argc - 1)
         return fail_usage("Expecting one image file name");
-    if (image_check_output() || !(n = image_open(argv[optind], &o, 0)))
+    if (check_output(&o) || !(n = image_open(argv[optind], &o, 0)))
         return 1;
     start = MIN_OF(start, node_size(n));
     r = map_image(n, o.json, start, start + MIN_OF(max, node_size(n) - start));
@@ -364,13 +364,13 @@ int cmd_check(int argc, char **argv)
             fix = !strcmp(optarg, "leaks") ? QCOW2_FIX_LEAKS : !strcmp(optarg, "all") ? QCOW2_FIX_ALL : 0;
             if (!fix)
                 return fail_usage("--repair (-r) expects 'leaks' or 'all' not '%s'", optarg);
-        } else if (!image_option(&o, c, optarg)) {
+        } else if (!output_option(&o, c, optarg)) {
             return fail_usage("unrecognized option '%s'", argv[optind - 1]);
         }
     }
     if (optind != argc - 1)
         return fail_usage("Expecting one image file name");
-    if (image_check_output() || !(n = image_open(argv[optind], &o, NODE_NO_BACKING | NODE_CHECK | (fix ? NODE_RDWR : 0))))
+    if (check_output(&o) || !(n = image_open(argv[optind], &o, NODE_NO_BACKING | NODE_CHECK | (fix ? NODE_RDWR : 0))))
         return 1;
     r = check_image(n, argv[optind], &o, fix);
     node_put(n);

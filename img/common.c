@@ -13,8 +13,6 @@ const struct option img_long_options[] = {
     { "max-length", required_argument, NULL, OPT_MAX_LENGTH }, { "quiet", no_argument, NULL, 'q' }, { NULL, 0, NULL, 0 },
 };
 
-static bool bad_output;
-
 bool image_option(struct image_options *o, int opt, const char *arg)
 {
     switch (opt) {
@@ -24,17 +22,22 @@ bool image_option(struct image_options *o, int opt, const char *arg)
     case 'q': o->quiet = true; return true;
     case 'p': o->progress = true; return true;
     case OPT_IMAGE_OPTS: o->image_opts = true; return true;
-    case OPT_OUTPUT:
-        bad_output = strcmp(arg, "json") && strcmp(arg, "human");
-        o->json = !strcmp(arg, "json");
-        return true;
     default: return false;
     }
 }
 
-int image_check_output(void)
+bool output_option(struct image_options *o, int opt, const char *arg)
 {
-    return bad_output ? fail("--output must be used with human or json as argument.") : 0;
+    if (opt != OPT_OUTPUT)
+        return image_option(o, opt, arg);
+    o->bad_output = strcmp(arg, "json") && strcmp(arg, "human");
+    o->json = !strcmp(arg, "json");
+    return true;
+}
+
+int check_output(const struct image_options *o)
+{
+    return o->bad_output ? fail("--output must be used with human or json as argument.") : 0;
 }
 
 /* -- images ----------------------------------------------------------------------------------------------------------- */
@@ -58,18 +61,21 @@ int cache_flags(const char *cache, unsigned *flags)
 struct blk_node *image_open(const char *name, const struct image_options *o, unsigned flags)
 {
     struct err e = { "" };
-    struct opts *l = o->image_opts ? opts_parse(name, "driver", &e) : opts_new();
+    struct opts *l;
     struct blk_node *n = NULL;
 
+    if (o->image_opts && o->format) {
+        fail("--image-opts and --format are mutually exclusive");
+        return NULL;
+    }
+    l = o->image_opts ? opts_parse(name, "driver", &e) : opts_new();
     if (!l || cache_flags(o->cache, &flags) < 0) {
         if (!l)
             fail("%s", e.msg);
         opts_free(l);
         return NULL;
     }
-    if (o->format && driver_find(o->format) && driver_find(o->format)->protocol && !o->image_opts)
-        opts_set(l, "driver", o->format);
-    else if (o->format)
+    if (o->format)
         opts_set(l, "driver", o->format);
     n = node_open(o->image_opts ? NULL : name, l, flags | NODE_PROBE | (o->share ? NODE_SHARE : 0), &e);
     if (n && opts_all_used(l, &e) < 0) {
@@ -79,10 +85,8 @@ struct blk_node *image_open(const char *name, const struct image_options *o, uns
     opts_free(l);
     if (!n)
         fail("Could not open '%s': %s", name, e.msg);
-    else if (n->probed_raw && (flags & NODE_RDWR))
-        fprintf(stderr, "WARNING: Image format was not specified for '%s' and probing guessed raw.\n"
-                        "         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be "
-                        "restricted.\n         Specify the 'raw' format explicitly to remove the restrictions.\n", name);
+    else
+        node_warn_guessed(n);
     return n;
 }
 

@@ -28,15 +28,16 @@ int fail_usage(const char *fmt, ...) PRINTF(1, 2); /* with a hint at --help */
 struct image_options {
     const char *format, *cache;
     bool share, image_opts, quiet, progress;
-    bool json;               /* --output=json */
+    bool json, bad_output;   /* --output= */
 };
 /* Long options of all commands. */
-enum { OPT_OUTPUT = 256, OPT_BACKING_CHAIN, OPT_SHRINK, OPT_PREALLOCATION, OPT_IMAGE_OPTS, OPT_TARGET_IS_ZERO, OPT_SALVAGE, OPT_TARGET_OPTS,
-       OPT_START, OPT_MAX_LENGTH };
+enum { OPT_OUTPUT = 256, OPT_BACKING_CHAIN, OPT_SHRINK, OPT_PREALLOCATION, OPT_IMAGE_OPTS, OPT_TARGET_IS_ZERO, OPT_SALVAGE, OPT_START, OPT_MAX_LENGTH };
 extern const struct option img_long_options[];
 /* Takes what `opt` of getopt means if it is one of the shared ones; false if not. */
 bool image_option(struct image_options *o, int opt, const char *arg);
-int image_check_output(void); /* 1 after a wrong --output= */
+/* The same for commands that have --output=. */
+bool output_option(struct image_options *o, int opt, const char *arg);
+int check_output(const struct image_options *o); /* 1, having said so, after a wrong one */
 
 /* NULL, having said why, if it cannot be opened. */
 struct blk_node *image_open(const char *name, const struct image_options *o, unsigned flags);

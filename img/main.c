@@ -75,6 +75,10 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
         if (strcmp(argv[1], commands[i].name))
             continue;
+        if (argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
+            print_usage();
+            return 0;
+        }
         r = commands[i].fn(argc - 1, argv + 1);
         if (fflush(stdout) || ferror(stdout))
             return fail("cannot write the output");

@@ -1,6 +1,5 @@
 /* Block back ends as devices find them: opened from options, registered by name, attached to one device. Main thread, unless blk.h says
  * otherwise. Requests are in blk_io.c, the layers of images in blk_node.c, what users do to them while they run in blk_media.c. */
-#include <stdio.h>
 #include "hw/backend/blk_front.h"
 
 static struct blk *first; /* registry */
@@ -96,14 +95,6 @@ static struct blk *blk_new(const char *id)
     return b;
 }
 
-static void warn_guessed(const struct blk_node *n)
-{
-    fprintf(stderr, "WARNING: Image format was not specified for '%s' and probing guessed raw.\n"
-                    "         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be "
-                    "restricted.\n"
-                    "         Specify the 'raw' format explicitly to remove the restrictions.\n", n->filename);
-}
-
 static int open_root(struct blk *b, const char *file, struct opts *o, bool cdrom, unsigned flags, struct err *e)
 {
     if (read_front(o, b, cdrom, &flags, e) < 0)
@@ -118,8 +109,8 @@ static int open_root(struct blk *b, const char *file, struct opts *o, bool cdrom
         return -1;
     if (b->root && node_size(b->root) < 512)
         return err_set(e, "'%s' has %u bytes, less than one disk sector", b->root->filename, (unsigned)node_size(b->root));
-    if (b->root && b->root->probed_raw && !b->root->readonly && !(flags & NODE_QUIET))
-        warn_guessed(b->root);
+    if (b->root && !(flags & NODE_QUIET))
+        node_warn_guessed(b->root);
     return 0;
 }
 

@@ -22,11 +22,10 @@ enum {
     NODE_SHARE = 64,      /* force-share: no locks, and none of others respected */
     NODE_CHECK = 128,     /* a dirty or corrupt image may be opened for writing, in order to repair it */
     NODE_AUTO_RO = 256,   /* auto-read-only: falls back to reading if writing is refused by the host */
-    NODE_IS_BACKING = 512,
-    NODE_QUIET = 1024,    /* blk_open_*: no warning when probing guesses raw */
-    NODE_SNAPSHOT = 2048, /* writes go to a temporary overlay */
-    NODE_THREADS = 4096,  /* aio=threads */
-    NODE_SHARE_RW = 8192, /* locks let other writers in */
+    NODE_QUIET = 512,     /* blk_open_*: no warning when probing guesses raw */
+    NODE_SNAPSHOT = 1024, /* writes go to a temporary overlay */
+    NODE_THREADS = 2048,  /* aio=threads */
+    NODE_SHARE_RW = 4096, /* locks let other writers in */
 };
 
 /* What a range of a node is made of. */
@@ -132,6 +131,8 @@ struct blk_node *node_get(struct blk_node *n);
 void node_put(struct blk_node *n); /* n may be NULL; the last one closes, flushing before */
 struct blk_node *node_find(const char *name);
 struct blk_node *node_first(void); /* then ->next */
+/* On standard error: the format was only guessed, and is written to. */
+void node_warn_guessed(const struct blk_node *n);
 /* Gives up the references of nodes that the user made (-blockdev), at the end. */
 void nodes_release(void);
 /* Changes between reading and writing; the image is flushed. */

@@ -2,6 +2,7 @@
  * thread. Blocking I/O on nodes is in blk_node_io.c. */
 #include <fcntl.h>
 #include <glib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 
 #define CHAIN_MAX 200    /* images in a backing chain, or layers of one */
 #define PROBE_BYTES 4096
-#define CHILD_FLAGS (NODE_RDWR | NODE_DIRECT | NODE_NO_FLUSH | NODE_UNMAP | NODE_SHARE | NODE_THREADS | NODE_AUTO_RO | NODE_SHARE_RW | NODE_IS_BACKING)
+#define CHILD_FLAGS (NODE_RDWR | NODE_DIRECT | NODE_NO_FLUSH | NODE_UNMAP | NODE_SHARE | NODE_THREADS | NODE_AUTO_RO | NODE_SHARE_RW)
 #define BACKING_FLAGS (NODE_DIRECT | NODE_NO_FLUSH | NODE_UNMAP | NODE_SHARE | NODE_THREADS)
 
 static const struct blk_driver *const drivers[] = { &blk_file, &blk_host_device, &blk_raw, &blk_null, &blk_qcow2, &blk_nbd };
@@ -411,6 +412,15 @@ void nodes_release(void)
     }
 }
 
+void node_warn_guessed(const struct blk_node *n)
+{
+    if (n->probed_raw && !n->readonly)
+        fprintf(stderr, "WARNING: Image format was not specified for '%s' and probing guessed raw.\n"
+                        "         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be "
+                        "restricted.\n"
+                        "         Specify the 'raw' format explicitly to remove the restrictions.\n", n->filename);
+}
+
 /* -- backing files ---------------------------------------------------------------------------------------------------- */
 
 char *node_backing_path(const char *image, const char *backing)
@@ -446,7 +456,7 @@ int node_open_backing(struct blk_node *n, struct opts *o, const char *name, cons
     path = opts_has(sub, "file") || opts_has(sub, "filename") || !name ? NULL : node_backing_path(n->filename, name);
     if (format && !opts_peek(sub, "driver"))
         opts_set(sub, "driver", format);
-    n->backing = node_open(path, sub, flags | NODE_PROBE | NODE_QUIET | NODE_IS_BACKING, e);
+    n->backing = node_open(path, sub, flags | NODE_PROBE | NODE_QUIET, e);
     if (n->backing && opts_all_used(sub, e) < 0) {
         node_put(n->backing);
         n->backing = NULL;
