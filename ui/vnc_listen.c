@@ -4,47 +4,52 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "util/unix_path.h"
 
 #define BACKLOG 16
 
-static int add(struct vnc_sockets *s, int fd)
+/* More addresses than there is room for are left out. */
+static void add(struct vnc_sockets *s, int fd)
 {
-    if (s->n == VNC_LISTEN_MAX) {
+    if (s->n == VNC_LISTEN_MAX)
         close(fd);
-        return 0;
-    }
-    s->fd[s->n++] = fd;
-    return 0;
+    else
+        s->fd[s->n++] = fd;
+}
+
+void vnc_address_set(struct vnc_address *a, const struct sockaddr *sa, socklen_t len)
+{
+    *a = (struct vnc_address){ .family = sa->sa_family == AF_UNIX ? "unix" : sa->sa_family == AF_INET6 ? "ipv6" : "ipv4" };
+    if (sa->sa_family != AF_UNIX)
+        getnameinfo(sa, len, a->host, sizeof(a->host), a->service, sizeof(a->service), NI_NUMERICHOST | NI_NUMERICSERV);
+    else if (len > offsetof(struct sockaddr_un, sun_path))
+        g_strlcpy(a->host, ((const struct sockaddr_un *)sa)->sun_path, sizeof(a->host));
 }
 
 static int listen_unix(struct vnc_sockets *s, const char *path, struct err *e)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
-    struct stat st;
-    int fd, probe;
+    char *made = unix_path_claim(path, e);
+    int fd;
 
-    if (!*path || strlen(path) >= sizeof(a.sun_path))
-        return err_set(e, "the path of the unix socket is %s", *path ? "too long" : "missing");
+    if (!made)
+        return -1;
     strcpy(a.sun_path, path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (!lstat(path, &st) && S_ISSOCK(st.st_mode)) { /* left behind, unless somebody answers */
-        probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (connect(probe, (struct sockaddr *)&a, sizeof(a)) < 0 && errno == ECONNREFUSED)
-            unlink(path);
-        close(probe);
-    }
     if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, BACKLOG) < 0) {
         err_set(e, "cannot listen on %s: %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
+        g_free(made);
         return -1;
     }
-    s->unix_path = g_strdup(path);
+    s->unix_path = made;
+    vnc_address_set(&s->at, (struct sockaddr *)&a, sizeof(a));
     snprintf(s->address, sizeof(s->address), "unix:%s", path);
-    return add(s, fd);
+    add(s, fd);
+    return 0;
 }
 
 /* -1 with errno set. */
@@ -67,11 +72,10 @@ static int listen_address(const struct addrinfo *ai)
 
 static void note_address(struct vnc_sockets *s, const struct addrinfo *ai)
 {
-    char host[64], port[8];
-
-    if (s->address[0] || getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV))
+    if (s->address[0])
         return;
-    snprintf(s->address, sizeof(s->address), ai->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    vnc_address_set(&s->at, ai->ai_addr, ai->ai_addrlen);
+    snprintf(s->address, sizeof(s->address), ai->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", s->at.host, s->at.service);
 }
 
 /* All addresses of the host at one port; 0, EADDRINUSE if one is taken, or another errno. A family that the host does not have is passed over. */
@@ -136,8 +140,6 @@ void vnc_sockets_close(struct vnc_sockets *s)
 {
     while (s->n)
         close(s->fd[--s->n]);
-    if (s->unix_path)
-        unlink(s->unix_path);
-    g_free(s->unix_path);
+    unix_path_remove(s->unix_path);
     s->unix_path = NULL;
 }

@@ -12,7 +12,7 @@ struct sock_addr {
     int family;            /* TCP */
     bool abstract, tight;  /* unix */
     bool server;
-    bool unlink;           /* the path was made here */
+    char *made;            /* unix server: the path, to be removed in the end */
 };
 
 int sock_addr_parse(struct sock_addr *a, struct opts *o, struct err *e);

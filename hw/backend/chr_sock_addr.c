@@ -4,11 +4,11 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "hw/backend/chr_sock.h"
 #include "util/fdset.h"
+#include "util/unix_path.h"
 
 int sock_addr_parse(struct sock_addr *a, struct opts *o, struct err *e)
 {
@@ -32,8 +32,7 @@ int sock_addr_parse(struct sock_addr *a, struct opts *o, struct err *e)
 
 void sock_addr_clear(struct sock_addr *a)
 {
-    if (a->unlink)
-        unlink(a->path);
+    unix_path_remove(a->made);
     g_free(a->path);
     g_free(a->host);
     g_free(a->port);
@@ -41,26 +40,6 @@ void sock_addr_clear(struct sock_addr *a)
 }
 
 /* --- unix --- */
-
-/* Takes the path of a server that is gone; never one in use, nor another kind of file. */
-static int unix_clear_path(const char *path, const struct sockaddr_un *sa, struct err *e)
-{
-    struct stat st;
-    int fd, r;
-
-    if (lstat(path, &st) < 0)
-        return 0;
-    if (!S_ISSOCK(st.st_mode))
-        return err_set(e, "cannot listen on '%s': the file exists and is no socket", path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_set(e, "cannot make a socket: %s", strerror(errno));
-    r = connect(fd, (const void *)sa, sizeof(*sa)) < 0 && errno == ECONNREFUSED ? unlink(path) : 1;
-    close(fd);
-    if (r > 0)
-        return err_set(e, "cannot listen on '%s': another program does", path);
-    return r < 0 ? err_set(e, "cannot remove the old socket '%s': %s", path, strerror(errno)) : 0;
-}
 
 /* The address and its length; an abstract one begins with a zero byte and, unless tight, ends in zero bytes. */
 static int unix_address(const struct sock_addr *a, struct sockaddr_un *sa, socklen_t *len, struct err *e)
@@ -86,16 +65,16 @@ static int unix_open(struct sock_addr *a, bool nonblocking, struct err *e)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0);
     if (fd < 0)
         return err_set(e, "cannot make a socket: %s", strerror(errno));
-    if (a->server && !a->abstract && unix_clear_path(a->path, &sa, e) < 0) {
+    if (a->server && !a->abstract && !(a->made = unix_path_claim(a->path, e))) {
         close(fd);
         return -1;
     }
     if (a->server ? bind(fd, (void *)&sa, len) || listen(fd, 1) : connect(fd, (void *)&sa, len)) {
         err_set(e, "cannot %s '%s': %s", a->server ? "listen on" : "connect to", a->path, strerror(errno));
+        g_clear_pointer(&a->made, g_free);
         close(fd);
         return -1;
     }
-    a->unlink = a->server && !a->abstract;
     return fd;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "hw/backend/net_impl.h"
 #include "util/opts.h"
+#include "util/unix_path.h"
 
 enum { READ_BATCH = 64 };
 
@@ -102,7 +103,7 @@ static int bind_local(struct dgram *d, struct err *e)
     if (bind(d->fd, (void *)&d->local.sa, d->local.len) < 0)
         return err_set(e, "cannot bind to the local address: %s", strerror(errno));
     if (un->sun_family == AF_UNIX && un->sun_path[0])
-        d->unlink_path = g_strdup(un->sun_path);
+        d->unlink_path = g_canonicalize_filename(un->sun_path, NULL);
     return 0;
 }
 
@@ -164,9 +165,7 @@ static void dgram_close(struct net *n)
     net_unwatch(&d->out);
     if (d->fd >= 0)
         close(d->fd);
-    if (d->unlink_path)
-        unlink(d->unlink_path);
-    g_free(d->unlink_path);
+    unix_path_remove(d->unlink_path);
     g_free(d);
     n->priv = NULL;
 }

@@ -2,11 +2,11 @@
  * most significant byte first. Main thread, from net.c. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "hw/backend/net_impl.h"
 #include "util/opts.h"
+#include "util/unix_path.h"
 
 enum { LENGTH_SIZE = 4, IN_SIZE = 128 * 1024, OUT_MAX = 512 * 1024 };
 
@@ -260,27 +260,15 @@ static int stream_connect(struct net *n, struct err *e)
     return s->c.reconnect ? 0 : -1;
 }
 
-/* Takes the path of a server that is gone; never one in use, nor another kind of file. */
-static int clear_path(struct stream *s, struct err *e)
+/* A path of ours is removed in the end. */
+static int claim_path(struct stream *s, struct err *e)
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)&s->c.addr.sa;
-    struct stat st;
-    int fd, refused;
 
     if (un->sun_family != AF_UNIX || !un->sun_path[0])
         return 0;
-    s->unlink_path = g_strdup(un->sun_path);
-    if (lstat(un->sun_path, &st) < 0)
-        return 0;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    refused = fd >= 0 && connect(fd, (const void *)un, s->c.addr.len) < 0 && errno == ECONNREFUSED;
-    if (fd >= 0)
-        close(fd);
-    if (S_ISSOCK(st.st_mode) && refused && !unlink(un->sun_path))
-        return 0;
-    g_free(s->unlink_path);
-    s->unlink_path = NULL;
-    return err_set(e, "cannot listen on '%s': %s", un->sun_path, S_ISSOCK(st.st_mode) ? "another program does" : "the file exists");
+    s->unlink_path = unix_path_claim(un->sun_path, e);
+    return s->unlink_path ? 0 : -1;
 }
 
 static int stream_listen(struct net *n, struct err *e)
@@ -291,11 +279,14 @@ static int stream_listen(struct net *n, struct err *e)
     if (s->c.addr.fd >= 0) {
         s->listener = s->c.addr.fd;
     } else {
-        if (clear_path(s, e) < 0 || (s->listener = net_socket_new(&s->c.addr, SOCK_STREAM, e)) < 0)
+        if (claim_path(s, e) < 0 || (s->listener = net_socket_new(&s->c.addr, SOCK_STREAM, e)) < 0)
             return -1;
         setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (bind(s->listener, (void *)&s->c.addr.sa, s->c.addr.len) < 0 || listen(s->listener, 1) < 0)
-            return err_set(e, "cannot listen: %s", strerror(errno));
+        if (bind(s->listener, (void *)&s->c.addr.sa, s->c.addr.len) < 0 || listen(s->listener, 1) < 0) {
+            err_set(e, "cannot listen: %s", strerror(errno));
+            g_clear_pointer(&s->unlink_path, g_free); /* it is not ours */
+            return -1;
+        }
     }
     s->accept = net_watch(s->listener, G_IO_IN, on_accept, n);
     return 0;
@@ -352,12 +343,9 @@ static void stream_close(struct net *n)
     net_unwatch(&s->retry);
     if (s->fd >= 0)
         close(s->fd);
-    if (s->listener >= 0) {
+    if (s->listener >= 0)
         close(s->listener);
-        if (s->unlink_path)
-            unlink(s->unlink_path);
-    }
-    g_free(s->unlink_path);
+    unix_path_remove(s->unlink_path);
     g_byte_array_unref(s->pending);
     g_free(s->buf);
     g_free(s);
