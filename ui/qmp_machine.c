@@ -1,6 +1,7 @@
 /* QMP queries about the machine as a whole: name, CPUs and their models, memory, threads. Main thread, from ui/qmp.c. */
 #include "cpu/cpuid.h"
 #include "ui/qmp_cmd.h"
+#include "util/uuid.h"
 
 int qmp_query_name(struct qmp_call *c)
 {
@@ -16,12 +17,14 @@ int qmp_query_name(struct qmp_call *c)
 
 int qmp_query_uuid(struct qmp_call *c)
 {
+    char *text = uuid_text(c->m->cfg.uuid);
     JsonBuilder *b = json_builder_new();
 
     json_open(b, NULL);
-    json_str(b, "UUID", c->ui->uuid ? c->ui->uuid : "00000000-0000-0000-0000-000000000000");
+    json_str(b, "UUID", text);
     json_close(b);
     c->ret = json_take(b);
+    g_free(text);
     return 0;
 }
 

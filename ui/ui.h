@@ -12,7 +12,7 @@ struct ui {
     struct vm *vm;
     void (*quit)(struct ui *ui, int status);
     struct display *display; /* the front ends of the screen */
-    const char *name, *uuid; /* -name, -uuid; NULL: not given */
+    const char *name; /* -name; NULL: not given */
     struct gdb *gdb; /* NULL until gdb_start() */
     bool gdb_listens; /* its listener is with the VM, which keeps it */
     bool transient;  /* the VM stops for a moment only, to be looked at: listeners say nothing */
