@@ -58,7 +58,7 @@ void scsi_tray_move(struct scsi_lu *lu, bool open)
     if (lu->tray_open == open)
         return;
     lu->tray_open = open;
-    path = device_path(lu->dev);
+    path = lu->dev->id ? g_strdup(lu->dev->id) : device_path(lu->dev);
     const struct event_member members[] = { EVENT_STR("device", lu->blk ? blk_id(lu->blk) : ""), EVENT_STR("id", path),
                                             EVENT_BOOL("tray-open", open), EVENT_DONE };
     event_emit("DEVICE_TRAY_MOVED", members);
