@@ -52,14 +52,6 @@ static void cmd_stop(struct mon *m, char *args)
     vm_stop(m->vm);
 }
 
-static void cmd_cont(struct mon *m, char *args)
-{
-    if (vm_state(m->vm) == VM_SHUTDOWN)
-        mon_print(m, "the guest has powered off; system_reset first\n");
-    else
-        vm_cont(m->vm);
-}
-
 static void cmd_quit(struct mon *m, char *args)
 {
     m->ui->quit(m->ui, 0);
@@ -133,7 +125,7 @@ const struct mon_cmd mon_cmds[] = {
     { "chardev-remove", NULL, "ID", "remove a character back end", mon_chardev_remove, false },
     { "chardev-send-break", NULL, "ID", "send a break on a character back end", mon_chardev_send_break, false },
     { "closefd", NULL, "NAME", "close a descriptor of getfd", mon_closefd, false },
-    { "cont", "c", "", "resume the VM", cmd_cont, false },
+    { "cont", "c", "", "resume the VM", mon_cont, false },
     { "cpu", NULL, "INDEX", "set the CPU that other commands are about", cmd_cpu, false },
     { "device_add", NULL, "CLASS[,PROP=VALUE]...", "add a device", mon_device_add, false },
     { "device_del", NULL, "ID", "remove a device; the guest has to let it go", mon_device_del, false },

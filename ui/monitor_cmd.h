@@ -11,7 +11,6 @@ struct mon {
     struct vm *vm;
     unsigned *cpu;   /* the CPU that commands are about */
     GString *out;
-    bool quiesced;   /* the VM was stopped for this command and goes on after it */
 };
 
 struct mon_cmd {
@@ -45,13 +44,17 @@ void mon_ringbuf_read(struct mon *m, char *args);
 void mon_ringbuf_write(struct mon *m, char *args);
 void mon_eject(struct mon *m, char *args);
 void mon_change(struct mon *m, char *args);
+void mon_balloon(struct mon *m, char *args);
 void mon_block_resize(struct mon *m, char *args);
 void mon_block_set_io_throttle(struct mon *m, char *args);
+void mon_set_password(struct mon *m, char *args);
+void mon_expire_password(struct mon *m, char *args);
 void mon_drive_add(struct mon *m, char *args);
 void mon_drive_del(struct mon *m, char *args);
 void mon_set_link(struct mon *m, char *args);
 void mon_hostfwd_add(struct mon *m, char *args);
 void mon_hostfwd_remove(struct mon *m, char *args);
+void mon_cont(struct mon *m, char *args);
 void mon_system_powerdown(struct mon *m, char *args);
 void mon_system_wakeup(struct mon *m, char *args);
 void mon_watchdog_action(struct mon *m, char *args);
@@ -69,7 +72,9 @@ void mon_info_usernet(struct mon *m, char *args);
 void mon_info_pci(struct mon *m, char *args);
 void mon_info_chardev(struct mon *m, char *args);
 void mon_info_hotpluggable_cpus(struct mon *m, char *args);
+void mon_info_vnc(struct mon *m, char *args);
 void mon_info_uuid(struct mon *m, char *args);
+void mon_info_balloon(struct mon *m, char *args);
 void mon_info_kvm(struct mon *m, char *args);
 void mon_info_memory_size_summary(struct mon *m, char *args);
 void mon_info_numa(struct mon *m, char *args);
@@ -90,15 +95,6 @@ void mon_mouse_move(struct mon *m, char *args);
 void mon_mouse_button(struct mon *m, char *args);
 void mon_mouse_set(struct mon *m, char *args);
 void mon_info_mice(struct mon *m, char *args);
-/* monitor_balloon.c */
-void mon_balloon(struct mon *m, char *args);
-void mon_info_balloon(struct mon *m, char *args);
-/* monitor_vnc.c */
-void mon_info_vnc(struct mon *m, char *args);
-void mon_set_password(struct mon *m, char *args);
-void mon_expire_password(struct mon *m, char *args);
-/* What follows "change vnc". */
-void mon_change_vnc(struct mon *m, char *args);
 /* monitor_pages.c */
 void mon_info_mem(struct mon *m, char *args);
 void mon_info_tlb(struct mon *m, char *args);

@@ -59,7 +59,22 @@ static int set_member(struct mon *m, JsonObject *o, const char *spec, const char
     return r;
 }
 
-/* The arguments in order, as `specs` names them, blank-separated; "-f:force" is a switch that may stand anywhere. NULL after a message. */
+/* "-f:force" or, with a word of *args, "-d=display". -1 after a message. */
+static int set_switch(struct mon *m, JsonObject *o, const char *spec, char **args)
+{
+    char *value = spec[2] == '=' ? mon_word(args) : NULL;
+
+    if (value)
+        json_object_set_string_member(o, spec + 3, value);
+    else if (spec[2] == ':')
+        json_object_set_boolean_member(o, spec + 3, TRUE);
+    else
+        mon_print(m, "Error: '%.2s' needs a value\n", spec);
+    return value || spec[2] == ':' ? 0 : -1;
+}
+
+/* The arguments in order, as `specs` names them, blank-separated; "-f:force" is a switch that may stand anywhere, "-d=display"
+ * one with a value. NULL after a message. */
 static JsonObject *parse_args(struct mon *m, char *args, const char *specs)
 {
     char **spec = g_strsplit(specs, " ", -1), *word;
@@ -69,9 +84,9 @@ static JsonObject *parse_args(struct mon *m, char *args, const char *specs)
 
     while (r == 0 && (word = mon_word(&args))) {
         bool is_switch = false;
-        for (char **s = spec; *s; s++)
+        for (char **s = spec; *s && r == 0; s++)
             if (**s == '-' && !strncmp(*s, word, 2) && !word[2]) {
-                json_object_set_boolean_member(o, *s + 3, TRUE);
+                r = set_switch(m, o, *s, &args);
                 is_switch = true;
             }
         while (spec[next] && spec[next][0] == '-')
@@ -132,24 +147,44 @@ void mon_chardev_remove(struct mon *m, char *args) { run(m, "chardev-remove", ar
 void mon_chardev_send_break(struct mon *m, char *args) { run(m, "chardev-send-break", args, "id"); }
 void mon_ringbuf_write(struct mon *m, char *args) { run(m, "ringbuf-write", args, "device data"); }
 void mon_eject(struct mon *m, char *args) { run(m, "eject", args, "-f:force device"); }
+void mon_balloon(struct mon *m, char *args) { run(m, "balloon", args, "value%z"); }
 void mon_block_resize(struct mon *m, char *args) { run(m, "block_resize", args, "device size%z"); }
 void mon_set_link(struct mon *m, char *args) { run(m, "set_link", args, "name up%b"); }
+void mon_cont(struct mon *m, char *args) { run(m, "cont", args, ""); }
 void mon_system_powerdown(struct mon *m, char *args) { run(m, "system_powerdown", args, ""); }
 void mon_system_wakeup(struct mon *m, char *args) { run(m, "system_wakeup", args, ""); }
 void mon_watchdog_action(struct mon *m, char *args) { run(m, "watchdog-set-action", args, "action"); }
 void mon_getfd(struct mon *m, char *args) { run(m, "getfd", args, "fdname"); }
 void mon_closefd(struct mon *m, char *args) { run(m, "closefd", args, "fdname"); }
 
+void mon_set_password(struct mon *m, char *args) { run(m, "set_password", args, "-d=display protocol password connected"); }
+void mon_expire_password(struct mon *m, char *args) { run(m, "expire_password", args, "-d=display protocol time"); }
+
 void mon_block_set_io_throttle(struct mon *m, char *args)
 {
     run(m, "block_set_io_throttle", args, "device bps%i bps_rd%i bps_wr%i iops%i iops_rd%i iops_wr%i");
+}
+
+/* What follows "change vnc": the older form of set_password. */
+static void change_vnc(struct mon *m, char *args)
+{
+    const char *what = mon_word(&args), *password = mon_word(&args);
+    char *text;
+
+    if (!what || strcmp(what, "password") || !password) {
+        mon_print(m, "usage: change vnc password PASSWORD\n");
+        return;
+    }
+    text = g_strdup_printf("vnc %s", password);
+    mon_set_password(m, text);
+    g_free(text);
 }
 
 /* DEVICE FILE [FORMAT [retain|read-only|read-write]] [-f]; "change vnc" is another thing. */
 void mon_change(struct mon *m, char *args)
 {
     if (!strncmp(args, "vnc", 3) && (!args[3] || args[3] == ' '))
-        mon_change_vnc(m, g_strchug(args + 3));
+        change_vnc(m, g_strchug(args + 3));
     else
         run(m, "blockdev-change-medium", args, "-f:force device filename format read-only-mode");
 }
@@ -180,14 +215,12 @@ void mon_ringbuf_read(struct mon *m, char *args)
 
 void mon_qom_list(struct mon *m, char *args)
 {
-    JsonObject *o = *args ? parse_args(m, args, "path") : NULL;
+    JsonObject *o = parse_args(m, args, "path");
     JsonNode *n;
 
-    if (!o) { /* the names at the top */
-        o = json_object_new();
+    if (o && !json_object_has_member(o, "path")) /* the names at the top */
         json_object_set_string_member(o, "path", "/");
-    }
-    n = mon_qmp(m, "qom-list", o);
+    n = o ? mon_qmp(m, "qom-list", o) : NULL;
     for (unsigned i = 0; n && i < json_array_get_length(json_node_get_array(n)); i++) {
         JsonObject *e = json_array_get_object_element(json_node_get_array(n), i);
         mon_print(m, "%s (%s)\n", json_object_get_string_member(e, "name"), json_object_get_string_member(e, "type"));

@@ -1,5 +1,6 @@
 /* The monitor's `info` about what QMP queries tell: disks, networks, PCI, streams, CPUs' places. Main thread. */
 #include "hw/backend/net.h"
+#include "ui/display.h"
 #include "ui/monitor_cmd.h"
 #include "ui/qmp.h"
 
@@ -190,6 +191,34 @@ void mon_info_hotpluggable_cpus(struct mon *m, char *args)
     for_each(m, "query-hotpluggable-cpus", show_cpu_place);
 }
 
+static void show_vnc_end(struct mon *m, const char *what, JsonObject *o)
+{
+    bool v6 = !strcmp(str(o, "family"), "ipv6");
+
+    mon_print(m, "  %s: %s%s%s%s%s (%s%s)\n", what, v6 ? "[" : "", str(o, "host"), v6 ? "]" : "", *str(o, "service") ? ":" : "", str(o, "service"),
+              str(o, "family"), json_object_get_boolean_member(o, "websocket") ? ", Websocket" : "");
+}
+
+static void show_vnc(struct mon *m, JsonObject *o)
+{
+    JsonArray *servers = json_object_get_array_member(o, "server"), *clients = json_object_get_array_member(o, "clients");
+
+    mon_print(m, "%s:\n", str(o, "id"));
+    for (unsigned i = 0; i < json_array_get_length(servers); i++) {
+        show_vnc_end(m, "Server", json_array_get_object_element(servers, i));
+        mon_print(m, "    Auth: %s (Sub: none)\n", str(o, "auth"));
+    }
+    for (unsigned i = 0; i < json_array_get_length(clients); i++)
+        show_vnc_end(m, "Client", json_array_get_object_element(clients, i));
+}
+
+void mon_info_vnc(struct mon *m, char *args)
+{
+    if (!m->ui->display || !m->ui->display->n_vnc)
+        mon_print(m, "None\n");
+    for_each(m, "query-vnc-servers", show_vnc);
+}
+
 /* One object of which one or two members are told. */
 static JsonNode *query(struct mon *m, const char *name, JsonObject **o)
 {
@@ -217,6 +246,17 @@ void mon_info_kvm(struct mon *m, char *args)
 
     if (n) {
         mon_print(m, "kvm support: %s\n", json_object_get_boolean_member(o, "enabled") ? "enabled" : "disabled");
+        json_node_unref(n);
+    }
+}
+
+void mon_info_balloon(struct mon *m, char *args)
+{
+    JsonObject *o;
+    JsonNode *n = query(m, "query-balloon", &o);
+
+    if (n) {
+        mon_print(m, "balloon: actual=%lld\n", num(o, "actual") / (ll)MiB);
         json_node_unref(n);
     }
 }

@@ -1,14 +1,10 @@
-/* QMP commands for screen, keys, pointer and VNC passwords. Main thread, from ui/qmp.c. */
+/* QMP commands for screen, keys and pointer. Main thread, from ui/qmp.c. */
 #include "hw/core/input.h"
-#include <stdlib.h>
-#include <time.h>
 #include "hw/core/keymap.h"
-#include "ui/display.h"
 #include "ui/qmp_cmd.h"
 #include "ui/qmp_schema.h"
 #include "ui/screendump.h"
 #include "ui/sendkey.h"
-#include "ui/vnc.h"
 
 int qmp_screendump(struct qmp_call *c)
 {
@@ -186,46 +182,5 @@ int qmp_query_mice(struct qmp_call *c)
     lock_release(&c->m->lock);
     json_close_array(b);
     c->ret = json_take(b);
-    return 0;
-}
-
-/* --- VNC passwords --- */
-
-static struct vnc *vnc_arg(struct qmp_call *c)
-{
-    struct vnc *v = NULL;
-
-    if (strcmp(qmp_str(c, "protocol"), "vnc"))
-        err_set(&c->err, "SPICE is not in use");
-    else if (!c->ui->display || !(v = display_vnc(c->ui->display, qmp_str(c, "display"))))
-        err_set(&c->err, "Could not set password");
-    return v;
-}
-
-int qmp_set_password(struct qmp_call *c)
-{
-    const char *connected = qmp_str(c, "connected");
-    struct vnc *v = vnc_arg(c);
-
-    if (!v)
-        return -1;
-    if (connected && strcmp(connected, "keep"))
-        return err_set(&c->err, "parameter 'connected' must be 'keep' when 'protocol' is 'vnc'");
-    return vnc_set_password(v, qmp_str(c, "password"), &c->err);
-}
-
-int qmp_expire_password(struct qmp_call *c)
-{
-    const char *t = qmp_str(c, "time");
-    struct vnc *v = vnc_arg(c);
-    char *end;
-    i64 n;
-
-    if (!v)
-        return -1;
-    n = g_ascii_strtoll(t + (*t == '+'), &end, 10);
-    if (strcmp(t, "now") && strcmp(t, "never") && (*end || end == t))
-        return err_set(&c->err, "Parameter 'time' expects now, never, +SECONDS or seconds");
-    vnc_expire_password(v, !strcmp(t, "now") ? 0 : !strcmp(t, "never") ? G_MAXINT64 : *t == '+' ? (i64)time(NULL) + n : n);
     return 0;
 }

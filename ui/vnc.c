@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include "hw/core/input.h"
 #include "hw/core/machine.h"
+#include "ui/json.h"
 #include "ui/vnc_server.h"
 #include "util/opts.h"
 
@@ -151,7 +152,6 @@ gboolean vnc_events(gpointer opaque)
 static const char *const missing[] = { "sasl", "tls-creds", "tls-authz", "sasl-authz", "acl", "reverse", "password-secret", "audiodev",
                                        "x509", "x509verify", "tls", NULL };
 
-/* True for a bare word "unix:..." or "HOST:N". */
 static int listen_all(struct vnc *v, struct opts *o, struct err *e)
 {
     u64 to;
@@ -211,7 +211,7 @@ struct vnc *vnc_new(struct display *d, const char *arg, struct err *e)
     v->d = d;
     v->wake_fd = -1;
     v->expires = G_MAXINT64;
-    v->clients = g_string_new(NULL);
+    v->clients = g_array_new(FALSE, FALSE, sizeof(struct vnc_client));
     v->look = (struct console_listener){ on_resize, on_update, v, NULL };
     lock_init(&v->lock, "vnc", RANK_BACKEND);
     lock_acquire(&d->m->lock);
@@ -256,7 +256,7 @@ void vnc_free(struct vnc *v)
     vnc_sockets_close(&v->websocket);
     lock_fini(&v->lock);
     g_free(v->next_fb);
-    g_string_free(v->clients, TRUE);
+    g_array_unref(v->clients);
     g_free(v->id);
     g_free(v);
 }
@@ -290,16 +290,44 @@ void vnc_expire_password(struct vnc *v, i64 when)
     lock_release(&v->lock);
 }
 
-void vnc_print(struct vnc *v, GString *out)
+static void describe_end(JsonBuilder *b, const struct vnc_address *a, bool websocket)
 {
-    g_string_append_printf(out, "%s:\n  Server: %s (%s)\n    Auth: %s (Sub: none)\n", v->id, v->plain.address,
-                           v->plain.unix_path ? "unix" : v->plain.address[0] == '[' ? "ipv6" : "ipv4", v->password_on ? "vnc" : "none");
-    if (v->websocket.n)
-        g_string_append_printf(out, "  Server: %s (Websocket)\n    Auth: %s (Sub: none)\n", v->websocket.address,
-                               v->password_on ? "vnc" : "none");
+    json_str(b, "host", a->host);
+    json_str(b, "service", a->service);
+    json_str(b, "family", a->family);
+    json_bool(b, "websocket", websocket);
+}
+
+static void describe_server(struct vnc *v, JsonBuilder *b, const struct vnc_sockets *s)
+{
+    if (!s->n)
+        return;
+    json_open(b, NULL);
+    json_str(b, "auth", v->password_on ? "vnc" : "none");
+    describe_end(b, &s->at, s == &v->websocket);
+    json_close(b);
+}
+
+void vnc_describe(struct vnc *v, JsonBuilder *b)
+{
+    json_open(b, NULL);
+    json_str(b, "id", v->id);
+    json_str(b, "auth", v->password_on ? "vnc" : "none");
+    json_open_array(b, "server");
+    describe_server(v, b, &v->plain);
+    describe_server(v, b, &v->websocket);
+    json_close_array(b);
+    json_open_array(b, "clients");
     lock_acquire(&v->lock);
-    g_string_append_len(out, v->clients->str, v->clients->len);
+    for (unsigned i = 0; i < v->clients->len; i++) {
+        const struct vnc_client *c = &g_array_index(v->clients, struct vnc_client, i);
+        json_open(b, NULL);
+        describe_end(b, &c->at, c->websocket);
+        json_close(b);
+    }
     lock_release(&v->lock);
+    json_close_array(b);
+    json_close(b);
 }
 
 #else
@@ -320,5 +348,5 @@ int vnc_set_password(struct vnc *v, const char *password, struct err *e)
 }
 
 void vnc_expire_password(struct vnc *v, i64 when) {}
-void vnc_print(struct vnc *v, GString *out) {}
+void vnc_describe(struct vnc *v, JsonBuilder *b) {}
 #endif

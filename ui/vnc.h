@@ -1,7 +1,7 @@
 /* A VNC server for the guest's screen, on libvncserver. Main thread, machine lock not held. */
 #ifndef UI_VNC_H
 #define UI_VNC_H
-#include <glib.h>
+#include <json-glib/json-glib.h>
 #include "util/err.h"
 
 struct display;
@@ -17,7 +17,7 @@ const char *vnc_address(const struct vnc *v); /* "127.0.0.1:5900", "unix:PATH" *
 int vnc_set_password(struct vnc *v, const char *password, struct err *e);
 /* The password ends at this host time (seconds since 1970); G_MAXINT64: never. */
 void vnc_expire_password(struct vnc *v, i64 when);
-/* `info vnc`. */
-void vnc_print(struct vnc *v, GString *out);
+/* Adds what query-vnc-servers tells of it. */
+void vnc_describe(struct vnc *v, JsonBuilder *b);
 
 #endif

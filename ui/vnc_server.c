@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "hw/core/keymap.h"
+#include "util/event.h"
 
 enum { ENC_EXT_KEY = -258, MSG_QEMU = 255, MSG_QEMU_EXT_KEY = 0, CLIENT_WAIT_MS = 3000, PEEK_PAUSE_US = 5000 };
 
@@ -89,15 +90,35 @@ static void on_pointer(int mask, int x, int y, rfbClientPtr cl)
     lock_release(&v->lock);
 }
 
+/* VNC_CONNECTED and its like. */
+static void tell(struct vnc *v, const char *event, const struct vnc_client *c)
+{
+    const struct vnc_address *s = c->websocket ? &v->websocket.at : &v->plain.at;
+    const struct event_member members[] = {
+        EVENT_STR("server.auth", v->password_on ? "vnc" : "none"), EVENT_STR("server.host", s->host), EVENT_STR("server.service", s->service),
+        EVENT_ENUM("server.family", s->family), EVENT_BOOL("server.websocket", c->websocket), EVENT_STR("client.host", c->at.host),
+        EVENT_STR("client.service", c->at.service), EVENT_ENUM("client.family", c->at.family), EVENT_BOOL("client.websocket", c->websocket),
+        EVENT_DONE,
+    };
+
+    event_emit(event, members);
+}
+
 /* Lock held. */
 static void list_clients(struct vnc *v)
 {
     rfbClientIteratorPtr it = rfbGetClientIterator(v->screen);
     rfbClientPtr cl;
 
-    g_string_truncate(v->clients, 0);
-    while ((cl = rfbClientIteratorNext(it)))
-        g_string_append_printf(v->clients, "  Client: %s\n", cl->host && *cl->host ? cl->host : "(unix socket)");
+    g_array_set_size(v->clients, 0);
+    while ((cl = rfbClientIteratorNext(it))) {
+        struct vnc_client *c = cl->clientData;
+        if (!c->initialized && cl->state == RFB_NORMAL) {
+            c->initialized = true;
+            tell(v, "VNC_INITIALIZED", c);
+        }
+        g_array_append_val(v->clients, *c);
+    }
     rfbReleaseClientIterator(it);
 }
 
@@ -119,6 +140,8 @@ static void on_gone(rfbClientPtr cl)
 {
     struct vnc *v = cl->screen->screenData;
 
+    tell(v, "VNC_DISCONNECTED", cl->clientData);
+    g_free(cl->clientData);
     free_forgotten(cl);
     lock_acquire(&v->lock);
     v->n_clients--;
@@ -128,7 +151,18 @@ static void on_gone(rfbClientPtr cl)
 
 static enum rfbNewClientAction on_new(rfbClientPtr cl)
 {
+    struct vnc_client *c = g_new0(struct vnc_client, 1);
+    struct sockaddr_storage ss = { .ss_family = AF_UNIX };
+    socklen_t len = sizeof(ss);
+
+    if (!getpeername(cl->sock, (struct sockaddr *)&ss, &len))
+        vnc_address_set(&c->at, (struct sockaddr *)&ss, len);
+    else
+        c->at.family = "unix"; /* gone already */
+    c->websocket = cl->wsctx != NULL;
+    cl->clientData = c;
     cl->clientGoneHook = on_gone;
+    tell(cl->screen->screenData, "VNC_CONNECTED", c);
     return RFB_CLIENT_ACCEPT;
 }
 

@@ -20,6 +20,12 @@ enum vnc_share { VNC_ALLOW_EXCLUSIVE, VNC_FORCE_SHARED, VNC_IGNORE };
 struct vnc_rect {
     int x0, y0, x1, y1;
 };
+/* A client that is connected, for QMP and events; libvncserver keeps it as the client's data. */
+struct vnc_client {
+    struct vnc_address at;
+    bool websocket;
+    bool initialized; /* it has said what it wants */
+};
 /* What clients did, for the main thread. */
 struct vnc_event {
     enum { VNC_KEY, VNC_POINTER, VNC_CLIENTS /* some are there or gone */ } kind;
@@ -56,7 +62,7 @@ struct vnc {
     unsigned n_clients;      /* connected or waiting */
     char password[9];        /* 8 characters count */
     i64 expires;
-    GString *clients;        /* a line for each, for `info vnc` */
+    GArray *clients;         /* struct vnc_client, as of the last round of the server */
 
     /* main thread */
     struct console *con;

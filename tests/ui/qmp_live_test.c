@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "config.h"
 #include "ui/qmp_schema.h"
 
 #define TIMEOUT_S 60
@@ -487,11 +489,50 @@ static void test_input(void)
     ok(c, "input-send-event", "{\"events\": [{\"type\": \"rel\", \"data\": {\"axis\": \"x\", \"value\": 5}}, {\"type\": \"btn\", "
        "\"data\": {\"button\": \"left\", \"down\": true}}, {\"type\": \"key\", \"data\": {\"down\": true, \"key\": {\"type\": \"qcode\", \"data\": \"a\"}}}]}");
     fails(c, "input-send-event", "{\"events\": [{\"type\": \"btn\", \"data\": {\"button\": \"fourth\", \"down\": true}}]}", "GenericError", "fourth");
-    fails(c, "set_password", "{\"protocol\": \"vnc\", \"password\": \"x\"}", "GenericError", "password");
-    fails(c, "expire_password", "{\"protocol\": \"vnc\", \"time\": \"now\"}", "GenericError", "password");
+    fails(c, "set_password", "{\"protocol\": \"vnc\", \"password\": \"x\"}", "GenericError", "VNC");
+    expect(c, "query-vnc", NULL, "$.enabled", "false");
     g_unlink(pic);
     g_free(pic);
     g_free(args);
+    quit(c);
+}
+
+/* A stranger's connection: its hello is read, its password is wrong. */
+static void vnc_knock(const char *path)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char buf[64];
+
+    g_strlcpy(a.sun_path, path, sizeof(a.sun_path));
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&a, sizeof(a)), ==, 0);
+    g_assert_cmpint(recv(fd, buf, 12, MSG_WAITALL), ==, 12); /* RFB 003.008 */
+    g_assert_cmpint(send(fd, buf, 12, 0), ==, 12);
+    g_assert_cmpint(recv(fd, buf, 2, MSG_WAITALL), ==, 2);
+    g_assert_cmpint(buf[1], ==, 2); /* password */
+    close(fd);
+}
+
+static void test_vnc(void)
+{
+    struct client *c = start(PC "-device VGA -vnc unix:DIR/vnc,password=on,id=v0");
+    char *path = path_of("vnc"), *quoted = g_strdup_printf("\"%s\"", path);
+
+    greet(c);
+    expect(c, "query-vnc", NULL, "$.enabled", "true");
+    expect(c, "query-vnc", NULL, "$.auth", "\"vnc\"");
+    expect(c, "query-vnc-servers", NULL, "$[0].id", "\"v0\"");
+    expect(c, "query-vnc-servers", NULL, "$[0].server[0].host", quoted);
+    expect(c, "query-vnc-servers", NULL, "$[0].clients", "[]");
+    ok(c, "set_password", "{\"protocol\": \"vnc\", \"password\": \"x\", \"connected\": \"keep\"}");
+    fails(c, "set_password", "{\"protocol\": \"vnc\", \"password\": \"x\", \"display\": \"v1\"}", "GenericError", "v1");
+    ok(c, "expire_password", "{\"protocol\": \"vnc\", \"time\": \"+60\"}");
+    fails(c, "expire_password", "{\"protocol\": \"vnc\", \"time\": \"soon\"}", "GenericError", "time");
+    vnc_knock(path);
+    expect_event(c, "VNC_CONNECTED", "$.data.server.host", quoted);
+    expect_event(c, "VNC_DISCONNECTED", "$.data.client.family", "\"unix\"");
+    g_free(path);
+    g_free(quoted);
     quit(c);
 }
 
@@ -539,6 +580,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp-live/disks", test_disks);
     g_test_add_func("/qmp-live/networks", test_networks);
     g_test_add_func("/qmp-live/input", test_input);
+    if (HAVE_VNC)
+        g_test_add_func("/qmp-live/vnc", test_vnc);
     g_test_add_func("/qmp-live/signal", test_signal);
     g_test_add_func("/qmp-live/all-commands", test_all_commands);
     r = g_test_run();

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "tests/lib/fake_screen.h"
 #include "ui/display.h"
+#include "ui/json.h"
 
 #if HAVE_VNC
 #include <arpa/inet.h>
@@ -330,13 +331,15 @@ static void test_two_clients(void)
 {
     struct fixture *x = start("");
     struct client *a = client_new(x), *b = client_new(x);
-    GString *out = g_string_new(NULL);
+    JsonBuilder *builder = json_builder_new();
+    JsonNode *n;
     x->s->color = 0x123456;
     until(a, 5, 5, 0x123456);
     until(b, 5, 5, 0x123456);
-    vnc_print(display_vnc(&x->d, NULL), out);
-    g_assert_nonnull(strstr(out->str, "Client:"));
-    g_string_free(out, TRUE);
+    vnc_describe(display_vnc(&x->d, NULL), builder);
+    n = json_take(builder);
+    g_assert_cmpuint(json_array_get_length(json_object_get_array_member(json_node_get_object(n), "clients")), ==, 2);
+    json_node_unref(n);
     hang_up(a);
     x->s->color = 0x654321;
     until(b, 5, 5, 0x654321);
