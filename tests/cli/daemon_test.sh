@@ -2,7 +2,8 @@
 # Tests -daemonize and -pidfile from outside: the program goes on in the background, answers there, and ends in order. TAP.
 . tests/lib/tap.sh
 
-kernel=$BUILD/tests/guest/demo.elf
+kernel=$(realpath "$BUILD/tests/guest/demo.elf")
+gemel=$(realpath "$GEMEL")
 
 # until_gone PATH: waits until it is not there any more, 10 seconds at most.
 until_gone() {
@@ -14,8 +15,9 @@ until_gone() {
     [ ! -e "$1" ]
 }
 
-timeout 60 "$GEMEL" -daemonize -pidfile "$tmp/pid" -display none -S -kernel "$kernel" -qmp "unix:$tmp/qmp,server=on,wait=off" \
-    >"$tmp/out" 2>"$tmp/err" </dev/null
+# Relative paths: the background has another working folder.
+(cd "$tmp" && exec timeout 60 "$gemel" -daemonize -pidfile pid -display none -S -kernel "$kernel" -qmp unix:qmp,server=on,wait=off \
+    >out 2>err </dev/null)
 status=$?
 check /daemon/starts [ "$status" = 0 ]
 check /daemon/pidfile kill -0 "$(cat "$tmp/pid")"
@@ -27,6 +29,7 @@ printf '{"execute":"qmp_capabilities"}{"execute":"query-status"}{"execute":"quit
 check /daemon/answers grep -q '"status": "prelaunch"' "$tmp/out"
 check "/daemon/says why it ends" grep -q host-qmp-quit "$tmp/out"
 check "/daemon/removes its files" until_gone "$tmp/pid"
+check "/daemon/removes its sockets" [ ! -e "$tmp/qmp" ]
 timeout 60 "$GEMEL" -daemonize -display none -kernel /nonexistent >"$tmp/out" 2>"$tmp/err" </dev/null
 status=$?
 check "/daemon/tells of failure" [ "$status" = 1 ]
