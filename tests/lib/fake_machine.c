@@ -1,5 +1,6 @@
 /* The fake machine of the device tests; used by one test thread, which plays the vCPU and the main loop. */
 #include "tests/lib/fake_machine.h"
+#include "hw/pci/pci.h"
 #include <glib.h>
 #include "hw/core/input.h"
 #include "mmu/aspace.h"
@@ -93,8 +94,14 @@ struct fake_machine *fake_machine_new(unsigned cpus)
 void fake_machine_free(struct fake_machine *f)
 {
     lock_acquire(&f->m.lock);
-    while (f->m.devices)
-        device_free(f->m.devices);
+    while (f->m.devices) { /* the newest first: users before what they use */
+        struct device *d = f->m.devices;
+        while (d->next)
+            d = d->next;
+        device_free(d);
+    }
+    if (f->m.pci)
+        pci_bus_free(f->m.pci);
     lock_release(&f->m.lock);
     aspace_free(f->m.mem);
     aspace_free(f->m.io);
@@ -155,4 +162,20 @@ void fm_reset(struct fake_machine *f)
         if (d->cls->reset)
             d->cls->reset(d);
     lock_release(&f->m.lock);
+}
+
+static u16 config_select(struct fake_machine *f, unsigned slot, unsigned fn, unsigned reg)
+{
+    fm_out(f, 0xcf8, 0x80000000 | slot << 11 | fn << 8 | (reg & 0xfc), 4);
+    return 0xcfc + (reg & 3);
+}
+
+void fm_config_write(struct fake_machine *f, unsigned slot, unsigned fn, unsigned reg, u32 v, unsigned size)
+{
+    fm_out(f, config_select(f, slot, fn, reg), v, size);
+}
+
+u32 fm_config_read(struct fake_machine *f, unsigned slot, unsigned fn, unsigned reg, unsigned size)
+{
+    return fm_in(f, config_select(f, slot, fn, reg), size);
 }

@@ -23,6 +23,7 @@ struct fake_machine {
 
 /* 16 MiB of RAM at 0, all gsi lines recording, machine lock NOT held. cpus: m.cfg.cpus. Aborts on failure. */
 struct fake_machine *fake_machine_new(unsigned cpus);
+/* With its devices, the newest first, and its PCI bus, if the test has made any. */
 void fake_machine_free(struct fake_machine *f);
 /* Makes a device by class name and properties, machine lock taken; fails the test on error. */
 struct device *fake_device(struct fake_machine *f, const char *cls, const char *props);
@@ -31,6 +32,9 @@ u64 fm_in(struct fake_machine *f, u16 port, unsigned size);
 void fm_out(struct fake_machine *f, u16 port, u64 val, unsigned size);
 u64 fm_read(struct fake_machine *f, u64 gpa, unsigned size);
 void fm_write(struct fake_machine *f, u64 gpa, u64 val, unsigned size);
+/* PCI configuration cycles on bus 0 through ports 0xcf8 and 0xcfc, which a host bridge of the test's must have. */
+void fm_config_write(struct fake_machine *f, unsigned slot, unsigned fn, unsigned reg, u32 v, unsigned size);
+u32 fm_config_read(struct fake_machine *f, unsigned slot, unsigned fn, unsigned reg, unsigned size);
 /* Advances the clock with the machine lock held around the timer callbacks. */
 void fm_step(struct fake_machine *f, i64 ns);
 /* A line that records like GSI n's. */

@@ -76,7 +76,6 @@ void nic_rig_free(struct nic_rig *r)
     lock_acquire(&r->f->m.lock);
     device_free(r->nic);
     net_detach(r->peer);
-    pci_bus_free(r->f->m.pci);
     lock_release(&r->f->m.lock);
     net_free(r->dev);
     net_free(r->peer);

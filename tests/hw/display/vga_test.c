@@ -86,9 +86,6 @@ static void end(struct fixture *x)
     struct machine *m = &x->f->m;
     lock_acquire(&m->lock);
     console_unlisten(x->con, &x->look);
-    while (m->devices)
-        device_free(m->devices);
-    pci_bus_free(m->pci);
     lock_release(&m->lock);
     fake_machine_free(x->f);
     g_free(x);

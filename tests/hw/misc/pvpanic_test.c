@@ -40,7 +40,6 @@ static void test_pci(void)
     g_assert_cmpint(f->request, ==, REQ_PANIC);
     lock_acquire(&f->m.lock);
     device_free(&d->dev);
-    pci_bus_free(f->m.pci);
     lock_release(&f->m.lock);
     fake_machine_free(f);
 }

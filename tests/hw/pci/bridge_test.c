@@ -42,14 +42,6 @@ static void setup(struct fixture *x)
 
 static void teardown(struct fixture *x)
 {
-    struct pci_bus *b = x->f->m.pci;
-    while (x->f->m.devices) {
-        struct device *d = x->f->m.devices;
-        while (d->next)
-            d = d->next;
-        device_free(d);
-    }
-    pci_bus_free(b);
     lock_release(&x->f->m.lock);
     fake_machine_free(x->f);
 }

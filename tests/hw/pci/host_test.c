@@ -40,41 +40,22 @@ static void teardown(struct fixture *x)
     struct machine *m = &x->f->m;
 
     lock_acquire(&m->lock);
-    while (m->devices) {
-        struct device *d = m->devices;
-        while (d->next)
-            d = d->next;
-        device_free(d);
-    }
     region_del(&x->rom_region);
-    pci_bus_free(m->pci);
     lock_release(&m->lock);
     fake_machine_free(x->f);
     ram_free(x->rom);
-}
-
-static void cfg_write(struct fixture *x, unsigned slot, unsigned fn, unsigned reg, u32 v, unsigned size)
-{
-    fm_out(x->f, 0xcf8, 0x80000000 | slot << 11 | fn << 8 | (reg & 0xfc), 4);
-    fm_out(x->f, 0xcfc + (reg & 3), v, size);
-}
-
-static u32 cfg_read(struct fixture *x, unsigned slot, unsigned fn, unsigned reg, unsigned size)
-{
-    fm_out(x->f, 0xcf8, 0x80000000 | slot << 11 | fn << 8 | (reg & 0xfc), 4);
-    return fm_in(x->f, 0xcfc + (reg & 3), size);
 }
 
 static void test_ports(void)
 {
     struct fixture x;
     setup(&x);
-    g_assert_cmphex(cfg_read(&x, 0, 0, 0, 4), ==, 0x12378086);
-    g_assert_cmphex(cfg_read(&x, 0, 0, 2, 2), ==, 0x1237);
-    g_assert_cmphex(cfg_read(&x, 0, 0, 3, 1), ==, 0x12);
-    g_assert_cmphex(cfg_read(&x, 1, 0, 0, 4), ==, 0x70008086);
-    g_assert_cmphex(cfg_read(&x, 1, 0, 0x0e, 1), ==, 0x80); /* function 3 exists too */
-    g_assert_cmphex(cfg_read(&x, 1, 3, 0, 4), ==, 0x71138086);
+    g_assert_cmphex(fm_config_read(x.f, 0, 0, 0, 4), ==, 0x12378086);
+    g_assert_cmphex(fm_config_read(x.f, 0, 0, 2, 2), ==, 0x1237);
+    g_assert_cmphex(fm_config_read(x.f, 0, 0, 3, 1), ==, 0x12);
+    g_assert_cmphex(fm_config_read(x.f, 1, 0, 0, 4), ==, 0x70008086);
+    g_assert_cmphex(fm_config_read(x.f, 1, 0, 0x0e, 1), ==, 0x80); /* function 3 exists too */
+    g_assert_cmphex(fm_config_read(x.f, 1, 3, 0, 4), ==, 0x71138086);
     g_assert_cmphex(fm_in(x.f, 0xcf8, 4), ==, 0x80000b00);
     fm_out(x.f, 0xcf8, 0x80010000, 4); /* bus 1 */
     g_assert_cmphex(fm_in(x.f, 0xcfc, 4), ==, 0xffffffff);
@@ -96,20 +77,20 @@ static void test_shadow(void)
     setup(&x);
     g_assert_cmphex(fm_read(x.f, 0xf0000, 1), ==, 0xb1);
     g_assert_cmphex(fm_read(x.f, 0xc0000, 1), ==, 0xff);
-    cfg_write(&x, 0, 0, 0x59, 0x20, 1); /* 0xf0000: write only */
+    fm_config_write(x.f, 0, 0, 0x59, 0x20, 1); /* 0xf0000: write only */
     fm_write(x.f, 0xf1234, 0x11223344, 4);
     g_assert_cmphex(fm_read(x.f, 0xf1234, 4), ==, 0xb1b1b1b1);
-    cfg_write(&x, 0, 0, 0x59, 0x10, 1); /* read only */
+    fm_config_write(x.f, 0, 0, 0x59, 0x10, 1); /* read only */
     g_assert_cmphex(fm_read(x.f, 0xf1234, 4), ==, 0x11223344);
     fm_write(x.f, 0xf1234, 0, 4);
     g_assert_cmphex(fm_read(x.f, 0xf1234, 4), ==, 0x11223344);
-    cfg_write(&x, 0, 0, 0x59, 0x30, 1); /* RAM */
+    fm_config_write(x.f, 0, 0, 0x59, 0x30, 1); /* RAM */
     fm_write(x.f, 0xf1234, 0x55, 4);
     g_assert_cmphex(fm_read(x.f, 0xf1234, 4), ==, 0x55);
     g_assert_cmphex(x.f->m.ram->host[0xf1234], ==, 0x55);
     g_assert_cmphex(fm_read(x.f, 0xe0000, 1), ==, 0xb1); /* its neighbours are not touched */
 
-    cfg_write(&x, 0, 0, 0x5a, 0x23, 1); /* 0xc0000 RAM, 0xc4000 write only with nothing behind */
+    fm_config_write(x.f, 0, 0, 0x5a, 0x23, 1); /* 0xc0000 RAM, 0xc4000 write only with nothing behind */
     fm_write(x.f, 0xc0000, 0x77, 1);
     fm_write(x.f, 0xc4000, 0x88, 1);
     g_assert_cmphex(fm_read(x.f, 0xc0000, 1), ==, 0x77);
@@ -129,16 +110,16 @@ static void test_smram(void)
     struct fixture x;
     setup(&x);
     g_assert_cmphex(fm_read(x.f, 0xa0000, 1), ==, 0xff);
-    cfg_write(&x, 0, 0, 0x72, 0x4a, 1);
+    fm_config_write(x.f, 0, 0, 0x72, 0x4a, 1);
     fm_write(x.f, 0xa0000, 0x31, 1);
     g_assert_cmphex(fm_read(x.f, 0xa0000, 1), ==, 0x31);
-    cfg_write(&x, 0, 0, 0x72, 0x1a, 1); /* closed and locked */
+    fm_config_write(x.f, 0, 0, 0x72, 0x1a, 1); /* closed and locked */
     g_assert_cmphex(fm_read(x.f, 0xa0000, 1), ==, 0xff);
-    cfg_write(&x, 0, 0, 0x72, 0x4a, 1);
-    g_assert_cmphex(cfg_read(&x, 0, 0, 0x72, 1), ==, 0x1a);
+    fm_config_write(x.f, 0, 0, 0x72, 0x4a, 1);
+    g_assert_cmphex(fm_config_read(x.f, 0, 0, 0x72, 1), ==, 0x1a);
     g_assert_cmphex(fm_read(x.f, 0xa0000, 1), ==, 0xff);
     fm_reset(x.f);
-    g_assert_cmphex(cfg_read(&x, 0, 0, 0x72, 1), ==, 0x02);
+    g_assert_cmphex(fm_config_read(x.f, 0, 0, 0x72, 1), ==, 0x02);
     teardown(&x);
 }
 
@@ -178,16 +159,16 @@ static void test_pm_base(void)
     struct fixture x;
     setup(&x);
     g_assert_cmphex(fm_in(x.f, 0x604, 2), ==, 0xffff);
-    cfg_write(&x, 1, 3, 0x40, 0x0601, 4);
+    fm_config_write(x.f, 1, 3, 0x40, 0x0601, 4);
     g_assert_cmphex(fm_in(x.f, 0x604, 2), ==, 0xffff);
-    cfg_write(&x, 1, 3, 0x80, 0x01, 1);
+    fm_config_write(x.f, 1, 3, 0x80, 0x01, 1);
     g_assert_cmphex(fm_in(x.f, 0x604, 2), !=, 0xffff);
-    cfg_write(&x, 1, 3, 0x40, 0xb001, 4);
+    fm_config_write(x.f, 1, 3, 0x40, 0xb001, 4);
     g_assert_cmphex(fm_in(x.f, 0x604, 2), ==, 0xffff);
     g_assert_cmphex(fm_in(x.f, 0xb004, 2), !=, 0xffff);
-    g_assert_cmphex(cfg_read(&x, 1, 3, 0x3c, 2), ==, 0x0109); /* SCI: IRQ 9, hard-wired */
-    cfg_write(&x, 1, 3, 0x3c, 0x05, 1);
-    g_assert_cmphex(cfg_read(&x, 1, 3, 0x3c, 1), ==, 0x09);
+    g_assert_cmphex(fm_config_read(x.f, 1, 3, 0x3c, 2), ==, 0x0109); /* SCI: IRQ 9, hard-wired */
+    fm_config_write(x.f, 1, 3, 0x3c, 0x05, 1);
+    g_assert_cmphex(fm_config_read(x.f, 1, 3, 0x3c, 1), ==, 0x09);
     teardown(&x);
 }
 

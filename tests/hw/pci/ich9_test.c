@@ -32,40 +32,17 @@ static void setup(struct fixture *x)
 
 static void teardown(struct fixture *x)
 {
-    struct machine *m = &x->f->m;
-
-    lock_acquire(&m->lock);
-    while (m->devices) {
-        struct device *d = m->devices;
-        while (d->next)
-            d = d->next;
-        device_free(d);
-    }
-    pci_bus_free(m->pci);
-    lock_release(&m->lock);
     fake_machine_free(x->f);
-}
-
-static void cfg_write(struct fixture *x, unsigned slot, unsigned fn, unsigned reg, u32 v, unsigned size)
-{
-    fm_out(x->f, 0xcf8, 0x80000000 | slot << 11 | fn << 8 | (reg & 0xfc), 4);
-    fm_out(x->f, 0xcfc + (reg & 3), v, size);
-}
-
-static u32 cfg_read(struct fixture *x, unsigned slot, unsigned fn, unsigned reg, unsigned size)
-{
-    fm_out(x->f, 0xcf8, 0x80000000 | slot << 11 | fn << 8 | (reg & 0xfc), 4);
-    return fm_in(x->f, 0xcfc + (reg & 3), size);
 }
 
 static void test_ecam(void)
 {
     struct fixture x;
     setup(&x);
-    g_assert_cmphex(cfg_read(&x, 0, 0, 0, 4), ==, 0x29c08086);
-    g_assert_cmphex(cfg_read(&x, 0x1f, 0, 0, 4), ==, 0x29188086);
+    g_assert_cmphex(fm_config_read(x.f, 0, 0, 0, 4), ==, 0x29c08086);
+    g_assert_cmphex(fm_config_read(x.f, 0x1f, 0, 0, 4), ==, 0x29188086);
     g_assert_cmphex(fm_read(x.f, 0xb0000000, 4), ==, 0xffffffff);
-    cfg_write(&x, 0, 0, 0x60, 0xb0000001, 4);
+    fm_config_write(x.f, 0, 0, 0x60, 0xb0000001, 4);
     g_assert_cmphex(fm_read(x.f, 0xb0000000, 4), ==, 0x29c08086);
     g_assert_cmphex(fm_read(x.f, 0xb00f8000, 4), ==, 0x29188086);
     g_assert_cmphex(fm_read(x.f, 0xb00f8002, 2), ==, 0x2918);
@@ -73,13 +50,13 @@ static void test_ecam(void)
     g_assert_cmphex(fm_read(x.f, 0xb0100000, 4), ==, 0xffffffff); /* bus 1 */
     fm_write(x.f, 0xb000003c, 0, 4);
     fm_write(x.f, 0xb00000a0, 0xffffffff, 8);
-    cfg_write(&x, 0, 0, 0x60, 0xe0000005, 4); /* 64 MiB, moves away under the access */
+    fm_config_write(x.f, 0, 0, 0x60, 0xe0000005, 4); /* 64 MiB, moves away under the access */
     g_assert_cmphex(fm_read(x.f, 0xb0000000, 4), ==, 0xffffffff);
     g_assert_cmphex(fm_read(x.f, 0xe0000000, 4), ==, 0x29c08086);
     g_assert_cmphex(fm_read(x.f, 0xe4000000, 4), ==, 0xffffffff);
     fm_write(x.f, 0xe0000060, 0, 4); /* turns itself off */
     g_assert_cmphex(fm_read(x.f, 0xe0000000, 4), ==, 0xffffffff);
-    cfg_write(&x, 0, 0, 0x60, 0xe0000007, 4); /* reserved length */
+    fm_config_write(x.f, 0, 0, 0x60, 0xe0000007, 4); /* reserved length */
     g_assert_cmphex(fm_read(x.f, 0xe0000000, 4), ==, 0xffffffff);
     teardown(&x);
 }
@@ -90,15 +67,15 @@ static void test_shadow(void)
     setup(&x);
     memset(x.f->m.ram->host + 0xc0000, 0x77, 0x10000);
     g_assert_cmphex(fm_read(x.f, 0xc0000, 1), ==, 0xff);
-    cfg_write(&x, 0, 0, 0x91, 0x11, 1);
+    fm_config_write(x.f, 0, 0, 0x91, 0x11, 1);
     g_assert_cmphex(fm_read(x.f, 0xc0000, 1), ==, 0x77);
     fm_write(x.f, 0xc0000, 0x12, 1);
     g_assert_cmphex(fm_read(x.f, 0xc0000, 1), ==, 0x77);
-    cfg_write(&x, 0, 0, 0x91, 0x33, 1);
+    fm_config_write(x.f, 0, 0, 0x91, 0x33, 1);
     fm_write(x.f, 0xc0000, 0x12, 1);
     g_assert_cmphex(fm_read(x.f, 0xc0000, 1), ==, 0x12);
-    cfg_write(&x, 0, 0, 0x9d, 0x50, 1); /* D_LCK closes */
-    g_assert_cmphex(cfg_read(&x, 0, 0, 0x9d, 1), ==, 0x12);
+    fm_config_write(x.f, 0, 0, 0x9d, 0x50, 1); /* D_LCK closes */
+    g_assert_cmphex(fm_config_read(x.f, 0, 0, 0x9d, 1), ==, 0x12);
     teardown(&x);
 }
 
@@ -125,16 +102,16 @@ static void test_pirq(void)
     intx(&x, &low, 1); /* slot 5, INTA#: PIRQF */
     g_assert_cmpint(x.f->level[21], ==, 1);
     g_assert_cmpint(x.f->level[11], ==, 0);
-    cfg_write(&x, 0x1f, 0, 0x69, 11, 1);
+    fm_config_write(x.f, 0x1f, 0, 0x69, 11, 1);
     g_assert_cmpint(x.f->level[11], ==, 1);
-    cfg_write(&x, 0x1f, 0, 0x69, 8, 1); /* not an IRQ that can be had */
+    fm_config_write(x.f, 0x1f, 0, 0x69, 8, 1); /* not an IRQ that can be had */
     g_assert_cmpint(x.f->level[11], ==, 0);
     intx(&x, &low, 0);
     g_assert_cmpint(x.f->level[21], ==, 0);
 
     intx(&x, &high, 1);
     g_assert_cmpint(x.f->level[16], ==, 1); /* D29IR: PIRQA */
-    cfg_write(&x, 0x1f, 0, 0xf0, 0xfed1c001, 4);
+    fm_config_write(x.f, 0x1f, 0, 0xf0, 0xfed1c001, 4);
     g_assert_cmphex(fm_read(x.f, 0xfed1c000 + 0x3144, 2), ==, 0x3210);
     fm_write(x.f, 0xfed1c000 + 0x3144, 0x3217, 2); /* INTA# to PIRQH */
     g_assert_cmpint(x.f->level[16], ==, 0);
@@ -154,10 +131,10 @@ static void test_pm(void)
 {
     struct fixture x;
     setup(&x);
-    cfg_write(&x, 0x1f, 0, 0x40, 0x681, 2); /* bit 7 is the lowest of the address */
-    g_assert_cmphex(cfg_read(&x, 0x1f, 0, 0x40, 2), ==, 0x681);
+    fm_config_write(x.f, 0x1f, 0, 0x40, 0x681, 2); /* bit 7 is the lowest of the address */
+    g_assert_cmphex(fm_config_read(x.f, 0x1f, 0, 0x40, 2), ==, 0x681);
     g_assert_cmphex(fm_in(x.f, 0x684, 2), ==, 0xffff);
-    cfg_write(&x, 0x1f, 0, 0x44, 0x80, 1);
+    fm_config_write(x.f, 0x1f, 0, 0x44, 0x80, 1);
     g_assert_cmphex(fm_in(x.f, 0x684, 2), ==, 0);
     g_assert_cmphex(fm_in(x.f, 0x6b0, 4), ==, 0x21); /* SMI_EN: set up */
     fm_out(x.f, 0x68c, 0xffff, 4);
@@ -171,7 +148,7 @@ static void test_pm(void)
     lock_release(&x.f->m.lock);
     g_assert_cmphex(fm_in(x.f, 0x6a0, 8) & 0xffffffff, ==, 2);
     g_assert_cmpint(x.f->level[9], ==, 1);
-    cfg_write(&x, 0x1f, 0, 0x44, 0x82, 1); /* SCI to IRQ 11 */
+    fm_config_write(x.f, 0x1f, 0, 0x44, 0x82, 1); /* SCI to IRQ 11 */
     g_assert_cmpint(x.f->level[9], ==, 0);
     g_assert_cmpint(x.f->level[11], ==, 1);
     fm_out(x.f, 0x6a0, 2, 1);
@@ -183,10 +160,10 @@ static void test_smbus(void)
 {
     struct fixture x;
     setup(&x);
-    cfg_write(&x, 0x1f, 3, 0x20, 0x700, 4);
-    cfg_write(&x, 0x1f, 3, 0x04, 1, 2);
+    fm_config_write(x.f, 0x1f, 3, 0x20, 0x700, 4);
+    fm_config_write(x.f, 0x1f, 3, 0x04, 1, 2);
     g_assert_cmphex(fm_in(x.f, 0x700, 1), ==, 0xff); /* HST_EN is off */
-    cfg_write(&x, 0x1f, 3, 0x40, 1, 1);
+    fm_config_write(x.f, 0x1f, 3, 0x40, 1, 1);
     g_assert_cmphex(fm_in(x.f, 0x700, 1), ==, 0);
     fm_out(x.f, 0x704, 0xa1, 1);
     g_assert_cmphex(fm_in(x.f, 0x704, 1), ==, 0xa1);

@@ -39,7 +39,6 @@ static void machine_end(struct fake_machine *f, struct toy *t)
 {
     lock_acquire(&f->m.lock);
     pci_detach(&t->pci);
-    pci_bus_free(f->m.pci);
     lock_release(&f->m.lock);
     fake_machine_free(f);
 }

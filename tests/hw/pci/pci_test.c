@@ -35,12 +35,6 @@ static void setup(struct fixture *x)
 
 static void teardown(struct fixture *x)
 {
-    struct pci_bus *b = x->f->m.pci;
-    lock_acquire(&x->f->m.lock);
-    while (x->f->m.devices)
-        device_free(x->f->m.devices);
-    pci_bus_free(b);
-    lock_release(&x->f->m.lock);
     fake_machine_free(x->f);
 }
 

@@ -71,7 +71,6 @@ static void teardown(struct fixture *x)
 {
     lock(x);
     device_free(x->ide);
-    pci_bus_free(x->f->m.pci);
     unlock(x);
     fake_machine_free(x->f);
     drives_free();

@@ -50,15 +50,6 @@ static struct fixture *start(void)
 
 static void end(struct fixture *x)
 {
-    lock_acquire(&x->m->lock);
-    while (x->m->devices) {
-        struct device *d = x->m->devices;
-        while (d->next)
-            d = d->next;
-        device_free(d);
-    }
-    pci_bus_free(x->m->pci);
-    lock_release(&x->m->lock);
     fake_machine_free(x->f);
     g_free(x);
 }

@@ -53,7 +53,6 @@ static void teardown(struct fixture *x)
 {
     lock_acquire(&x->f->m.lock);
     device_free(&x->p->dev);
-    pci_bus_free(x->f->m.pci);
     lock_release(&x->f->m.lock);
     fake_machine_free(x->f);
 }

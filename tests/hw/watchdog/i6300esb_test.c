@@ -21,11 +21,6 @@ static void setup(struct fixture *x)
 
 static void teardown(struct fixture *x)
 {
-    lock_acquire(&x->f->m.lock);
-    while (x->f->m.devices)
-        device_free(x->f->m.devices);
-    pci_bus_free(x->f->m.pci);
-    lock_release(&x->f->m.lock);
     fake_machine_free(x->f);
 }
 
