@@ -1,9 +1,8 @@
 /* gemel-img create, resize, snapshot, commit and rebase: the commands that make or change images. Main thread. */
 #include <string.h>
 #include "img/img.h"
+#include "hw/backend/blk_commit.h"
 #include "hw/backend/blk_snapshot.h"
-
-void print_snapshots(const struct blk_node *n); /* cmd_info.c */
 
 /* -- create ----------------------------------------------------------------------------------------------------------- */
 
@@ -142,46 +141,19 @@ int cmd_snapshot(int argc, char **argv)
 
 /* -- commit ----------------------------------------------------------------------------------------------------------- */
 
-static int commit_data(struct blk_node *n, bool progress)
+static void on_progress(void *opaque, u64 done, u64 all)
 {
-    u8 *buf = g_malloc(PIECE);
-    struct blk_extent x;
-    int r = 0;
+    const struct image_options *o = opaque;
 
-    for (u64 off = 0, size = node_size(n); off < size && !r; off += x.len) {
-        progress_show(progress, off, size);
-        r = node_status(n, off, MIN_OF(PIECE, size - off), &x);
-        if (r || !x.allocated)
-            continue;
-        if (x.zero) {
-            r = node_zero(n->backing, off, x.len, BLK_MAY_UNMAP);
-        } else {
-            r = node_read(n, off, buf, x.len);
-            if (!r)
-                r = node_write(n->backing, off, buf, x.len);
-        }
-    }
-    g_free(buf);
-    return r ? r : node_flush(n->backing);
+    progress_show(o->progress, done, all);
 }
 
-static int commit_image(struct blk_node *n, const struct image_options *o, bool keep)
+static int commit_image(struct blk_node *n, struct image_options *o, bool keep)
 {
     struct err e;
-    int r;
 
-    if (!n->backing)
-        return fail("Image does not have a backing file");
-    if (node_reopen(n->backing, true, &e) < 0)
-        return fail("Could not open backing file for writing: %s", e.msg);
-    n->backing->flags |= NODE_UNMAP;
-    if (node_size(n->backing) < node_size(n) && node_truncate(n->backing, node_size(n), NULL, &e) < 0)
-        return fail("Error while resizing the backing file: %s", e.msg);
-    r = commit_data(n, o->progress);
-    if (!r && !keep && n->drv == &blk_qcow2)
-        r = qcow2_make_empty(n);
-    if (r < 0)
-        return fail("Block job failed: %s", g_strerror(-r));
+    if (node_commit(n, keep, on_progress, o, &e) < 0)
+        return fail("%s", e.msg);
     progress_end(o->progress);
     if (!o->quiet)
         printf("Image committed.\n");

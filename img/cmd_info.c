@@ -7,29 +7,13 @@
 
 /* -- info ------------------------------------------------------------------------------------------------------------- */
 
-void print_snapshots(const struct blk_node *n);
-
 void print_snapshots(const struct blk_node *n)
 {
-    printf("Snapshot list:\n%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
-    for (unsigned i = 0; i < node_snapshot_count(n); i++) {
-        struct blk_snapshot s;
-        char date[32], clock[32], icount[24] = "", *size;
-        time_t t;
-        struct tm tm;
-        node_snapshot_nth(n, i, &s);
-        t = s.date_sec;
-        localtime_r(&t, &tm);
-        strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
-        u64 ms = s.vm_clock_nsec / 1000000;
-        snprintf(clock, sizeof(clock), "%02u:%02u:%02u.%03u", (unsigned)(ms / 3600000), (unsigned)(ms / 60000 % 60), (unsigned)(ms / 1000 % 60),
-                 (unsigned)(ms % 1000));
-        if (s.icount != ~0ull)
-            snprintf(icount, sizeof(icount), "%llu", (unsigned long long)s.icount);
-        size = size_text(s.vm_state_size);
-        printf("%-9s %-16s %8s%20s%13s%11s\n", s.id, s.name, size, date, clock, icount);
-        g_free(size);
-    }
+    GString *s = g_string_new("Snapshot list:\n");
+
+    node_snapshots_print(n, s);
+    fputs(s->str, stdout);
+    g_string_free(s, TRUE);
 }
 
 static void info_human(struct blk_node *n, const char *name)

@@ -1,5 +1,4 @@
 /* gemel-img: opening and making images, block status through backing chains, sizes, progress and JSON. Main thread. */
-#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include "img/img.h"
@@ -212,16 +211,6 @@ int chain_status(struct blk_node *n, u64 off, u64 len, struct blk_extent *x, uns
 }
 
 /* -- output ----------------------------------------------------------------------------------------------------------- */
-
-char *size_text(u64 bytes)
-{
-    static const char *const units[] = { "", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei" };
-    int i;
-
-    frexp((double)bytes / (1000.0 / 1024.0), &i);
-    i = MAX_OF(i - 1, 0) / 10;
-    return g_strdup_printf("%0.3g %sB", (double)bytes / (double)(1ull << (i * 10)), units[i]);
-}
 
 void progress_show(bool on, u64 done, u64 all)
 {

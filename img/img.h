@@ -46,10 +46,10 @@ int cache_flags(const char *cache, unsigned *flags);
 /* Makes an image: -o's option list may be NULL. Says what it does unless quiet. 0 or 1. */
 int image_create(const char *format, const char *name, i64 size, const char *options, const char *backing, const char *backing_format,
                  bool unchecked, bool quiet);
-/* As QEMU prints sizes: "1.38 MiB"; free with g_free. */
-char *size_text(u64 bytes);
 /* Like node_status, through all layers; *depth: the layer that answered, *layer its node. */
 int chain_status(struct blk_node *n, u64 off, u64 len, struct blk_extent *x, unsigned *depth, struct blk_node **layer);
+/* cmd_info.c */
+void print_snapshots(const struct blk_node *n);
 void progress_show(bool on, u64 done, u64 all);
 void progress_end(bool on);
 

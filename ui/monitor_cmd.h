@@ -31,6 +31,8 @@ unsigned monitor_complete(struct ui *ui, const char *line, GPtrArray *out);
 extern const struct mon_cmd mon_info_cmds[];
 /* monitor_qmp.c. mon_qmp runs a QMP command (args may be NULL, else it is taken); NULL after it has printed the error. */
 JsonNode *mon_qmp(struct mon *m, const char *name, JsonObject *args);
+struct err;
+void mon_error(struct mon *m, const struct err *e);
 void mon_device_add(struct mon *m, char *args);
 void mon_device_del(struct mon *m, char *args);
 void mon_netdev_add(struct mon *m, char *args);
@@ -49,8 +51,8 @@ void mon_block_resize(struct mon *m, char *args);
 void mon_block_set_io_throttle(struct mon *m, char *args);
 void mon_set_password(struct mon *m, char *args);
 void mon_expire_password(struct mon *m, char *args);
-void mon_drive_add(struct mon *m, char *args);
-void mon_drive_del(struct mon *m, char *args);
+void mon_snapshot_blkdev_internal(struct mon *m, char *args);
+void mon_snapshot_delete_blkdev_internal(struct mon *m, char *args);
 void mon_set_link(struct mon *m, char *args);
 void mon_hostfwd_add(struct mon *m, char *args);
 void mon_hostfwd_remove(struct mon *m, char *args);
@@ -78,6 +80,11 @@ void mon_info_balloon(struct mon *m, char *args);
 void mon_info_kvm(struct mon *m, char *args);
 void mon_info_memory_size_summary(struct mon *m, char *args);
 void mon_info_numa(struct mon *m, char *args);
+/* monitor_disk.c */
+void mon_drive_add(struct mon *m, char *args);
+void mon_drive_del(struct mon *m, char *args);
+void mon_commit(struct mon *m, char *args);
+void mon_info_snapshots(struct mon *m, char *args);
 /* monitor_mem.c */
 void mon_x(struct mon *m, char *args);
 void mon_xp(struct mon *m, char *args);

@@ -298,6 +298,7 @@ const struct mon_cmd mon_info_cmds[] = {
     { "qom-tree", NULL, "", "show the tree of devices and objects", mon_info_qom_tree, false },
     { "qtree", NULL, "", "show the devices", info_qtree, false },
     { "registers", NULL, "[-a]", "show the registers of this CPU (-a: of all)", info_registers, true },
+    { "snapshots", NULL, "", "show the disks' internal snapshots", mon_info_snapshots, false },
     { "status", NULL, "", "show whether the VM runs", info_status, false },
     { "tlb", NULL, "", "show the virtual to physical mappings", mon_info_tlb, true },
     { "usernet", NULL, "", "show the connections of user networking", mon_info_usernet, false },

@@ -1,6 +1,4 @@
 /* Monitor commands that are QMP commands with other words: arguments become members, answers and errors text. Main thread. */
-#include "hw/backend/blk_front.h"
-#include "hw/backend/blk_media.h"
 #include "hw/backend/chr.h"
 #include "hw/backend/net.h"
 #include "hw/backend/object.h"
@@ -9,7 +7,7 @@
 #include "ui/qmp.h"
 #include "util/opts.h"
 
-static void print_error(struct mon *m, const struct err *e)
+void mon_error(struct mon *m, const struct err *e)
 {
     mon_print(m, "Error: %s\n", e->msg);
 }
@@ -22,7 +20,7 @@ JsonNode *mon_qmp(struct mon *m, const char *name, JsonObject *args)
     if (args)
         json_object_unref(args);
     if (!n)
-        print_error(m, &e);
+        mon_error(m, &e);
     return n;
 }
 
@@ -125,7 +123,7 @@ static void run_options(struct mon *m, const char *name, const char *args, const
     JsonNode *n;
 
     if (!o) {
-        print_error(m, &e);
+        mon_error(m, &e);
         return;
     }
     obj = json_object_new();
@@ -156,6 +154,9 @@ void mon_system_wakeup(struct mon *m, char *args) { run(m, "system_wakeup", args
 void mon_watchdog_action(struct mon *m, char *args) { run(m, "watchdog-set-action", args, "action"); }
 void mon_getfd(struct mon *m, char *args) { run(m, "getfd", args, "fdname"); }
 void mon_closefd(struct mon *m, char *args) { run(m, "closefd", args, "fdname"); }
+
+void mon_snapshot_blkdev_internal(struct mon *m, char *args) { run(m, "blockdev-snapshot-internal-sync", args, "device name"); }
+void mon_snapshot_delete_blkdev_internal(struct mon *m, char *args) { run(m, "blockdev-snapshot-delete-internal-sync", args, "device name id"); }
 
 void mon_set_password(struct mon *m, char *args) { run(m, "set_password", args, "-d=display protocol password connected"); }
 void mon_expire_password(struct mon *m, char *args) { run(m, "expire_password", args, "-d=display protocol time"); }
@@ -196,7 +197,7 @@ void mon_chardev_add(struct mon *m, char *args)
     struct opts *o = opts_parse(args, "backend", &e);
 
     if (!o || !chr_new_opts(o, &e))
-        print_error(m, &e);
+        mon_error(m, &e);
     opts_free(o);
 }
 
@@ -275,52 +276,6 @@ void mon_info_qom_tree(struct mon *m, char *args)
     print_tree(m, "", 0);
 }
 
-/* --- drives --- */
-
-/* "DUMMY if=none,file=...,id=ID": QEMU's first argument once named a PCI slot. */
-void mon_drive_add(struct mon *m, char *args)
-{
-    char *dummy = mon_word(&args), *text = mon_word(&args);
-    struct err e = { "" };
-    struct opts *o = dummy && text ? opts_parse(text, NULL, &e) : NULL;
-    char *id;
-
-    if (!dummy || !text) {
-        mon_print(m, "usage: drive_add 0 if=none,id=ID,file=FILE[,OPTION]...\n");
-        return;
-    }
-    if (o && (!opts_peek(o, "if") || strcmp(opts_peek(o, "if"), "none")))
-        err_set(&e, "Can't hot-add drive to type other than if=none");
-    else if (o && !opts_peek(o, "id"))
-        err_set(&e, "id=ID is missing");
-    if (o && !*e.msg) {
-        bool cdrom = opts_peek(o, "media") && !strcmp(opts_peek(o, "media"), "cdrom");
-        id = g_strdup(opts_peek(o, "id"));
-        opts_unset(o, "if");
-        opts_unset(o, "id");
-        opts_unset(o, "media");
-        if (blk_open_opts(id, o, cdrom, &e))
-            mon_print(m, "OK\n");
-        g_free(id);
-    }
-    if (*e.msg)
-        print_error(m, &e);
-    opts_free(o);
-}
-
-void mon_drive_del(struct mon *m, char *args)
-{
-    char *id = mon_word(&args);
-    struct blk *b = id ? blk_find_id(id) : NULL;
-
-    if (!b)
-        mon_print(m, "Error: Device '%s' not found\n", id ? id : "");
-    else if (b->attached)
-        mon_print(m, "Error: Drive '%s' is in use by a device; device_del it first\n", id);
-    else
-        blk_close(b);
-}
-
 /* --- user networking --- */
 
 static void hostfwd(struct mon *m, char *args, int (*fn)(const char *, const char *, struct err *))
@@ -331,7 +286,7 @@ static void hostfwd(struct mon *m, char *args, int (*fn)(const char *, const cha
     if (!first)
         mon_print(m, "usage: hostfwd_add [NETDEV] tcp|udp:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT\n");
     else if (fn(second ? first : NULL, second ? second : first, &e) < 0)
-        print_error(m, &e);
+        mon_error(m, &e);
 }
 
 void mon_hostfwd_add(struct mon *m, char *args) { hostfwd(m, args, net_user_hostfwd_add); }

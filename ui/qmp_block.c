@@ -2,6 +2,7 @@
 #include "ui/qmp_block.h"
 #include "hw/backend/blk_front.h"
 #include "hw/backend/blk_media.h"
+#include "hw/backend/blk_snapshot.h"
 #include "util/opts.h"
 
 char *qmp_blk_user(struct qmp_call *c, const struct blk *b)
@@ -49,6 +50,18 @@ struct blk *qmp_blk_arg(struct qmp_call *c)
 
 /* --- queries --- */
 
+static void add_snapshots(JsonBuilder *b, const struct blk_node *n)
+{
+    struct blk_snapshot s;
+
+    json_open_array(b, "snapshots");
+    for (unsigned i = 0; i < node_snapshot_count(n); i++) {
+        node_snapshot_nth(n, i, &s);
+        qmp_add_snapshot(b, &s);
+    }
+    json_close_array(b);
+}
+
 static void add_image(JsonBuilder *b, struct blk_node *n)
 {
     struct blk_info i = { 0 };
@@ -67,6 +80,8 @@ static void add_image(JsonBuilder *b, struct blk_node *n)
         if (i.backing_format)
             json_str(b, "backing-filename-format", i.backing_format);
     }
+    if (node_snapshot_count(n))
+        add_snapshots(b, n);
     json_close(b);
 }
 

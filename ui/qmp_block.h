@@ -8,5 +8,8 @@
 char *qmp_blk_user(struct qmp_call *c, const struct blk *b);
 /* The drive that "device" (a drive's id) or "id" (a device's id) names; NULL with the error set. */
 struct blk *qmp_blk_arg(struct qmp_call *c);
+/* What query-block tells of an internal snapshot. */
+struct blk_snapshot;
+void qmp_add_snapshot(JsonBuilder *b, const struct blk_snapshot *s);
 
 #endif

@@ -14,19 +14,16 @@ int qmp_block_resize(struct qmp_call *c)
 {
     const char *device = qmp_str(c, "device"), *node = qmp_str(c, "node-name");
     struct blk *b = device ? blk_find_id(device) : NULL;
+    struct blk_node *n = node && !device ? node_find(node) : NULL;
 
-    for (struct blk *k = node && !device ? blk_first() : NULL; k && !b; k = k->next)
-        if (k->root && !strcmp(k->root->name, node))
-            b = k;
-    if (!device && node && !b) { /* nobody uses it yet: resize it as it is */
-        struct blk_node *n = node_find(node);
-        if (n && qmp_int(c, "size", 0) >= 0)
-            return node_truncate(n, (u64)qmp_int(c, "size", 0), "off", &c->err) < 0 ? -1 : 0;
-    }
-    if (!b)
-        return qmp_fail(c, "DeviceNotFound", "Cannot find device='%s' nor node-name='%s'", device ? device : "", node ? node : "");
+    if (n)
+        b = blk_of_node(n);
+    if (!b && !n)
+        return err_set(&c->err, "Cannot find device='%s' nor node-name='%s'", device ? device : "", node ? node : "");
     if (qmp_int(c, "size", 0) < 0)
         return err_set(&c->err, "Parameter 'size' expects a >0 size");
+    if (!b) /* nobody uses it yet: resize it as it is */
+        return node_truncate(n, (u64)qmp_int(c, "size", 0), "off", &c->err) < 0 ? -1 : 0;
     return blk_resize(b, (u64)qmp_int(c, "size", 0), &c->err);
 }
 

@@ -2,6 +2,7 @@
 #include "util/opts.h"
 #include <glib.h>
 #include <json-glib/json-glib.h>
+#include <math.h>
 #include <stdlib.h>
 
 struct opt {
@@ -380,4 +381,14 @@ int opts_all_used(const struct opts *o, struct err *e)
         if (!opt_at(o, i)->used)
             return err_set(e, "there is no option '%s'", opt_at(o, i)->name);
     return 0;
+}
+
+char *size_text(u64 bytes)
+{
+    static const char *const units[] = { "", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei" };
+    int i;
+
+    frexp((double)bytes / (1000.0 / 1024.0), &i);
+    i = MAX_OF(i - 1, 0) / 10;
+    return g_strdup_printf("%0.3g %sB", (double)bytes / (double)(1ull << (i * 10)), units[i]);
 }

@@ -53,5 +53,7 @@ int opts_all_used(const struct opts *o, struct err *e);
 
 /* "512", "512M", "1.5G": bytes, where a bare number counts `unit`. -1 on nonsense or overflow. */
 int size_parse(const char *s, u64 unit, u64 *out);
+/* The other way round, rounded as QEMU prints sizes: "1.38 MiB". Free with g_free. */
+char *size_text(u64 bytes);
 
 #endif

@@ -1,6 +1,7 @@
 /* Media, trays, sizes and limits of drives, changed by the user; see blk_media.h. Main thread; the device's lock is taken here. A tray is
  * the device's (blk_dev_ops.tray_open); a device that has none, a floppy drive, changes its medium at once. */
 #include "hw/backend/blk_media.h"
+#include "hw/backend/blk_commit.h"
 #include "hw/backend/blk_front.h"
 #include "util/event.h"
 
@@ -213,6 +214,44 @@ int blk_resize(struct blk *b, u64 size, struct err *e)
         b->ops->resized(b->opaque);
     blk_dev_unlock(b);
     return r < 0 ? -1 : 0;
+}
+
+struct blk *blk_of_node(const struct blk_node *n)
+{
+    struct blk *b = blk_first();
+
+    while (b && b->root != n)
+        b = b->next;
+    return b;
+}
+
+struct blk *node_quiesce(const struct blk_node *n)
+{
+    struct blk *b = blk_of_node(n);
+
+    if (b) {
+        blk_dev_lock(b);
+        blk_drain(b);
+    }
+    return b;
+}
+
+void node_resume(struct blk *b)
+{
+    if (b)
+        blk_dev_unlock(b);
+}
+
+int blk_commit(struct blk *b, struct err *e)
+{
+    int r;
+
+    if (!b->root)
+        return err_set(e, "Device '%s' has no medium", blk_id(b));
+    node_quiesce(b->root);
+    r = node_commit(b->root, false, NULL, NULL, e);
+    node_resume(b);
+    return r;
 }
 
 void blk_set_limits(struct blk *b, const struct blk_limits *l)

@@ -1,6 +1,7 @@
 /* Internal snapshots of images. Main thread, or a tool; no request in flight on the node. */
 #ifndef HW_BACKEND_BLK_SNAPSHOT_H
 #define HW_BACKEND_BLK_SNAPSHOT_H
+#include <glib.h>
 #include "hw/backend/blk_int.h"
 
 struct blk_snapshot {
@@ -17,6 +18,9 @@ void node_snapshot_nth(const struct blk_node *n, unsigned i, struct blk_snapshot
 int node_snapshot_create(struct blk_node *n, const char *name, struct err *e);
 int node_snapshot_apply(struct blk_node *n, const char *name, struct err *e);
 int node_snapshot_delete(struct blk_node *n, const char *name, struct err *e);
+int node_snapshot_delete_nth(struct blk_node *n, unsigned i, struct err *e);
+/* A table of them, as QEMU prints it, goes to the end of out. */
+void node_snapshots_print(const struct blk_node *n, GString *out);
 /* A read-only node shows the snapshot from now on. */
 int node_snapshot_show(struct blk_node *n, const char *name, struct err *e);
 

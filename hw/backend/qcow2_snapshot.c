@@ -545,14 +545,26 @@ int node_snapshot_apply(struct blk_node *n, const char *name, struct err *e)
 
 int node_snapshot_delete(struct blk_node *n, const char *name, struct err *e)
 {
-    struct qcow2 *s = n->s;
-    int i = prepare(n, name, true, e), r;
+    int i = prepare(n, name, true, e);
 
-    if (i < 0)
-        return -1;
-    r = begin(s);
-    r = end(s, r ? r : delete_locked(s, i));
-    return result(n, r, "delete", name, e);
+    return i < 0 ? -1 : node_snapshot_delete_nth(n, (unsigned)i, e);
+}
+
+int node_snapshot_delete_nth(struct blk_node *n, unsigned i, struct err *e)
+{
+    struct qcow2 *s = n->s;
+    char *name = g_strdup(snapshot_at(s, i)->name);
+    int r;
+
+    if (n->readonly) {
+        r = err_set(e, "'%s' is read-only", n->filename);
+    } else {
+        r = begin(s);
+        r = end(s, r ? r : delete_locked(s, (int)i));
+        r = result(n, r, "delete", name, e);
+    }
+    g_free(name);
+    return r;
 }
 
 int node_snapshot_show(struct blk_node *n, const char *name, struct err *e)

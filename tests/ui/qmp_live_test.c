@@ -435,7 +435,7 @@ static void test_disks(void)
     fails(c, "blockdev-add", args, "GenericError", "n0");
     g_free(args);
     ok(c, "query-named-block-nodes", NULL);
-    fails(c, "block_resize", "{\"device\": \"nothing\", \"size\": 512}", "DeviceNotFound", "nothing");
+    fails(c, "block_resize", "{\"device\": \"nothing\", \"size\": 512}", "GenericError", "nothing");
     ok(c, "block_resize", "{\"device\": \"d0\", \"size\": 2097152}");
     expect(c, "query-block", NULL, "$[0].inserted.image.virtual-size", "2097152");
     fails(c, "eject", "{\"device\": \"d0\"}", "GenericError", "not removable");
@@ -459,6 +459,83 @@ static void test_disks(void)
     fails(c, "block_set_io_throttle", "{\"device\": \"d0\", \"bps\": 1, \"bps_rd\": 1, \"bps_wr\": 0, \"iops\": 0, \"iops_rd\": 0, \"iops_wr\": 0}",
           "GenericError", "same time");
     quit(c);
+}
+
+/* Runs gemel-img, which is beside gemel; "DIR" in args stands for the folder of this test. True: it was content. */
+static bool image_tool(const char *args)
+{
+    char *bin = g_path_get_dirname(g_getenv("GEMEL"));
+    GString *s = g_string_new(NULL);
+    int r;
+
+    g_string_printf(s, "%s/gemel-img %s", bin, args);
+    g_string_replace(s, "DIR", dir, 0);
+    r = system(s->str);
+    g_string_free(s, TRUE);
+    g_free(bin);
+    return r == 0;
+}
+
+static char *hmp(struct client *c, const char *line)
+{
+    char *args = g_strdup_printf("{\"command-line\": \"%s\"}", line);
+    JsonNode *n = run(c, "human-monitor-command", args);
+    char *text = g_strdup(json_node_get_string(n));
+
+    json_node_unref(n);
+    g_free(args);
+    return text;
+}
+
+/* What the monitor says contains that; "": nothing at all. */
+static void hmp_says(struct client *c, const char *line, const char *text)
+{
+    char *said = hmp(c, line);
+
+    if (*text ? !strstr(said, text) : *said)
+        g_error("'%s' said '%s', not '%s'", line, said, text);
+    g_free(said);
+}
+
+static void test_snapshots(void)
+{
+    struct client *c;
+
+    g_assert_true(image_tool("create -q -f qcow2 DIR/base.qcow2 1M"));
+    char *flat = path_of("flat.img"), *bytes = g_strnfill(1024 * 1024, 'x');
+    g_assert_true(g_file_set_contents(flat, bytes, 1024 * 1024, NULL));
+    g_free(bytes);
+    g_free(flat);
+    g_assert_true(image_tool("convert -q -f raw -O qcow2 -B DIR/base.qcow2 -F qcow2 DIR/flat.img DIR/top.qcow2"));
+    c = start(PC "-drive file=DIR/top.qcow2,if=ide,id=d0 -drive file=DIR/flat.img,format=raw,if=ide,id=d1 -drive if=ide,index=2,media=cdrom,id=cd0");
+    greet(c);
+    hmp_says(c, "info snapshots", "no snapshot available");
+    ok(c, "blockdev-snapshot-internal-sync", "{\"device\": \"d0\", \"name\": \"2\"}");
+    fails(c, "blockdev-snapshot-internal-sync", "{\"device\": \"d0\", \"name\": \"2\"}", "GenericError", "already exists");
+    fails(c, "blockdev-snapshot-internal-sync", "{\"device\": \"d0\", \"name\": \"\"}", "GenericError", "Name is empty");
+    fails(c, "blockdev-snapshot-internal-sync", "{\"device\": \"d1\", \"name\": \"x\"}", "GenericError", "does not support");
+    fails(c, "blockdev-snapshot-internal-sync", "{\"device\": \"cd0\", \"name\": \"x\"}", "GenericError", "no medium");
+    fails(c, "blockdev-snapshot-internal-sync", "{\"device\": \"d9\", \"name\": \"x\"}", "GenericError", "d9");
+    hmp_says(c, "snapshot_blkdev_internal d0 two", "");
+    hmp_says(c, "info snapshots", "partial (non-loadable) snapshots on 'd0'");
+    expect(c, "query-block", NULL, "$[0].inserted.image.snapshots[1].name", "\"two\"");
+    fails(c, "blockdev-snapshot-delete-internal-sync", "{\"device\": \"d0\"}", "GenericError", "must be provided");
+    fails(c, "blockdev-snapshot-delete-internal-sync", "{\"device\": \"d0\", \"id\": \"1\", \"name\": \"two\"}", "GenericError", "does not exist");
+    /* an id goes before the name of another one that looks like it */
+    expect(c, "blockdev-snapshot-delete-internal-sync", "{\"device\": \"d0\", \"id\": \"2\"}", "$.name", "\"two\"");
+    expect(c, "query-block", NULL, "$[0].inserted.image.snapshots[0].name", "\"2\"");
+    hmp_says(c, "snapshot_delete_blkdev_internal d0 2", "");
+    hmp_says(c, "snapshot_delete_blkdev_internal d0 2", "Error: Snapshot with id 'null' and name '2' does not exist");
+    g_assert_false(image_tool("compare -q -U DIR/base.qcow2 DIR/top.qcow2"));
+    hmp_says(c, "commit d0", "");
+    g_assert_true(image_tool("compare -q -U DIR/base.qcow2 DIR/flat.img"));
+    hmp_says(c, "commit all", "");
+    hmp_says(c, "commit d1", "'commit' error for 'd1': Image does not have a backing file");
+    hmp_says(c, "commit cd0", "no medium");
+    hmp_says(c, "commit d9", "Device 'd9' not found");
+    quit(c);
+    g_assert_true(image_tool("check -q DIR/top.qcow2"));
+    g_assert_true(image_tool("compare -q DIR/top.qcow2 DIR/flat.img"));
 }
 
 static void test_networks(void)
@@ -578,6 +655,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp-live/chardevs", test_chardevs);
     g_test_add_func("/qmp-live/objects", test_objects);
     g_test_add_func("/qmp-live/disks", test_disks);
+    g_test_add_func("/qmp-live/snapshots", test_snapshots);
     g_test_add_func("/qmp-live/networks", test_networks);
     g_test_add_func("/qmp-live/input", test_input);
     if (HAVE_VNC)
