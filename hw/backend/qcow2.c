@@ -436,7 +436,7 @@ static int read_options(struct qcow2 *s, struct opts *o, struct err *e)
 /* A writer makes the image consistent first. */
 static int prepare_writing(struct qcow2 *s, struct err *e)
 {
-    struct qcow2_check c;
+    struct qcow2_check c = { .out = NULL };
     int r = 0;
 
     if (s->h.autoclear) {
