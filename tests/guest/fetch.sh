@@ -123,6 +123,24 @@ fetch_memtest() {
     rm -rf "$1/tmp-memtest"
 }
 
+# fetch_iperf FOLDER: FOLDER/iperf3-amd64, a folder with bin/iperf3 and, in lib, the libraries it needs.
+fetch_iperf() {
+    [ -e "$1/iperf3-amd64" ] && return 0
+    apt_setup "$1" amd64
+    apt_update amd64 || return
+    from=$1/tmp-iperf3 to=$1/iperf3-amd64.new
+    rm -rf "$from" "$to"
+    mkdir -p "$to/bin" "$to/lib" || return
+    for package in iperf3 libiperf0 libc6 libssl3 libsctp1; do
+        unpack_package $package "$from" || return
+    done
+    cp "$from/usr/bin/iperf3" "$to/bin/" || return
+    for name in ld-linux-x86-64.so.2 libc.so.6 libm.so.6 libiperf.so.0 libcrypto.so.3 libsctp.so.1; do
+        cp -L "$from"/usr/lib/x86_64-linux-gnu/$name "$to/lib/" 2>/dev/null || cp -L "$from"/lib/x86_64-linux-gnu/$name "$to/lib/" || return
+    done
+    mv "$to" "$1/iperf3-amd64" && rm -rf "$from"
+}
+
 # pack_initramfs BUSYBOX INIT OUT [FILE...]: a cpio archive with busybox, INIT as /init, and the files at the top.
 pack_initramfs() {
     busybox=$1 init=$2 out=$3

@@ -4,39 +4,14 @@
 # timeout: 900
 # Skipped without network. CARDS="e1000 rtl8139 virtio-net-pci" chooses.
 . tests/lib/tap.sh
-guests=build/guests
-FETCH_LIB=1
-. tests/guest/fetch.sh
-mkdir -p "$guests" "$tmp/www" "$tmp/tftp" || exit 1
-if ! fetch_modules stock "$guests" 2>"$tmp/fetch"; then
+. tests/lib/net_guest.sh
+mkdir -p "$tmp/www" "$tmp/tftp" || exit 1
+if ! net_initrd; then
     skip /net/guests "$(tail -n 1 "$tmp/fetch")"
     tap_end
 fi
-busybox=$guests/busybox-amd64
-pick_modules stock "$guests" "$tmp/mod" e1000 8139cp virtio_pci virtio_net af_packet || exit 1
-pack_initramfs "$busybox" tests/guest/init-net "$tmp/initrd.gz" "$tmp/mod/lib"
 server=
 trap 'kill $server 2>/dev/null; rm -rf "$tmp"' EXIT
-
-driver() {
-    case $1 in rtl8139) echo 8139cp ;; virtio-*) echo virtio_net ;; *) echo "$1" ;; esac
-}
-
-# guest CARD WANT NETDEV APPEND OUT [MAC]: its output goes to $tmp/OUT, MAC is the last digit of its address.
-guest() {
-    timeout -k 5 240 "$GEMEL" -display none -vga none -nodefaults -serial stdio -no-reboot -m 256 -kernel "$guests/vmlinuz-stock" \
-        -initrd "$tmp/initrd.gz" -netdev "$3,id=n0" -device "$1,netdev=n0,mac=52:54:00:00:00:0${6:-a}" \
-        -append "console=ttyS0 quiet panic=-1 gemel.driver=$(driver "$1") gemel.want=$2 gemel.mac=52:54:00:00:00:0${6:-a} $4" \
-        </dev/null >"$tmp/$5" 2>"$tmp/$5.err"
-}
-
-# A free port, as far as one can tell: one that nobody listens on.
-free_port() {
-    while :; do
-        p=$(shuf -i 20000-60000 -n 1)
-        "$busybox" nc -w 1 127.0.0.1 "$p" </dev/null 2>/dev/null || { echo "$p"; return; }
-    done
-}
 
 sum() {
     md5sum <"$1" | cut -c 1-32
