@@ -55,17 +55,20 @@ static void on_update(void *opaque, int x, int y, int w, int h)
     struct vnc *v = opaque;
     const struct surface *s = v->surface;
     int width, height;
+    bool first = false; /* else the server has been woken already */
     u32 *fb;
 
     lock_acquire(&v->lock);
     fb = current_fb(v, &width, &height);
     if (width == s->width && height == s->height) {
+        first = !v->n_rects;
         for (int i = y; i < y + h; i++)
             memcpy(fb + (size_t)i * width + x, s->data + (size_t)i * s->stride + x, 4 * (size_t)w);
         add_rect(v, (struct vnc_rect){ x, y, x + w, y + h });
     }
     lock_release(&v->lock);
-    vnc_wake(v);
+    if (first)
+        vnc_wake(v);
 }
 
 /* Draws while there are clients. */

@@ -9,13 +9,17 @@ static void update(void *opaque, bool all)
 
     s->updates++;
     for (int y = 0; y < p->height; y++) {
+        int first = p->width, last = -1; /* what changed in this line */
         for (int x = 0; x < p->width; x++) {
             u32 *at = p->data + (size_t)y * p->stride + x, c = s->dot.x == x && s->dot.y == y ? s->dot.color : s->color;
             if (*at == c)
                 continue;
             *at = c;
-            console_dirty(s->con, x, y, 1, 1);
+            first = MIN_OF(first, x);
+            last = x;
         }
+        if (last >= first)
+            console_dirty(s->con, first, y, last - first + 1, 1);
     }
 }
 
