@@ -234,7 +234,8 @@ void aspace_del_listener(struct aspace *as, void (*fn)(void *), void *opaque)
 
 u32 aspace_generation(const struct aspace *as) { return __atomic_load_n(&as->generation, __ATOMIC_ACQUIRE); }
 
-static const struct frange *view_find(const struct view *v, gpa_t gpa)
+/* The first piece that ends above gpa. */
+static const struct frange *view_next(const struct view *v, gpa_t gpa)
 {
     unsigned lo = 0, hi = v->n;
     while (lo < hi) {
@@ -244,12 +245,24 @@ static const struct frange *view_find(const struct view *v, gpa_t gpa)
         else
             hi = mid;
     }
-    return lo < v->n && v->r[lo].start <= gpa ? &v->r[lo] : NULL;
+    return lo < v->n ? &v->r[lo] : NULL;
+}
+
+static const struct frange *view_find(const struct view *v, gpa_t gpa)
+{
+    const struct frange *f = view_next(v, gpa);
+
+    return f && f->start <= gpa ? f : NULL;
 }
 
 const struct frange *aspace_find(struct aspace *as, gpa_t gpa)
 {
     return view_find(__atomic_load_n(&as->view, __ATOMIC_ACQUIRE), gpa);
+}
+
+const struct frange *aspace_next(struct aspace *as, gpa_t gpa)
+{
+    return view_next(__atomic_load_n(&as->view, __ATOMIC_ACQUIRE), gpa);
 }
 
 /* --- dispatch --- */

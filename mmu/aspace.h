@@ -30,6 +30,8 @@ void aspace_del_listener(struct aspace *as, void (*changed)(void *opaque), void 
 u32 aspace_generation(const struct aspace *as);
 /* The piece that covers gpa, or NULL (unassigned). Valid until the caller's thread next passes aspace_quiesce(). */
 const struct frange *aspace_find(struct aspace *as, gpa_t gpa);
+/* The first piece that ends above gpa, or NULL. As aspace_find. */
+const struct frange *aspace_next(struct aspace *as, gpa_t gpa);
 /* Reads/writes any length; unassigned reads give all ones, unassigned writes vanish. Takes region locks: the caller
  * must hold none of them (device code uses dma.h). size is 1, 2, 4, 8 for the _uint forms. */
 u64 aspace_read_uint(struct aspace *as, gpa_t gpa, unsigned size);

@@ -8,6 +8,7 @@
 #include "hw/core/machine.h"
 #include "ui/gdb.h"
 #include "ui/monitor_cmd.h"
+#include "ui/quiesce.h"
 #include "ui/readline.h"
 #include "util/log.h"
 
@@ -120,6 +121,7 @@ const struct mon_cmd mon_cmds[] = {
     { "balloon", NULL, "TARGET", "ask the guest to make do with TARGET MiB of memory", mon_balloon, false },
     { "block_resize", NULL, "DEVICE SIZE", "change the size of a disk (in MiB without a suffix)", mon_block_resize, false },
     { "block_set_io_throttle", NULL, "DEVICE BPS BPS_RD BPS_WR IOPS IOPS_RD IOPS_WR", "limit a disk; 0: no limit", mon_block_set_io_throttle, false },
+    { "boot_set", NULL, "LETTERS", "what to boot from next: a floppy, c disk, d CD-ROM, n network", mon_boot_set, false },
     { "change", NULL, "DEVICE FILE [FORMAT [MODE]] [-f]", "put another medium in; or: change vnc password PASSWORD", mon_change, false },
     { "chardev-add", NULL, "KIND,id=ID[,OPTION]...", "add a character back end", mon_chardev_add, false },
     { "chardev-remove", NULL, "ID", "remove a character back end", mon_chardev_remove, false },
@@ -132,6 +134,7 @@ const struct mon_cmd mon_cmds[] = {
     { "device_del", NULL, "ID", "remove a device; the guest has to let it go", mon_device_del, false },
     { "drive_add", NULL, "0 if=none,id=ID,file=FILE[,OPTION]...", "open a disk image for device_add", mon_drive_add, false },
     { "drive_del", NULL, "ID", "close a disk image that no device uses", mon_drive_del, false },
+    { "dump-guest-memory", NULL, "[-d] FILE [BEGIN LENGTH]", "write physical memory and registers into an ELF core file; -d: answer first", mon_dump_guest_memory, false },
     { "eject", NULL, "[-f] DEVICE", "take the medium out; -f: even if the guest locks it", mon_eject, false },
     { "expire_password", NULL, "vnc TIME [-d ID]", "let a VNC server's password end: now, never, +SECONDS", mon_expire_password, false },
     { "gdbserver", NULL, "[DEVICE]", "start the gdb server (tcp::1234), or stop it: none", cmd_gdbserver, false },
@@ -212,20 +215,13 @@ static void cmd_help(struct mon *m, char *args)
         mon_print(m, "unknown command: '%s'\n", args);
 }
 
-/* Runs c, with every CPU out of guest code if it wants that. Listeners see ui->transient and keep still. */
+/* Runs c, with every CPU out of guest code if it wants that. */
 static void call(struct mon *m, const struct mon_cmd *c, char *args)
 {
-    bool resume = c->quiesce && vm_state(m->vm) == VM_RUNNING;
+    bool resume = c->quiesce && ui_quiesce(m->ui);
 
-    if (resume) {
-        m->ui->transient = true;
-        vm_stop(m->vm);
-    }
     c->fn(m, args);
-    if (resume) {
-        vm_cont(m->vm);
-        m->ui->transient = false;
-    }
+    ui_resume(m->ui, resume);
 }
 
 /* Finds the command in `table` that *line begins with; "x/4i" is x with the argument "/4i". */

@@ -85,6 +85,12 @@ void mon_drive_add(struct mon *m, char *args);
 void mon_drive_del(struct mon *m, char *args);
 void mon_commit(struct mon *m, char *args);
 void mon_info_snapshots(struct mon *m, char *args);
+/* monitor_hw.c */
+void mon_info_roms(struct mon *m, char *args);
+void mon_info_irq(struct mon *m, char *args);
+void mon_info_iothreads(struct mon *m, char *args);
+void mon_boot_set(struct mon *m, char *args);
+void mon_dump_guest_memory(struct mon *m, char *args);
 /* monitor_mem.c */
 void mon_x(struct mon *m, char *args);
 void mon_xp(struct mon *m, char *args);

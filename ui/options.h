@@ -63,6 +63,8 @@ int objects_open(struct options *o, bool late, struct err *e);
 /* --- for options*.c --- */
 /* options_machine.c */
 enum options_result options_machine(struct options *o, const char *arg, struct err *e);
+/* Letters as -boot order= takes them. 0, or -1 with e set. */
+int boot_letters_check(const char *letters, struct err *e);
 enum options_result options_boot(struct options *o, const char *arg, struct err *e);
 enum options_result options_option_rom(struct options *o, const char *arg, struct err *e);
 enum options_result options_fw_cfg(struct options *o, const char *arg, struct err *e);

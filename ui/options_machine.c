@@ -128,15 +128,15 @@ result options_no_hpet(struct options *o, const char *arg, struct err *e)
 
 /* --- -boot -------------------------------------------------------------------------------------------------------------- */
 
-static int check_boot_letters(const char *letters, struct err *e)
+int boot_letters_check(const char *letters, struct err *e)
 {
     for (const char *p = letters; *p; p++) {
         if (!strchr("acdn", *p))
-            return err_set(e, "-boot: '%c' is no boot device; there are a (floppy), c (disk), d (CD-ROM) and n (network)", *p);
+            return err_set(e, "Invalid boot device '%c': there are a (floppy), c (disk), d (CD-ROM) and n (network)", *p);
         if (strchr(p + 1, *p))
-            return err_set(e, "-boot: '%c' is there twice", *p);
+            return err_set(e, "Boot device '%c' was given twice", *p);
     }
-    return *letters ? 0 : err_set(e, "-boot: which device is missing");
+    return *letters ? 0 : err_set(e, "which device to boot from is missing");
 }
 
 static int check_ms(struct opts *p, const char *name, int min, struct err *e)
@@ -157,8 +157,9 @@ result options_boot(struct options *o, const char *arg, struct err *e)
 
     if (r == 0 && (opts_peek(p, "splash")))
         r = err_set(e, "-boot splash=: boot splash pictures are not available");
-    if (r == 0 && ((order && check_boot_letters(order, e) < 0) || (once && check_boot_letters(once, e) < 0) ||
-                   check_ms(p, "splash-time", 0, e) < 0 || check_ms(p, "reboot-timeout", -1, e) < 0))
+    if (r == 0 && ((order && boot_letters_check(order, e) < 0) || (once && boot_letters_check(once, e) < 0)))
+        r = err_prefix(e, "-boot");
+    if (r == 0 && (check_ms(p, "splash-time", 0, e) < 0 || check_ms(p, "reboot-timeout", -1, e) < 0))
         r = -1;
     if (r == 0 && (opts_bool(p, "menu", m->boot_menu, &m->boot_menu, e) < 0 || opts_bool(p, "strict", m->boot_strict, &m->boot_strict, e) < 0 ||
                    opts_all_used(p, e) < 0))

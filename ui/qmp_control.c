@@ -1,12 +1,13 @@
 /* QMP commands that control the run: stop and go, reset, power, what follows on guest requests, saving memory. Main thread, from
  * ui/qmp.c and, through it, the monitor. */
+#include <fcntl.h>
 #include <stdio.h>
 #include "mmu/aspace.h"
 #include "mmu/dma.h"
 #include "ui/qmp_cmd.h"
+#include "ui/quiesce.h"
 #include "util/event.h"
 #include "util/fdset.h"
-#include <fcntl.h>
 
 int qmp_query_status(struct qmp_call *c)
 {
@@ -166,17 +167,9 @@ int qmp_pmemsave(struct qmp_call *c)
 /* The CPUs are out of guest code meanwhile: page tables and registers are read. */
 int qmp_memsave(struct qmp_call *c)
 {
-    bool resume = vm_state(c->vm) == VM_RUNNING, transient = c->ui->transient;
-    int r;
+    bool resume = ui_quiesce(c->ui);
+    int r = save(c, false);
 
-    if (resume) {
-        c->ui->transient = true;
-        vm_stop(c->vm);
-    }
-    r = save(c, false);
-    if (resume) {
-        vm_cont(c->vm);
-        c->ui->transient = transient;
-    }
+    ui_resume(c->ui, resume);
     return r;
 }

@@ -6,6 +6,7 @@
 #include "util/handover.h"
 
 #define RATE_MS 1000
+#define EMITTED_MAX 1024 /* then a guest that floods the main loop with events of a limited kind loses some */
 
 /* Emitted and not yet sent; kept for the life of the process. [any thread; the queue locks itself] */
 static GAsyncQueue *emitted;
@@ -15,7 +16,6 @@ static const struct {
     const char *name, *by;
 } limited[] = {
     { "RTC_CHANGE", NULL }, { "WATCHDOG", NULL }, { "BALLOON_CHANGE", NULL }, { "VSERPORT_CHANGE", "id" },
-    { "MEMORY_DEVICE_SIZE_CHANGE", "qom-path" },
 };
 
 /* One kind (and source) during its second. */
@@ -85,11 +85,22 @@ static gboolean on_emitted(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+static bool is_limited(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(limited); i++)
+        if (!strcmp(limited[i].name, name))
+            return true;
+    return false;
+}
+
 /* Any thread, any lock held. */
 static void sink(void *opaque, const char *name, const struct event_member *members)
 {
-    JsonNode *n = event_node(name, members);
+    JsonNode *n;
 
+    if (g_async_queue_length(emitted) > EMITTED_MAX && is_limited(name))
+        return;
+    n = event_node(name, members);
     handover_give(n);
     g_async_queue_push(emitted, n);
     g_idle_add_full(G_PRIORITY_HIGH, on_emitted, NULL, NULL);

@@ -1,6 +1,7 @@
 /* QMP queries about the machine as a whole: name, CPUs and their models, memory, threads. Main thread, from ui/qmp.c. */
 #include "cpu/cpuid.h"
 #include "ui/qmp_cmd.h"
+#include "util/iothread.h"
 #include "util/uuid.h"
 
 int qmp_query_name(struct qmp_call *c)
@@ -252,7 +253,10 @@ int qmp_query_cpu_model_expansion(struct qmp_call *c)
     return 0;
 }
 
-/* --- memory --- */
+/* --- memory and threads --- */
+
+/* I/O threads sleep until something happens: there is no polling to tune, nor batches. */
+static const char *const polling[] = { "poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch" };
 
 int qmp_query_memory_size_summary(struct qmp_call *c)
 {
@@ -271,6 +275,25 @@ static int empty_array(struct qmp_call *c)
     JsonBuilder *b = json_builder_new();
 
     json_open_array(b, NULL);
+    json_close_array(b);
+    c->ret = json_take(b);
+    return 0;
+}
+
+int qmp_query_iothreads(struct qmp_call *c)
+{
+    JsonBuilder *b = json_builder_new();
+    struct iothread *t;
+
+    json_open_array(b, NULL);
+    for (unsigned i = 0; (t = iothread_nth(i)); i++) {
+        json_open(b, NULL);
+        json_str(b, "id", iothread_id(t));
+        json_int(b, "thread-id", iothread_tid(t));
+        for (unsigned k = 0; k < ARRAY_LEN(polling); k++)
+            json_int(b, polling[k], 0);
+        json_close(b);
+    }
     json_close_array(b);
     c->ret = json_take(b);
     return 0;

@@ -622,6 +622,21 @@ void net_set_nic(struct net *n, const char *id, const char *model, const u8 mac[
     memcpy(n->nic_mac, mac, 6);
 }
 
+const char *net_nic_name(const struct net *n) { return n->nic_name; }
+
+bool net_rx_filter(struct net *n, struct net_rx_filter *f)
+{
+    bool tells;
+
+    *f = (struct net_rx_filter){ 0 };
+    lock_device(n);
+    tells = n->ops && n->ops->rx_filter;
+    if (tells)
+        n->ops->rx_filter(n->opaque, f);
+    unlock_device(n);
+    return tells;
+}
+
 char *net_info(const struct net *n)
 {
     GString *s = g_string_new("type=");

@@ -25,6 +25,17 @@ enum { /* what a receiver takes as it is, and the sender need not finish itself 
 };
 #define NET_FRAME_MAX (64 * KiB + 64) /* with segmentation offload; else 1514 and VLAN tags */
 
+/* What a device lets in, for query-rx-filter. */
+#define NET_VLANS 4096
+struct net_rx_filter {
+    bool promisc, broadcast;
+    enum net_rx_mode { NET_RX_NONE, NET_RX_NORMAL /* what the table lists */, NET_RX_ALL } unicast, multicast, vlan;
+    bool uni_overflow, multi_overflow; /* the table was too long: everything of the kind is let in */
+    unsigned n_uni, n_multi;
+    u8 main_mac[6], uni[64][6], multi[64][6];
+    u8 vlans[NET_VLANS / 8];
+};
+
 /* The device's half of a link; the device's lock held around all of them. */
 struct net_dev_ops {
     /* True if `receive` would take a frame now. net_receive_ready() tells when that becomes true again. */
@@ -34,6 +45,7 @@ struct net_dev_ops {
     void (*link_changed)(void *opaque, bool up); /* set_link, or the back end's peer came or went; optional */
     /* net_can_send() is true again after it was false; optional. Main thread. */
     void (*send_ready)(void *opaque);
+    void (*rx_filter)(void *opaque, struct net_rx_filter *f); /* optional; *f is zeroed */
 };
 
 /* By -netdev id=; NULL if there is none. Main thread. */
@@ -77,6 +89,10 @@ bool net_link_up(const struct net *n);
 
 /* What kind of device is attached and how it is called ("e1000.0" if id is NULL); borrows model. Lock held. */
 void net_set_nic(struct net *n, const char *id, const char *model, const u8 mac[6]);
+/* The name of the device that is attached; NULL: none. Borrowed while it is. */
+const char *net_nic_name(const struct net *n);
+/* What its device lets in. False: it does not tell. */
+bool net_rx_filter(struct net *n, struct net_rx_filter *f);
 /* `set_link NAME on|off`: the id of a back end or the name of its device. -1 with e set if there is none. */
 int net_set_link(const char *name, bool up, struct err *e);
 /* One line without newline, e.g. "type=user,net=10.0.2.0,restrict=off". Caller frees. */

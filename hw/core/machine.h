@@ -108,6 +108,9 @@ struct machine_board {
     int (*build)(struct machine *m, struct err *e); /* may leave a half-built machine on failure: free follows */
     int (*finish)(struct machine *m, struct err *e); /* after -device has added what it has to */
     void (*reset)(struct machine *m);               /* after every device was reset */
+    /* The n-th file that firmware is offered, and its length; NULL past the last. Borrowed. */
+    const char *(*firmware_file)(const struct machine *m, unsigned n, u32 *len);
+    void (*set_boot_order)(struct machine *m, const char *order); /* letters as of -boot order=, from the next start of the firmware on */
     void (*free)(struct machine *m);                /* before the devices are freed */
     void (*free_memory)(struct machine *m);         /* after the devices and address spaces are gone */
 };

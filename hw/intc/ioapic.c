@@ -20,6 +20,7 @@ struct ioapic {
     u32 id;     /* register 0: bits 24..27 */
     u32 lines;  /* levels of the pins */
     u64 rte[IOAPIC_PINS];
+    u64 counts[IOAPIC_PINS]; /* of rising pins: statistics, not saved */
     struct region mem;
 };
 
@@ -53,6 +54,7 @@ static void ioapic_set_irq(void *opaque, int n, int level)
 {
     struct ioapic *s = opaque;
     bool rise = level && !(s->lines & BIT(n));
+    s->counts[n] += rise;
     s->lines = level ? s->lines | BIT(n) : s->lines & ~BIT(n);
     if (rte_is_level(s->rte[n]))
         service_level(s, n);
@@ -150,6 +152,8 @@ static const struct region_ops ioapic_ops = { ioapic_read, ioapic_write, 1, 4 };
 static int ioapic_realize(struct device *d, struct err *e)
 {
     struct ioapic *s = container_of(d, struct ioapic, dev);
+    d->irq_counts = s->counts;
+    d->n_irqs = ARRAY_LEN(s->counts);
     region_init_io(&s->mem, "ioapic", PAGE_SIZE, &ioapic_ops, s, &d->m->lock);
     region_add(&d->m->mem_root, IOAPIC_BASE, &s->mem, 1);
     return 0;

@@ -100,6 +100,14 @@ bool fw_cfg_has_file(const struct fw_cfg *f, const char *name)
     return false;
 }
 
+const char *fw_cfg_file_nth(const struct fw_cfg *f, unsigned n, u32 *len)
+{
+    const struct fw_item *i = n < f->files ? fw_cfg_find(f, FW_CFG_FILE_FIRST + n) : NULL;
+
+    *len = i ? i->len : 0;
+    return i ? i->name : NULL;
+}
+
 void fw_cfg_refresh(struct fw_cfg *f, const char *name, void (*fn)(void *opaque, u8 *data, u32 len), void *opaque)
 {
     for (struct fw_item *i = f->items; i; i = i->next) {

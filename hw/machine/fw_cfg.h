@@ -31,6 +31,8 @@ void fw_cfg_add_uint(struct fw_cfg *f, u16 key, u64 v, unsigned size);
 /* name: at most 55 characters ("etc/e820"). */
 void fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, u32 len);
 bool fw_cfg_has_file(const struct fw_cfg *f, const char *name);
+/* The n-th file and its length, for lists; NULL past the last. Borrowed. */
+const char *fw_cfg_file_nth(const struct fw_cfg *f, unsigned n, u32 *len);
 /* fn brings the file's contents, of unchanged length, up to date whenever the guest selects it. vCPU thread, machine lock. */
 void fw_cfg_refresh(struct fw_cfg *f, const char *name, void (*fn)(void *opaque, u8 *data, u32 len), void *opaque);
 

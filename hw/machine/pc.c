@@ -320,6 +320,8 @@ const struct machine_board pc_board = {
     .build = piix_build,
     .finish = pc_finish,
     .reset = pc_reset,
+    .firmware_file = pc_firmware_file,
+    .set_boot_order = pc_set_boot_order,
     .free = pc_free,
     .free_memory = pc_free_memory,
 };
@@ -329,6 +331,8 @@ const struct machine_board q35_board = {
     .build = q35_build,
     .finish = pc_finish,
     .reset = pc_reset,
+    .firmware_file = pc_firmware_file,
+    .set_boot_order = pc_set_boot_order,
     .free = pc_free,
     .free_memory = pc_free_memory,
 };

@@ -29,6 +29,7 @@ struct pc {
     struct acpi_tables *acpi;
     struct smbios *smbios;
     bool started;                             /* it was reset once */
+    bool boot_order_set;                      /* by pc_set_boot_order: it stays in CMOS */
     struct boot *boot;
 };
 

@@ -62,9 +62,23 @@ void pc_reset_boot_order(struct machine *m, struct pc *pc)
 
     if (m->cfg.boot_once && !pc->started) /* the machine's first reset is its start */
         order = m->cfg.boot_once;
+    if (!pc->boot_order_set)
+        pc_fill_cmos_boot(pc, order);
     pc->started = true;
-    pc_fill_cmos_boot(pc, order);
     pc_fill_cmos_floppies(m, pc);
+}
+
+void pc_set_boot_order(struct machine *m, const char *order)
+{
+    struct pc *pc = m->board_state;
+
+    pc->boot_order_set = true;
+    pc_fill_cmos_boot(pc, order);
+}
+
+const char *pc_firmware_file(const struct machine *m, unsigned n, u32 *len)
+{
+    return m->fw_cfg ? fw_cfg_file_nth(m->fw_cfg, n, len) : NULL;
 }
 
 /* -- tables ------------------------------------------------------------------------------------------------------------ */

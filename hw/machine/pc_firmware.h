@@ -11,6 +11,9 @@
 int pc_add_tables(struct machine *m, struct pc *pc, struct err *e);
 /* At each reset: -boot once= holds only until the second. */
 void pc_reset_boot_order(struct machine *m, struct pc *pc);
+const char *pc_firmware_file(const struct machine *m, unsigned n, u32 *len);
+/* From now on, instead of what -boot says. */
+void pc_set_boot_order(struct machine *m, const char *order);
 u64 pc_pci64_start(const struct pc *pc);
 
 #endif

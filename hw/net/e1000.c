@@ -373,7 +373,9 @@ static void send_ready(void *opaque)
         e1000_tx_run(s);
 }
 
-static const struct net_dev_ops net_ops = { e1000_can_receive, e1000_receive, link_changed, send_ready };
+static const struct net_dev_ops net_ops = {
+    .can_receive = e1000_can_receive, .receive = e1000_receive, .link_changed = link_changed, .send_ready = send_ready,
+};
 
 static int e1000_realize(struct device *d, struct err *e)
 {

@@ -365,7 +365,9 @@ static void send_ready(void *opaque)
         transmit_again(s);
 }
 
-static const struct net_dev_ops net_ops = { rtl_can_receive, rtl_receive, link_changed, send_ready };
+static const struct net_dev_ops net_ops = {
+    .can_receive = rtl_can_receive, .receive = rtl_receive, .link_changed = link_changed, .send_ready = send_ready,
+};
 
 static void eeprom_init(struct rtl8139 *s)
 {

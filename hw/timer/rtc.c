@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <stdio.h>
 #include "hw/core/machine.h"
+#include "util/event.h"
 
 enum {
     R_SEC, R_SEC_ALARM, R_MIN, R_MIN_ALARM, R_HOUR, R_HOUR_ALARM, R_WDAY, R_MDAY, R_MONTH, R_YEAR, R_A, R_B, R_C, R_D,
@@ -30,6 +31,7 @@ struct rtc {
     struct irq_line irq8;
     u8 cmos[256];      /* registers, RAM, extended bank */
     u8 index, ext_index;
+    i64 base;          /* what offset was as -rtc base= says */
     i64 offset;        /* guest time minus host wall time, ns; while stopped the registers hold the time */
     i64 seen;          /* last guest second whose update is accounted for in register C */
     i64 periodic_base; /* VM time at which the periodic divider was last (re)started */
@@ -113,6 +115,19 @@ static void regs_from_time(struct rtc *s)
     s->cmos[R_CENTURY] = to_reg(s, year / 100);
 }
 
+/* The guest has set its clock: by how many seconds it is off what -rtc base= says. */
+static void tell_change(struct rtc *s)
+{
+    i64 by = s->offset - s->base;
+    char *path = device_path(&s->dev);
+    const struct event_member members[] = {
+        EVENT_INT("offset", (by + (by < 0 ? -NS_PER_SEC / 2 : NS_PER_SEC / 2)) / NS_PER_SEC), EVENT_STR("qom-path", path), EVENT_DONE,
+    };
+
+    event_emit("RTC_CHANGE", members);
+    g_free(path);
+}
+
 /* Sets the clock to what the registers say plus a fraction of a second; impossible dates are normalised. */
 static void time_from_regs(struct rtc *s, i64 fraction)
 {
@@ -124,6 +139,7 @@ static void time_from_regs(struct rtc *s, i64 fraction)
     sec += hour_from_reg(s, s->cmos[R_HOUR]) * 3600 + from_reg(s, s->cmos[R_MIN]) * 60 + from_reg(s, s->cmos[R_SEC]);
     s->offset = sec * NS_PER_SEC + fraction - clock_wall_ns(s->dev.m->clock);
     s->seen = sec;
+    tell_change(s);
 }
 
 static void irq_update(struct rtc *s)
@@ -386,8 +402,9 @@ static const struct region_ops rtc_ops = { rtc_read, rtc_write, 1, 1 };
 static int rtc_realize(struct device *d, struct err *e)
 {
     struct rtc *s = container_of(d, struct rtc, dev);
-    if (parse_base(d->m->cfg.rtc_base, clock_wall_ns(d->m->clock), &s->offset, e) < 0)
+    if (parse_base(d->m->cfg.rtc_base, clock_wall_ns(d->m->clock), &s->base, e) < 0)
         return -1;
+    s->offset = s->base;
     s->cmos[R_A] = 0x26; /* 32768 Hz time base, 1024 Hz periodic rate */
     s->cmos[R_B] = B_24H;
     s->seen = guest_ns(s) / NS_PER_SEC;

@@ -217,7 +217,9 @@ static void link_changed(void *opaque, bool up)
     virtio_config_changed(&s->v);
 }
 
-static const struct net_dev_ops dev_ops = { can_receive, receive, link_changed, send_ready };
+static const struct net_dev_ops dev_ops = {
+    .can_receive = can_receive, .receive = receive, .link_changed = link_changed, .send_ready = send_ready, .rx_filter = net_filter_tell,
+};
 
 void net_offloads_changed(struct virtio_net *s)
 {

@@ -66,6 +66,7 @@ struct virtio_net {
     u64 guest_offloads;          /* NET_F_GUEST_* in force */
     u8 announce;
     u8 flow_pair[FLOWS];         /* which pair a flow was last sent on: its frames come back there */
+    bool filter_told;            /* NIC_RX_FILTER_CHANGED was sent, and nobody has asked since; not saved */
     struct {                     /* a frame that waits for buffers; lost by a save, as frames may be */
         u8 *data;
         unsigned len;
@@ -87,6 +88,7 @@ static inline unsigned net_ctrl_queue(const struct virtio_net *s)
 void net_ctrl_serve(struct virtio *v, struct virtq *q);
 /* Everything is let in, as the driver finds it. */
 void net_filter_reset(struct virtio_net *s);
+void net_filter_tell(void *opaque, struct net_rx_filter *f);
 bool net_filter_accepts(const struct virtio_net *s, const u8 *frame, unsigned len);
 /* virtio_net.c */
 void net_offloads_changed(struct virtio_net *s);

@@ -1,7 +1,9 @@
 /* virtio-net's control queue, and the receive filter that it sets up. vCPU threads for commands, the main thread for frames; the
  * device's lock held. VIRTIO 1.2, 5.1.6.5. */
 #include <glib.h>
+#include "hw/core/machine.h"
 #include "hw/virtio/virtio_net.h"
+#include "util/event.h"
 #include "util/iov.h"
 #include "util/log.h"
 
@@ -122,12 +124,28 @@ static bool (*const classes[])(struct command *c, u8 cmd) = {
     [CLASS_OFFLOADS] = cmd_offloads,
 };
 
+/* Once, until somebody asks what the filter is now. */
+static void tell_change(struct virtio_net *s)
+{
+    char *path;
+
+    if (s->filter_told || !s->net)
+        return;
+    path = device_path(&s->v.pci.dev);
+    const struct event_member members[] = { EVENT_STR("name", net_nic_name(s->net)), EVENT_STR("path", path), EVENT_DONE };
+    event_emit("NIC_RX_FILTER_CHANGED", members);
+    s->filter_told = true;
+    g_free(path);
+}
+
 static void command(struct virtio_net *s, struct virtq_elem *e)
 {
     struct command c = { s, e, 0 };
     u8 h[HEADER], ack;
     bool ok = take(&c, h, HEADER) && h[0] < ARRAY_LEN(classes) && classes[h[0]](&c, h[1]);
 
+    if (ok && h[0] <= CLASS_VLAN)
+        tell_change(s);
     if (!ok)
         GUEST_ERROR("virtio-net: control command %u.%u is refused", h[0], h[1]);
     ack = ok ? ACK_OK : ACK_ERR;
@@ -172,6 +190,29 @@ static bool listed(const u8 table[][MAC_LEN], unsigned n, const u8 *mac)
         if (!memcmp(table[i], mac, MAC_LEN))
             return true;
     return false;
+}
+
+static enum net_rx_mode mode(bool none, bool all)
+{
+    return none ? NET_RX_NONE : all ? NET_RX_ALL : NET_RX_NORMAL;
+}
+
+/* As net_filter_accepts looks at it. */
+void net_filter_tell(void *opaque, struct net_rx_filter *f)
+{
+    struct virtio_net *s = opaque;
+
+    static_assert(MAC_TABLE_MAX <= ARRAY_LEN(f->uni) && VLANS == NET_VLANS, "all of it fits");
+    *f = (struct net_rx_filter){
+        .promisc = s->promisc, .broadcast = !s->nobcast, .unicast = mode(s->nouni, s->alluni), .multicast = mode(s->nomulti, s->allmulti),
+        .vlan = virtio_has(&s->v, NET_F_CTRL_VLAN) ? NET_RX_NORMAL : NET_RX_ALL, .uni_overflow = s->uni_overflow,
+        .multi_overflow = s->multi_overflow, .n_uni = s->n_uni, .n_multi = s->n_multi,
+    };
+    memcpy(f->main_mac, s->own_mac, MAC_LEN);
+    memcpy(f->uni, s->uni, sizeof(s->uni));
+    memcpy(f->multi, s->multi, sizeof(s->multi));
+    memcpy(f->vlans, s->vlans, sizeof(s->vlans));
+    s->filter_told = false;
 }
 
 bool net_filter_accepts(const struct virtio_net *s, const u8 *frame, unsigned len)

@@ -66,6 +66,9 @@ static void test_priority(void)
     expect(as, 0x4800, &low, 0x1800);
     expect(as, 0x5000, &ram, 0x5000);
     g_assert_null(aspace_find(as, 0x10000));
+    g_assert_null(aspace_next(as, 0x10000));
+    g_assert_cmphex(aspace_next(as, 0x2fff)->end, ==, 0x3000);
+    g_assert_cmphex(aspace_next(as, 0x3000)->start, ==, 0x3000);
     region_set_enabled(&low, false);
     expect(as, 0x4800, &ram, 0x4800);
     region_set_addr(&high, 0xf000);

@@ -1,5 +1,7 @@
 /* Tests QMP with the real program ($GEMEL): every command of the schema is run on a PC that firmware could boot, its answer and all events
  * are checked against the schema, and what the commands do is looked at. The session is a socket pair handed over as fd=N. */
+#include <elf.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
@@ -246,6 +248,66 @@ static void quit(struct client *c)
 
 #define PC "-S -m 32 -bios /usr/share/seabios/bios-256k.bin "
 
+/* Sends one byte with a descriptor. */
+static void pass_fd(struct client *c, int fd)
+{
+    union {
+        struct cmsghdr h;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec iov = { (char[]){ "\n" }, 1 };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+
+    control.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+    memcpy(CMSG_DATA(&control.h), &fd, sizeof(int));
+    g_assert_cmpint(sendmsg(c->fd, &msg, 0), ==, 1);
+}
+
+static void make_image(const char *name, unsigned kib)
+{
+    char *path = path_of(name), *bytes = g_malloc0(kib * 1024);
+
+    g_assert_true(g_file_set_contents(path, bytes, kib * 1024, NULL));
+    g_free(bytes);
+    g_free(path);
+}
+
+/* Runs gemel-img, which is beside gemel; "DIR" in args stands for the folder of this test. True: it was content. */
+static bool image_tool(const char *args)
+{
+    char *bin = g_path_get_dirname(g_getenv("GEMEL"));
+    GString *s = g_string_new(NULL);
+    int r;
+
+    g_string_printf(s, "%s/gemel-img %s", bin, args);
+    g_string_replace(s, "DIR", dir, 0);
+    r = system(s->str);
+    g_string_free(s, TRUE);
+    g_free(bin);
+    return r == 0;
+}
+
+static char *hmp(struct client *c, const char *line)
+{
+    char *args = g_strdup_printf("{\"command-line\": \"%s\"}", line);
+    JsonNode *n = run(c, "human-monitor-command", args);
+    char *text = g_strdup(json_node_get_string(n));
+
+    json_node_unref(n);
+    g_free(args);
+    return text;
+}
+
+/* What the monitor says contains that; "": nothing at all. */
+static void hmp_says(struct client *c, const char *line, const char *text)
+{
+    char *said = hmp(c, line);
+
+    if (*text ? !strstr(said, text) : *said)
+        g_error("'%s' said '%s', not '%s'", line, said, text);
+    g_free(said);
+}
+
 /* --- tests --- */
 
 static void test_queries(void)
@@ -328,19 +390,95 @@ static void test_control(void)
     quit(c);
 }
 
-/* Sends one byte with a descriptor. */
-static void pass_fd(struct client *c, int fd)
+/* The program header of type t with the highest address in an ELF core file of `bits` bits; its file offset and size. */
+static guint64 elf_find(const char *elf, gsize len, guint32 t, guint64 *off, guint64 *size)
 {
-    union {
-        struct cmsghdr h;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
-    struct iovec iov = { (char[]){ "\n" }, 1 };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+    const Elf64_Ehdr *h = (const void *)elf;
+    const Elf64_Phdr *p = (const void *)(elf + h->e_phoff);
+    guint64 found = 0;
 
-    control.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-    memcpy(CMSG_DATA(&control.h), &fd, sizeof(int));
-    g_assert_cmpint(sendmsg(c->fd, &msg, 0), ==, 1);
+    g_assert_cmpuint(h->e_ident[EI_CLASS], ==, ELFCLASS64);
+    g_assert_cmpuint(h->e_type, ==, ET_CORE);
+    g_assert_cmpuint(h->e_phoff + h->e_phnum * sizeof(*p), <=, len);
+    *size = 0;
+    for (unsigned i = 0; i < h->e_phnum; i++)
+        if (p[i].p_type == t) {
+            g_assert_cmpuint(p[i].p_offset + p[i].p_filesz, <=, len);
+            found = p[i].p_paddr;
+            *off = p[i].p_offset;
+            *size = p[i].p_filesz;
+        }
+    return found;
+}
+
+/* The reset state is 16-bit: registers are i386's, and the file is a 64-bit one only if memory ends above 4 GiB. */
+static void test_dump(void)
+{
+    struct client *c = start("-S -m 4G -bios /usr/share/seabios/bios-256k.bin -smp 2");
+    char *path = path_of("core"), *args = g_strdup_printf("{\"paging\": false, \"protocol\": \"file:%s\", \"begin\": 4294901760, \"length\": 131072}", path);
+    char *text;
+    guint64 off, size;
+    gsize len;
+    int fd;
+
+    greet(c);
+    expect(c, "query-dump-guest-memory-capability", NULL, "$.formats[0]", "\"elf\"");
+    expect(c, "query-dump", NULL, "$.status", "\"none\"");
+    ok(c, "dump-guest-memory", args);
+    expect_event(c, "DUMP_COMPLETED", "$.data.result.completed", "131072");
+    g_assert_true(g_file_get_contents(path, &text, &len, NULL));
+    g_assert_cmpuint(elf_find(text, len, PT_LOAD, &off, &size), ==, 0x100000000);
+    g_assert_cmpuint(size, ==, 65536);
+    g_assert_cmpuint(off + size, ==, len);
+    g_assert_cmpuint((guint8)text[off - 16], ==, 0xea); /* the reset vector, the last bytes below 4 GiB */
+    elf_find(text, len, PT_NOTE, &off, &size);
+    g_assert_cmpuint(size, ==, 2 * (12 + 8 + 144 + 12 + 8 + 440)); /* CORE and QEMU for two CPUs */
+    g_assert_cmpstr(text + off + 12, ==, "CORE");
+    g_free(text);
+    g_unlink(path);
+    fd = g_open(path, O_RDWR | O_CREAT, 0600);
+    pass_fd(c, fd);
+    ok(c, "getfd", "{\"fdname\": \"core\"}");
+    ok(c, "dump-guest-memory", "{\"paging\": false, \"protocol\": \"fd:core\", \"begin\": 0, \"length\": 4096, \"detach\": true}");
+    expect_event(c, "DUMP_COMPLETED", "$.data.result.total", "4096");
+    g_assert_true(g_file_get_contents(path, &text, &len, NULL));
+    g_assert_cmpuint(text[EI_CLASS], ==, ELFCLASS32);
+    g_free(text);
+    close(fd);
+    expect(c, "query-dump", NULL, "$.status", "\"completed\"");
+    fails(c, "dump-guest-memory", "{\"paging\": false, \"protocol\": \"fd:core\"}", "GenericError", "core");
+    fails(c, "dump-guest-memory", "{\"paging\": true, \"protocol\": \"file:/dev/null\"}", "GenericError", "paging");
+    fails(c, "dump-guest-memory", "{\"paging\": false, \"protocol\": \"core\"}", "GenericError", "protocol");
+    fails(c, "dump-guest-memory", "{\"paging\": false, \"protocol\": \"file:/nonexistent/x\"}", "GenericError", "/nonexistent/x");
+    fails(c, "dump-guest-memory", "{\"paging\": false, \"protocol\": \"file:/dev/null\", \"begin\": 1}", "GenericError", "length");
+    fails(c, "dump-guest-memory", "{\"paging\": false, \"protocol\": \"file:/dev/null\", \"begin\": 1, \"length\": 0}", "GenericError", "length");
+    fails(c, "dump-guest-memory", "{\"paging\": false, \"protocol\": \"file:/dev/null\", \"begin\": 1099511627776, \"length\": 1}", "GenericError", "no guest memory");
+    fails(c, "dump-guest-memory", "{\"paging\": false, \"protocol\": \"file:/dev/full\", \"begin\": 0, \"length\": 4096}", "GenericError", "No space");
+    expect_event(c, "DUMP_COMPLETED", "$.data.result.status", "\"failed\"");
+    hmp_says(c, "dump-guest-memory -z /dev/null", "kdump-zlib");
+    hmp_says(c, "dump-guest-memory /dev/null 0x1000 4096", "");
+    g_unlink(path);
+    g_free(path);
+    g_free(args);
+    quit(c);
+}
+
+static void test_board(void)
+{
+    struct client *c;
+
+    make_image("rom.bin", 1);
+    c = start(PC "-object iothread,id=io0 -option-rom DIR/rom.bin");
+    greet(c);
+    expect(c, "query-iothreads", NULL, "$[0].id", "\"io0\"");
+    hmp_says(c, "info iothreads", "thread_id=");
+    hmp_says(c, "info roms", "name=\"rom.bin\"");
+    hmp_says(c, "info roms", "addr=00000000fffc0000 size=0x040000");
+    hmp_says(c, "info irq", "IRQ statistics for ioapic:");
+    hmp_says(c, "boot_set nc", "now set to nc");
+    hmp_says(c, "boot_set cc", "given twice");
+    hmp_says(c, "boot_set", "missing");
+    quit(c);
 }
 
 static void test_descriptors(void)
@@ -409,15 +547,6 @@ static void test_objects(void)
     quit(c);
 }
 
-static void make_image(const char *name, unsigned kib)
-{
-    char *path = path_of(name), *bytes = g_malloc0(kib * 1024);
-
-    g_assert_true(g_file_set_contents(path, bytes, kib * 1024, NULL));
-    g_free(bytes);
-    g_free(path);
-}
-
 static void test_disks(void)
 {
     struct client *c;
@@ -459,42 +588,6 @@ static void test_disks(void)
     fails(c, "block_set_io_throttle", "{\"device\": \"d0\", \"bps\": 1, \"bps_rd\": 1, \"bps_wr\": 0, \"iops\": 0, \"iops_rd\": 0, \"iops_wr\": 0}",
           "GenericError", "same time");
     quit(c);
-}
-
-/* Runs gemel-img, which is beside gemel; "DIR" in args stands for the folder of this test. True: it was content. */
-static bool image_tool(const char *args)
-{
-    char *bin = g_path_get_dirname(g_getenv("GEMEL"));
-    GString *s = g_string_new(NULL);
-    int r;
-
-    g_string_printf(s, "%s/gemel-img %s", bin, args);
-    g_string_replace(s, "DIR", dir, 0);
-    r = system(s->str);
-    g_string_free(s, TRUE);
-    g_free(bin);
-    return r == 0;
-}
-
-static char *hmp(struct client *c, const char *line)
-{
-    char *args = g_strdup_printf("{\"command-line\": \"%s\"}", line);
-    JsonNode *n = run(c, "human-monitor-command", args);
-    char *text = g_strdup(json_node_get_string(n));
-
-    json_node_unref(n);
-    g_free(args);
-    return text;
-}
-
-/* What the monitor says contains that; "": nothing at all. */
-static void hmp_says(struct client *c, const char *line, const char *text)
-{
-    char *said = hmp(c, line);
-
-    if (*text ? !strstr(said, text) : *said)
-        g_error("'%s' said '%s', not '%s'", line, said, text);
-    g_free(said);
 }
 
 static void test_snapshots(void)
@@ -540,13 +633,19 @@ static void test_snapshots(void)
 
 static void test_networks(void)
 {
-    struct client *c = start(PC "-netdev hubport,id=h0,hubid=0");
+    struct client *c = start(PC "-netdev hubport,id=h0,hubid=0 -device virtio-net-pci,netdev=h0,id=n0 -netdev hubport,id=h2,hubid=2 "
+                             "-device e1000,netdev=h2,id=e0");
 
     greet(c);
     ok(c, "netdev_add", "{\"type\": \"hubport\", \"id\": \"h1\", \"hubid\": 1}");
     fails(c, "netdev_add", "{\"type\": \"pigeon\", \"id\": \"p\"}", "GenericError", "pigeon");
     ok(c, "set_link", "{\"name\": \"h1\", \"up\": false}");
     fails(c, "set_link", "{\"name\": \"nothing\", \"up\": true}", "DeviceNotFound", "nothing");
+    expect(c, "query-rx-filter", NULL, "$[0].main-mac", "\"52:54:00:12:34:56\"");
+    expect(c, "query-rx-filter", "{\"name\": \"n0\"}", "$[0].promiscuous", "true");
+    fails(c, "query-rx-filter", "{\"name\": \"e0\"}", "GenericError", "doesn't support");
+    fails(c, "query-rx-filter", "{\"name\": \"h1\"}", "GenericError", "isn't a NIC");
+    fails(c, "query-rx-filter", "{\"name\": \"x\"}", "GenericError", "invalid net client name");
     ok(c, "netdev_del", "{\"id\": \"h1\"}");
     fails(c, "netdev_del", "{\"id\": \"h1\"}", "DeviceNotFound", "h1");
     quit(c);
@@ -655,6 +754,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp-live/chardevs", test_chardevs);
     g_test_add_func("/qmp-live/objects", test_objects);
     g_test_add_func("/qmp-live/disks", test_disks);
+    g_test_add_func("/qmp-live/dump", test_dump);
+    g_test_add_func("/qmp-live/board", test_board);
     g_test_add_func("/qmp-live/snapshots", test_snapshots);
     g_test_add_func("/qmp-live/networks", test_networks);
     g_test_add_func("/qmp-live/input", test_input);

@@ -45,7 +45,9 @@ static void sink_link(void *opaque, bool up)
 
 static void sink_ready(void *opaque) { ((struct sink *)opaque)->ready++; }
 
-static const struct net_dev_ops sink_ops = { sink_can_receive, sink_receive, sink_link, sink_ready };
+static const struct net_dev_ops sink_ops = {
+    .can_receive = sink_can_receive, .receive = sink_receive, .link_changed = sink_link, .send_ready = sink_ready,
+};
 
 static struct net *open_net(const char *text)
 {

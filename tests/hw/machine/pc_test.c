@@ -279,6 +279,12 @@ static void test_boot_order(void)
     test_pc_reset(p);
     g_assert_cmphex(cmos(p, 0x3d), ==, 0x04);
     g_assert_cmphex(cmos(p, 0x38), ==, 0);
+    lock_acquire(&p->m.lock);
+    p->m.board->set_boot_order(&p->m, "ac");
+    lock_release(&p->m.lock);
+    g_assert_cmphex(cmos(p, 0x3d), ==, 0x21);
+    test_pc_reset(p); /* stays */
+    g_assert_cmphex(cmos(p, 0x3d), ==, 0x21);
     test_pc_free(p);
     cfg.devices = twice;
     cfg.n_devices = 2;

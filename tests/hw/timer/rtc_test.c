@@ -2,6 +2,7 @@
 #include "hw/timer/rtc.h"
 #include <glib.h>
 #include "tests/lib/fake_machine.h"
+#include "util/event.h"
 
 static struct fake_machine *f;
 static struct device *rtc;
@@ -84,6 +85,37 @@ static void test_set(void)
     check(0x2000, 0x02, 0x29, 0x13, 0x00, 0x00);
     fm_step(f, NS_PER_SEC);
     check(0x2000, 0x02, 0x29, 0x13, 0x00, 0x01);
+    fake_machine_free(f);
+}
+
+static i64 told;        /* RTC_CHANGE: the last offset */
+static unsigned events;
+
+static void on_event(void *opaque, const char *name, const struct event_member *m)
+{
+    g_assert_cmpstr(name, ==, "RTC_CHANGE");
+    g_assert_cmpstr(m[0].name, ==, "offset");
+    told = m[0].n;
+    events++;
+}
+
+/* From what -rtc base= says, not from the host's clock. */
+static void test_change_is_told(void)
+{
+    setup("2001-09-10T00:00:00");
+    event_set_sink(on_event, NULL);
+    events = 0;
+    fm_step(f, NS_PER_SEC / 4);
+    wr(0x0b, 0x82);
+    wr(4, 0x01);
+    wr(0, 0x02);
+    g_assert_cmpuint(events, ==, 0);
+    wr(0x0b, 0x02);
+    g_assert_cmpuint(events, ==, 1);
+    g_assert_cmpint(told, ==, 3602);
+    wr(7, 0x09);
+    g_assert_cmpint(told, ==, 3602 - 86400);
+    event_set_sink(NULL, NULL);
     fake_machine_free(f);
 }
 
@@ -232,6 +264,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/rtc/read", test_read);
     g_test_add_func("/rtc/set", test_set);
+    g_test_add_func("/rtc/change-is-told", test_change_is_told);
     g_test_add_func("/rtc/divider-reset", test_divider_reset);
     g_test_add_func("/rtc/nonsense", test_nonsense);
     g_test_add_func("/rtc/periodic", test_periodic);

@@ -5,6 +5,7 @@
 #include "mmu/dma.h"
 #include "tests/lib/virtio_driver.h"
 #include "util/opts.h"
+#include "util/event.h"
 
 enum { RX = 0, TX = 1, CTRL = 2 };
 enum { F_GUEST_CSUM = 1, F_OFFLOADS = 2, F_MTU = 3, F_GUEST_TSO4 = 7, F_MRG = 15, F_STATUS = 16, F_CTRL = 17, F_ANNOUNCE = 21, F_MQ = 22 };
@@ -325,6 +326,52 @@ static void test_filter(void)
     teardown(&x);
 }
 
+static unsigned told; /* NIC_RX_FILTER_CHANGED */
+
+static void on_event(void *opaque, const char *name, const struct event_member *m)
+{
+    told += !strcmp(name, "NIC_RX_FILTER_CHANGED");
+}
+
+/* What query-rx-filter shows, and the event that says when to look. */
+static void test_filter_told(void)
+{
+    static const u8 other[6] = { 0x52, 0x54, 0, 1, 2, 4 };
+    struct net_rx_filter flt;
+    struct fixture x;
+    setup(&x, "mac=52:54:00:01:02:03");
+    start(&x, ALL);
+    told = 0;
+    event_set_sink(on_event, NULL);
+    g_assert_false(net_rx_filter(x.far, &flt));
+    g_assert_true(net_rx_filter(x.near, &flt));
+    g_assert_true(flt.promisc && flt.broadcast);
+    g_assert_cmpuint(flt.vlan, ==, NET_RX_NORMAL);
+    g_assert_cmpuint(flt.main_mac[5], ==, 3);
+    g_assert_cmpuint(control(&x, 0, 0, "\0", 1), ==, 0);
+    g_assert_cmpuint(control(&x, 0, 1, "\1", 1), ==, 0);
+    g_assert_cmpuint(control(&x, 0, 0x77, "\1", 1), ==, 1); /* refused: nothing changed */
+    g_assert_cmpuint(told, ==, 1);
+    u8 table[8 + 6] = { 1, 0, 0, 0 };
+    u16 vlan = 9;
+    memcpy(table + 4, other, 6);
+    g_assert_cmpuint(control(&x, 1, 0, table, sizeof(table)), ==, 0);
+    g_assert_cmpuint(control(&x, 2, 0, &vlan, 2), ==, 0);
+    g_assert_true(net_rx_filter(x.near, &flt));
+    g_assert_false(flt.promisc);
+    g_assert_cmpuint(flt.multicast, ==, NET_RX_ALL);
+    g_assert_cmpuint(flt.unicast, ==, NET_RX_NORMAL);
+    g_assert_cmpuint(flt.n_uni, ==, 1);
+    g_assert_cmpmem(flt.uni[0], 6, other, 6);
+    g_assert_cmphex(flt.vlans[1], ==, 2);
+    g_assert_cmpuint(control(&x, 0, 4, "\1", 1), ==, 0); /* no unicast */
+    g_assert_cmpuint(told, ==, 2);
+    g_assert_true(net_rx_filter(x.near, &flt));
+    g_assert_cmpuint(flt.unicast, ==, NET_RX_NONE);
+    event_set_sink(NULL, NULL);
+    teardown(&x);
+}
+
 static void test_bad_commands(void)
 {
     static const struct { u8 class, cmd; const char *data; u32 len; } bad[] = {
@@ -409,6 +456,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-net/mergeable", test_mergeable);
     g_test_add_func("/virtio-net/offloads-out", test_offloads_out);
     g_test_add_func("/virtio-net/filter", test_filter);
+    g_test_add_func("/virtio-net/filter-told", test_filter_told);
     g_test_add_func("/virtio-net/bad-commands", test_bad_commands);
     g_test_add_func("/virtio-net/link", test_link);
     g_test_add_func("/virtio-net/malformed", test_malformed);
