@@ -187,9 +187,10 @@ static result opt_rtc(struct options *o, const char *arg, struct err *e)
     while (next_pair(o, &p, NULL, &kv)) {
         if (!strcmp(kv.name, "base"))
             o->machine.rtc_base = kv.value;
-        else if ((strcmp(kv.name, "clock") || strcmp(kv.value, "host")) &&
-                 (strcmp(kv.name, "driftfix") || strcmp(kv.value, "none")))
-            return err_set(e, "-rtc %s=%s: not available; there are base=utc|localtime|DATE, clock=host, driftfix=none",
+        else if (!strcmp(kv.name, "clock") && (!strcmp(kv.value, "host") || !strcmp(kv.value, "vm")))
+            o->machine.rtc_vm_clock = !strcmp(kv.value, "vm");
+        else if (strcmp(kv.name, "driftfix") || strcmp(kv.value, "none"))
+            return err_set(e, "-rtc %s=%s: not available; there are base=utc|localtime|DATE, clock=host|vm, driftfix=none",
                            kv.name, kv.value);
     }
     return OPTIONS_RUN;
@@ -443,7 +444,7 @@ const struct option option_table[] = {
     { "cpu", "MODEL[,+FEATURE|,-FEATURE]...", opt_cpu, "CPU model ('help' lists models and features)" },
     { "smp", "[cpus=]N[,sockets=N][,cores=N][,threads=N]", opt_smp, "number of CPUs, 1 to 64 (1)" },
     { "m", "[size=]N[K|M|G]", opt_memory, "guest memory, in MiB without a suffix (512)" },
-    { "rtc", "base=utc|localtime|DATE", opt_rtc, "what the real-time clock shows at start (utc)" },
+    { "rtc", "[base=utc|localtime|DATE][,clock=host|vm]", opt_rtc, "what the real-time clock shows at start (utc), and what moves it (host)" },
     { "kernel", "FILE", opt_kernel, "boot this kernel: Linux bzImage, multiboot, or ELF with a PVH note" },
     { "initrd", "FILE", opt_initrd, "initial RAM disk, or multiboot modules, for -kernel" },
     { "append", "TEXT", opt_append, "command line for -kernel" },

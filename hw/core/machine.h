@@ -25,6 +25,7 @@ struct machine_config {
     struct chr *serial_chr[4];
     struct chr *debugcon_chr; /* -debugcon */
     const char *rtc_base;   /* "utc", "localtime" or an ISO date */
+    bool rtc_vm_clock;      /* -rtc clock=vm: stands still while the machine is stopped */
     const char *cpu_vendor_note;
     const char *const *devices; unsigned n_devices; /* -device arguments, in order */
     const char *const *globals; unsigned n_globals; /* -global driver.prop=value */

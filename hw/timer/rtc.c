@@ -1,6 +1,7 @@
 /* The MC146818 real-time clock with its CMOS RAM: ports 0x70/0x71 and the extended bank at 0x72/0x73. vCPU threads and timer
  * callbacks, machine lock held. Specification: Motorola MC146818A data sheet; register 0x32 (century): ACPI 4.8.2.4.
- * The time is kept as an offset from the host's wall clock and turned into registers when somebody looks. */
+ * The time is kept as an offset from its source, the host's wall clock or VM time (-rtc clock=), and turned into registers when somebody
+ * looks. */
 #include "hw/timer/rtc.h"
 #include <glib.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ struct rtc {
     u8 cmos[256];      /* registers, RAM, extended bank */
     u8 index, ext_index;
     i64 base;          /* what offset was as -rtc base= says */
-    i64 offset;        /* guest time minus host wall time, ns; while stopped the registers hold the time */
+    i64 offset;        /* guest time minus the source's, ns; while stopped the registers hold the time */
     i64 seen;          /* last guest second whose update is accounted for in register C */
     i64 periodic_base; /* VM time at which the periodic divider was last (re)started */
     struct timer periodic, update;
@@ -91,10 +92,17 @@ static void date_from_days(i64 days, unsigned *year, unsigned *mon, unsigned *da
     *year = yoe + era * 400 + (*mon <= 2);
 }
 
+static i64 source_ns(struct rtc *s)
+{
+    struct machine *m = s->dev.m;
+
+    return m->cfg.rtc_vm_clock ? clock_ns(m->clock) : clock_wall_ns(m->clock);
+}
+
 /* Guest time in ns since 1970, for a running clock. */
 static i64 guest_ns(struct rtc *s)
 {
-    return clock_wall_ns(s->dev.m->clock) + s->offset;
+    return source_ns(s) + s->offset;
 }
 
 /* Makes the time registers current. */
@@ -137,7 +145,7 @@ static void time_from_regs(struct rtc *s, i64 fraction)
     year = year < 1970 ? 1970 : year > YEAR_MAX ? YEAR_MAX : year;
     i64 sec = days_from_date(year, mon, day ? day : 1) * 86400;
     sec += hour_from_reg(s, s->cmos[R_HOUR]) * 3600 + from_reg(s, s->cmos[R_MIN]) * 60 + from_reg(s, s->cmos[R_SEC]);
-    s->offset = sec * NS_PER_SEC + fraction - clock_wall_ns(s->dev.m->clock);
+    s->offset = sec * NS_PER_SEC + fraction - source_ns(s);
     s->seen = sec;
     tell_change(s);
 }
@@ -375,17 +383,17 @@ u8 rtc_cmos_get(struct device *d, u8 idx)
     return container_of(d, struct rtc, dev)->cmos[idx];
 }
 
-/* -rtc base=utc|localtime|2006-06-17[T16:01:21]: the offset from host wall time. */
-static int parse_base(const char *base, i64 wall, i64 *offset, struct err *e)
+/* -rtc base=utc|localtime|2006-06-17[T16:01:21]: guest time at the start, wall being the host's now. */
+static int parse_base(const char *base, i64 wall, i64 *start, struct err *e)
 {
     unsigned y, mon, day, h = 0, min = 0, sec = 0;
     int used = 0, date_end = 0;
-    *offset = 0;
+    *start = wall;
     if (!base || !strcmp(base, "utc"))
         return 0;
     if (!strcmp(base, "localtime")) {
         GDateTime *local = g_date_time_new_from_unix_local(wall / NS_PER_SEC);
-        *offset = local ? g_date_time_get_utc_offset(local) * 1000 : 0;
+        *start += local ? g_date_time_get_utc_offset(local) * 1000 : 0;
         g_clear_pointer(&local, g_date_time_unref);
         return 0;
     }
@@ -393,7 +401,7 @@ static int parse_base(const char *base, i64 wall, i64 *offset, struct err *e)
     if ((n == 3 && base[date_end]) || (n != 3 && (n != 6 || base[used])) || y < 1970 || y > YEAR_MAX || mon < 1 || mon > 12 || day < 1 ||
         day > 31 || h > 23 || min > 59 || sec > 59)
         return err_set(e, "-rtc base=%s: use utc, localtime or a date such as 2006-06-17T16:01:21", base);
-    *offset = (days_from_date(y, mon, day) * 86400 + h * 3600 + min * 60 + sec) * NS_PER_SEC - wall;
+    *start = (days_from_date(y, mon, day) * 86400 + h * 3600 + min * 60 + sec) * NS_PER_SEC;
     return 0;
 }
 
@@ -402,9 +410,11 @@ static const struct region_ops rtc_ops = { rtc_read, rtc_write, 1, 1 };
 static int rtc_realize(struct device *d, struct err *e)
 {
     struct rtc *s = container_of(d, struct rtc, dev);
-    if (parse_base(d->m->cfg.rtc_base, clock_wall_ns(d->m->clock), &s->base, e) < 0)
+    i64 start;
+
+    if (parse_base(d->m->cfg.rtc_base, clock_wall_ns(d->m->clock), &start, e) < 0)
         return -1;
-    s->offset = s->base;
+    s->base = s->offset = start - source_ns(s);
     s->cmos[R_A] = 0x26; /* 32768 Hz time base, 1024 Hz periodic rate */
     s->cmos[R_B] = B_24H;
     s->seen = guest_ns(s) / NS_PER_SEC;

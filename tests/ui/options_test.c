@@ -119,7 +119,7 @@ static void test_refused(void)
         { "-vga", "cirrus", "-vga cirrus" }, { "-net", "dump", "-net dump" }, { "-net", "nic,model=nosuch", "nosuch" },
         { "-nic", "user,model=nosuch", "nosuch" }, { "-object", "nosuch,id=x", "nosuch" },
         { "-machine", "pc,smm=on", "smm" }, { "-drive", "format=raw", "file=" },
-        { "-initrd", NULL, "argument" }, { "-rtc", "clock=vm", "clock" }, { "-action", "panic=party", "panic" }, { "-action", "tea=hot", "tea" },
+        { "-initrd", NULL, "argument" }, { "-rtc", "clock=rt", "clock" }, { "-action", "panic=party", "panic" }, { "-action", "tea=hot", "tea" },
         { "-watchdog-action", "bark", "bark" }, { "-echr", "0", "-echr" }, { "-add-fd", "fd=1,set=0", "fd" }, { "-set", "device.x.y=1", "'x'" },
         { "-set", "x", "-set" }, { "-readconfig", "/nonexistent", "-readconfig" }, { "-trace", "x", "-trace" }, { "-sandbox", "on", "-sandbox" },
         { "-msg", "colour=red", "colour" },
@@ -201,11 +201,12 @@ static void test_machine_and_actions(void)
     struct err e;
 
     g_assert_cmpint(PARSE(&o, &e, BOOT, "-machine", "type=pc,accel=kvm:tcg", "-action", "reboot=shutdown,shutdown=pause,panic=none,watchdog=pause",
-                          "-rtc", "base=2020-01-02T03:04:05,clock=host", "-name", "guest=box,debug-threads=on", "-vga", "none",
+                          "-rtc", "base=2020-01-02T03:04:05,clock=vm", "-name", "guest=box,debug-threads=on", "-vga", "none",
                           "-nic", "none", "-parallel", "none", "-no-user-config"), ==, OPTIONS_RUN);
     g_assert_cmpstr(o.accel.accel, ==, "kvm:tcg");
     g_assert_true(o.accel.no_reboot && o.accel.no_shutdown);
     g_assert_cmpstr(o.machine.rtc_base, ==, "2020-01-02T03:04:05");
+    g_assert_true(o.machine.rtc_vm_clock);
     g_assert_cmpstr(o.name, ==, "box");
     options_free(&o);
 }

@@ -1,4 +1,4 @@
-/* Tests hw/timer/rtc.c: time and date in each format, setting, calendar, interrupts, CMOS RAM, -rtc base. */
+/* Tests hw/timer/rtc.c: time and date in each format, setting, calendar, interrupts, CMOS RAM, -rtc. */
 #include "hw/timer/rtc.h"
 #include <glib.h>
 #include "tests/lib/fake_machine.h"
@@ -259,6 +259,31 @@ static void test_base(void)
     }
 }
 
+/* A stopped machine whose VM time is set a day on: the guest's date follows with clock=vm only. */
+static void test_clock(void)
+{
+    for (unsigned vm = 0; vm < 2; vm++) {
+        struct err e;
+        f = fake_machine_new(1);
+        struct clock *manual = f->m.clock;
+        f->m.clock = clock_new_real(&f->m.lock);
+        f->m.cfg.rtc_base = "2024-02-28T12:00:00";
+        f->m.cfg.rtc_vm_clock = vm;
+        lock_acquire(&f->m.lock);
+        rtc = rtc_new(&f->m, f->m.gsi[8], &e);
+        lock_release(&f->m.lock);
+        g_assert_cmphex(rd(7), ==, 0x28);
+        clock_set_ns(f->m.clock, clock_ns(f->m.clock) + 86400 * NS_PER_SEC);
+        g_assert_cmphex(rd(7), ==, vm ? 0x29 : 0x28);
+        lock_acquire(&f->m.lock);
+        device_free(rtc);
+        lock_release(&f->m.lock);
+        clock_free(f->m.clock);
+        f->m.clock = manual;
+        fake_machine_free(f);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -271,5 +296,6 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/update-and-alarm", test_update_and_alarm);
     g_test_add_func("/rtc/cmos", test_cmos);
     g_test_add_func("/rtc/base", test_base);
+    g_test_add_func("/rtc/clock", test_clock);
     return g_test_run();
 }
