@@ -1,5 +1,5 @@
 /* Runs in a guest as its first process: times direct I/O on a disk and prints one line for each pattern: "DISK NAME RATE UNIT". Built static by
- * the makefile for bench/disk. Arguments from the kernel's command line: bench.dev=/dev/vda bench.seconds=3. */
+ * the makefile for bench/disk. Arguments from the kernel's command line: bench.dev=/dev/vda bench.seconds=3 bench.only=PART-OF-A-NAME. */
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/fs.h>
@@ -18,7 +18,7 @@
 
 enum { DEPTH_MAX = 32 };
 
-static char dev[64] = "/dev/vda";
+static char dev[64] = "/dev/vda", only[64] = "";
 static double seconds = 3;
 
 static double now(void)
@@ -44,8 +44,11 @@ static void run(const char *name, int write, uint64_t size, unsigned depth, int 
     struct io_event ev[DEPTH_MAX];
     aio_context_t ctx = 0;
     uint64_t disk = 0, pos = 0, state = 88172645463325252ull, done = 0;
-    int fd = open(dev, O_RDWR | O_DIRECT);
+    int fd;
 
+    if (!strstr(name, only))
+        return;
+    fd = open(dev, O_RDWR | O_DIRECT);
     if (!buf && posix_memalign((void **)&buf, 4096, DEPTH_MAX << 17))
         exit(1);
     if (fd < 0 || ioctl(fd, BLKGETSIZE64, &disk) < 0 || syscall(SYS_io_setup, depth, &ctx) < 0) {
@@ -113,6 +116,8 @@ int main(void)
     if (fd >= 0 && read(fd, line, sizeof(line) - 1) > 0) {
         if ((s = strstr(line, "bench.dev=")))
             sscanf(s, "bench.dev=%63s", dev);
+        if ((s = strstr(line, "bench.only=")))
+            sscanf(s, "bench.only=%63s", only);
         if ((s = strstr(line, "bench.seconds=")))
             seconds = atof(s + 14);
     }

@@ -50,20 +50,50 @@ struct blk {
     struct blk_list waiting;   /* for the throttle */
     GSource *throttle_timer;
     struct blk_ring *ring;
+    bool plugged;              /* between blk_plug and blk_unplug */
+    bool writer_due;           /* to_write waits for the end of that */
     struct blk_stats stats;
     /* completion */
     struct iothread *iothread; /* NULL: the main loop */
     struct blk_watch *watch;   /* the source of `efd` */
     GSource *source;
     int efd;                   /* readable: something was finished */
-    struct lock lock;          /* guards `finished` */
+    struct lock lock;          /* guards the next ones */
     struct blk_list finished;
+    struct blk_list to_write;  /* buffered writes, for the writer */
+    bool writing;              /* the writer's thread is at it, or about to be */
+    bool draining;             /* somebody waits for its end */
     struct blk_list completing; /* [the device's lock] taken from there */
 };
+
+static inline void blk_list_add(struct blk_list *l, struct blk_req *q)
+{
+    q->next = NULL;
+    *l->tail = q;
+    l->tail = &q->next;
+}
+
+static inline struct blk_req *blk_list_take(struct blk_list *l)
+{
+    struct blk_req *q = l->first;
+
+    if (q && !(l->first = q->next))
+        l->tail = &l->first;
+    return q;
+}
 
 /* blk_io.c */
 void blk_io_init(struct blk *b);
 void blk_io_fini(struct blk *b);
+/* Runs the completions of what is finished. True if there was any. Device lock held. */
+bool blk_io_complete(struct blk *b);
+/* Whoever completes for b will look. Any thread. */
+void blk_io_tell(struct blk *b);
+/* After the I/O of a mapped request. */
+void blk_io_map_end(struct blk_req *q);
+/* blk_writer.c. Device lock held. add: q is a mapped write. start: the writer that add has made due. */
+void blk_writer_add(struct blk *b, struct blk_req *q);
+void blk_writer_start(struct blk *b);
 /* Sends what waits for the throttle as far as it lets it. Lock held. */
 void blk_io_unthrottle(struct blk *b);
 /* For those in blk.c that call devices. */

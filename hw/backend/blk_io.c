@@ -35,13 +35,6 @@ static void list_init(struct blk_list *l)
     l->tail = &l->first;
 }
 
-static void list_add(struct blk_list *l, struct blk_req *q)
-{
-    q->next = NULL;
-    *l->tail = q;
-    l->tail = &q->next;
-}
-
 /* All of `from`, which is empty then. */
 static void list_append(struct blk_list *l, struct blk_list *from)
 {
@@ -52,31 +45,40 @@ static void list_append(struct blk_list *l, struct blk_list *from)
     list_init(from);
 }
 
-static struct blk_req *list_take(struct blk_list *l)
-{
-    struct blk_req *q = l->first;
-
-    if (q && !(l->first = q->next))
-        l->tail = &l->first;
-    return q;
-}
-
 /* -- executing: worker threads ---------------------------------------------------------------------------------------- */
+
+void blk_io_tell(struct blk *b)
+{
+    const u64 one = 1;
+
+    if (write(b->efd, &one, sizeof(one)) < 0)
+        assert(!"eventfd");
+}
 
 /* Any thread: the request is done; whoever completes for this back end is told. */
 static void finish(struct blk_req *q, int ret)
 {
     struct blk *b = q->b;
-    const u64 one = 1;
     bool tell;
 
     q->ret = ret;
     lock_acquire(&b->lock);
-    tell = !b->finished.first;
-    list_add(&b->finished, q);
-    if (tell && write(b->efd, &one, sizeof(one)) < 0)
-        assert(!"eventfd");
+    tell = !b->finished.first; /* or else whoever added that one tells */
+    blk_list_add(&b->finished, q);
+    if (tell)
+        blk_io_tell(b);
     lock_release(&b->lock);
+}
+
+/* The same with the device's lock held: between blk_plug and blk_unplug it need not reach another thread. */
+static void finish_now(struct blk *b, struct blk_req *q, int ret)
+{
+    if (!b->plugged) {
+        finish(q, ret);
+        return;
+    }
+    q->ret = ret;
+    blk_list_add(&b->completing, q);
 }
 
 static int execute(struct blk_req *q)
@@ -120,7 +122,7 @@ static void push_worker(struct blk_req *q)
 
 /* -- the short way ---------------------------------------------------------------------------------------------------- */
 
-static void map_end(struct blk_req *q)
+void blk_io_map_end(struct blk_req *q)
 {
     if (q->map.user)
         q->map.user->drv->unmap(q->map.user, q->map.cookie);
@@ -138,7 +140,14 @@ static bool is_aligned(const struct blk_req *q, u32 align)
     return !(bits & (align - 1));
 }
 
-/* Reads and writes whose place in a host file is known go to io_uring. True if it has taken q. */
+/* True if all of it was in the host's page cache. */
+static bool read_cached(int fd, const struct blk_req *q)
+{
+    return preadv2(fd, q->iov, q->n_iov, q->map.off, RWF_NOWAIT) == (ssize_t)q->len;
+}
+
+/* Reads and writes whose place in a host file is known: from the page cache at once, by the writer, or through io_uring. True if one of them has
+ * taken q. */
 static bool start_direct(struct blk *b, struct blk_req *q)
 {
     u32 align;
@@ -149,13 +158,22 @@ static bool start_direct(struct blk *b, struct blk_req *q)
         return false;
     if (!q->map.file) {
         iov_zero(q->iov, q->n_iov, 0, q->len);
-        finish(q, 0);
+        finish_now(b, q, 0);
         return true;
     }
-    fd = b->ring ? q->map.file->drv->fd(q->map.file, &align) : -1;
-    if (fd >= 0 && is_aligned(q, align) && blk_ring_submit(b->ring, q->op == BLK_WRITE, fd, q->iov, q->n_iov, q->map.off, q))
+    fd = q->map.file->drv->fd(q->map.file, &align);
+    if (align == 1 && q->op == BLK_WRITE) {
+        blk_writer_add(b, q);
         return true;
-    map_end(q);
+    }
+    if (align == 1 && read_cached(fd, q)) {
+        blk_io_map_end(q);
+        finish_now(b, q, 0);
+        return true;
+    }
+    if (b->ring && is_aligned(q, align) && blk_ring_submit(b->ring, q->op == BLK_WRITE, fd, q->iov, q->n_iov, q->map.off, q))
+        return true;
+    blk_io_map_end(q);
     return false;
 }
 
@@ -191,14 +209,14 @@ static void reap_ring(struct blk *b)
     int res;
 
     while (b->ring && (q = blk_ring_reap(b->ring, &res))) {
-        map_end(q);
+        blk_io_map_end(q);
         if (res == -EAGAIN || res == -EINTR || (res >= 0 && (u64)res != q->len)) {
             push_worker(q);
             continue;
         }
         q->ret = MIN_OF(res, 0);
         lock_acquire(&b->lock);
-        list_add(&b->finished, q);
+        blk_list_add(&b->finished, q);
         lock_release(&b->lock);
     }
 }
@@ -264,7 +282,7 @@ static bool keep_failed(struct blk *b, struct blk_req *q)
         b->io_failed = true;
         b->io_nospace = q->ret == -ENOSPC;
     }
-    list_add(&b->kept, q);
+    blk_list_add(&b->kept, q);
     stop_hook.fn(stop_hook.opaque);
     return true;
 }
@@ -281,7 +299,7 @@ static void complete_one(struct blk *b, struct blk_req *q)
 
 /* Runs the completions of what is finished, lock held. True if there was any. A completion may drain: then this runs inside itself, and what
  * the outer one has not come to yet is completed by the inner one. */
-static bool complete(struct blk *b)
+bool blk_io_complete(struct blk *b)
 {
     struct blk_req *q;
     bool any;
@@ -291,7 +309,7 @@ static bool complete(struct blk *b)
     list_append(&b->completing, &b->finished);
     lock_release(&b->lock);
     any = b->completing.first;
-    while ((q = list_take(&b->completing)))
+    while ((q = blk_list_take(&b->completing)))
         complete_one(b, q);
     return any;
 }
@@ -332,7 +350,7 @@ static gboolean on_event(gint fd, GIOCondition cond, gpointer opaque)
         lock_acquire(l);
     if (w->b) {
         clear_event(w->b);
-        complete(w->b);
+        blk_io_complete(w->b);
     }
     if (l)
         lock_release(l);
@@ -348,15 +366,13 @@ static void watch_end(struct blk *b)
 
 static void watch_start(struct blk *b)
 {
-    const u64 one = 1;
-
     b->watch = g_new(struct blk_watch, 1);
     *b->watch = (struct blk_watch){ b, b->iothread ? b->dev_lock : NULL };
     b->source = g_unix_fd_source_new(b->efd, G_IO_IN);
     g_source_set_callback(b->source, G_SOURCE_FUNC(on_event), b->watch, g_free);
+    g_source_set_can_recurse(b->source, TRUE); /* it does not; but GLib would make three system calls of each event to prevent it */
     g_source_attach(b->source, b->iothread ? iothread_context(b->iothread) : NULL);
-    if (write(b->efd, &one, sizeof(one)) < 0) /* for what was finished in between */
-        assert(!"eventfd");
+    blk_io_tell(b); /* for what was finished in between */
 }
 
 void blk_io_init(struct blk *b)
@@ -366,6 +382,7 @@ void blk_io_init(struct blk *b)
     list_init(&b->completing);
     list_init(&b->kept);
     list_init(&b->waiting);
+    list_init(&b->to_write);
     b->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (b->efd < 0)
         g_error("eventfd: %s", g_strerror(errno));
@@ -434,7 +451,7 @@ void blk_io_unthrottle(struct blk *b)
             throttle_arm(b, wait);
             return;
         }
-        list_take(&b->waiting);
+        blk_list_take(&b->waiting);
         if (b->throttle)
             throttle_account(b->throttle, q->op != BLK_READ, q->len, now);
         start(b, q);
@@ -446,7 +463,7 @@ static bool throttle_take(struct blk *b, struct blk_req *q)
 {
     if (!b->throttle || !is_limited(q))
         return false;
-    list_add(&b->waiting, q);
+    blk_list_add(&b->waiting, q);
     if (b->waiting.first == q)
         blk_io_unthrottle(b);
     return true;
@@ -474,21 +491,45 @@ void blk_submit(struct blk *b, enum blk_op op, u64 off, const struct iovec *iov,
         start(b, q);
 }
 
+/* True while requests are in flight or the writer's thread has not left b yet. */
+static bool is_busy(struct blk *b)
+{
+    bool writing;
+
+    lock_acquire(&b->lock);
+    writing = b->writing;
+    lock_release(&b->lock);
+    return writing || b->in_flight;
+}
+
+static bool set_draining(struct blk *b, bool draining)
+{
+    bool was;
+
+    lock_acquire(&b->lock);
+    was = b->draining;
+    b->draining = draining;
+    lock_release(&b->lock);
+    return was;
+}
+
 /* Waits for all that is in flight, completing it here. */
 static void drain_in_flight(struct blk *b)
 {
     struct pollfd p = { b->efd, POLLIN, 0 };
+    bool nested = set_draining(b, true);
     struct blk_req *q;
 
-    while ((q = list_take(&b->waiting)))
+    while ((q = blk_list_take(&b->waiting)))
         start(b, q);
-    while (b->in_flight) {
+    while (is_busy(b)) {
         clear_event(b);
-        if (!complete(b) && b->in_flight)
+        if (!blk_io_complete(b) && is_busy(b))
             poll(&p, 1, -1);
-        while ((q = list_take(&b->waiting))) /* submitted by completions */
+        while ((q = blk_list_take(&b->waiting))) /* submitted by completions */
             start(b, q);
     }
+    set_draining(b, nested);
 }
 
 void blk_drain(struct blk *b)
@@ -497,7 +538,7 @@ void blk_drain(struct blk *b)
 
     do {
         drain_in_flight(b);
-        while ((q = list_take(&b->kept))) { /* nobody will try these again */
+        while ((q = blk_list_take(&b->kept))) { /* nobody will try these again */
             q->done(q->opaque, q->ret);
             g_free(q);
         }
@@ -553,8 +594,21 @@ void blk_set_iothread(struct blk *b, struct iothread *t)
     watch_start(b);
 }
 
-void blk_plug(struct blk *b) { blk_ring_hold(b->ring, true); }
-void blk_unplug(struct blk *b) { blk_ring_hold(b->ring, false); }
+void blk_plug(struct blk *b)
+{
+    b->plugged = true;
+    blk_ring_hold(b->ring, true);
+}
+
+void blk_unplug(struct blk *b)
+{
+    b->plugged = false;
+    blk_ring_hold(b->ring, false);
+    if (b->writer_due)
+        blk_writer_start(b);
+    if (b->completing.first)
+        blk_io_complete(b);
+}
 
 void blk_get_stats(struct blk *b, struct blk_stats *out)
 {
