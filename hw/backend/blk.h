@@ -19,8 +19,8 @@ enum blk_op {
 };
 enum { BLK_FUA = 1 /* WRITE, ZERO: on stable storage at completion */, BLK_MAY_UNMAP = 2 /* ZERO: may free the space */ };
 
-/* ret: 0, or -errno. Called exactly once for each request, never inside blk_submit, with the attached device's lock held, in the main
- * thread, the device's I/O thread, or a thread inside blk_drain. May submit again. */
+/* ret: 0, or -errno. Called exactly once for each request, never inside blk_submit, with the attached device's lock held, on any thread; often
+ * inside blk_unplug or blk_drain. May submit again. */
 typedef void blk_done_fn(void *opaque, int ret);
 
 /* werror= and rerror=: what becomes of a request that fails. STOP keeps it, stops the VM (blk_set_stop_hook), and tries it again when the VM
@@ -67,7 +67,7 @@ int blk_attach(struct blk *b, const struct blk_dev_ops *ops, void *opaque, struc
 /* Drains first; b may be NULL or not attached. Lock held. */
 void blk_detach(struct blk *b);
 
-/* From now on completions come in that thread, device lock held; NULL: in the main loop again. Attached, lock held. */
+/* From now on that thread completes what others would do in the main loop; NULL: the main loop again. Attached, lock held. */
 void blk_set_iothread(struct blk *b, struct iothread *t);
 
 /* Starts a request; returns at once. Lock held. iov: host memory, the array itself is copied; the memory stays valid until completion. Its
@@ -75,12 +75,15 @@ void blk_set_iothread(struct blk *b, struct iothread *t);
  * read-only image -EACCES, anything without a medium -ENOMEDIUM. Any byte offset and length will do, but multiples of 512 are faster. */
 void blk_submit(struct blk *b, enum blk_op op, u64 off, const struct iovec *iov, unsigned n_iov, u64 len, unsigned flags,
                 blk_done_fn *done, void *opaque);
-/* Requests submitted between the two may reach the host together, with the second call. No drain in between. Lock held. */
+/* Requests submitted between the two may reach the host together, with the second call, which also runs the completions of those that needed
+ * nothing but the host's page cache: a device calls it last. b may be NULL. Lock held. */
 void blk_plug(struct blk *b);
 void blk_unplug(struct blk *b);
 /* Returns when none of b's requests is in flight, having run their completions; for device resets, stops and detaching. The device's lock
  * held, any thread. */
 void blk_drain(struct blk *b);
+/* The same, but failed requests that wait for the VM to go on stay (werror=stop): in front of a save. */
+void blk_settle(struct blk *b);
 void blk_drain_all(void); /* main thread, no lock held */
 
 /* fn: called, with the device's lock held, when a failed request asks for a stop of the VM; it returns at once. Main thread, at start. */

@@ -524,6 +524,8 @@ static void drain_in_flight(struct blk *b)
         start(b, q);
     while (is_busy(b)) {
         clear_event(b);
+        if (b->writer_due) /* plugged */
+            blk_writer_start(b);
         if (!blk_io_complete(b) && is_busy(b))
             poll(&p, 1, -1);
         while ((q = blk_list_take(&b->waiting))) /* submitted by completions */
@@ -531,6 +533,8 @@ static void drain_in_flight(struct blk *b)
     }
     set_draining(b, nested);
 }
+
+void blk_settle(struct blk *b) { drain_in_flight(b); }
 
 void blk_drain(struct blk *b)
 {
@@ -596,12 +600,16 @@ void blk_set_iothread(struct blk *b, struct iothread *t)
 
 void blk_plug(struct blk *b)
 {
+    if (!b)
+        return;
     b->plugged = true;
     blk_ring_hold(b->ring, true);
 }
 
 void blk_unplug(struct blk *b)
 {
+    if (!b)
+        return;
     b->plugged = false;
     blk_ring_hold(b->ring, false);
     if (b->writer_due)

@@ -361,9 +361,12 @@ static bool slot_is_ncq(const struct ahci_port *p, unsigned slot)
 
 void ahci_port_run(struct ahci_port *p)
 {
+    struct blk *blk = ahci_dev(p) ? ahci_dev(p)->blk : NULL;
+
     if (p->running || !ahci_dev(p))
         return;
     p->running = true; /* completions inside start_slot come back here */
+    blk_plug(blk);
     for (unsigned i = 0; i < AHCI_SLOTS; i++) {
         if (!(p->ci & BIT(i)))
             continue;
@@ -372,6 +375,7 @@ void ahci_port_run(struct ahci_port *p)
         start_slot(p, i);
     }
     p->running = false;
+    blk_unplug(blk);
 }
 
 void ahci_port_drain(struct ahci_port *p)

@@ -127,6 +127,7 @@ u8 ide_bm_read(const struct ide_channel *c, unsigned reg)
 
 static void bm_command(struct ide_channel *c, u8 v)
 {
+    struct blk *blk = selected(c) ? selected(c)->blk : NULL;
     bool was = c->bm_cmd & BM_START;
 
     if (!(v & BM_START)) {
@@ -139,7 +140,9 @@ static void bm_command(struct ide_channel *c, u8 v)
         c->bm_status |= BMS_ACTIVE;
     }
     c->bm_cmd = v & (BM_START | BM_TO_MEMORY);
+    blk_plug(blk);
     dma_try(c, selected(c));
+    blk_unplug(blk);
 }
 
 void ide_bm_write(struct ide_channel *c, unsigned reg, u8 v)

@@ -318,6 +318,6 @@ void virtio_post_load(struct virtio *v)
         virtio_error(v, "the saved state of its queues is damaged");
     if (v->type->post_load)
         v->type->post_load(v);
-    for (unsigned i = 0; i < v->n_queues; i++)
-        virtq_kick(v, i);
+    for (unsigned i = 0; i < v->n_queues; i++) /* when the VM goes on: the other devices are loaded then */
+        virtq_again(&v->q[i]);
 }

@@ -359,7 +359,8 @@ static void blk_reset(struct virtio *v)
 }
 
 static void blk_queue_reset(struct virtio *v, struct virtq *q) { blk_drain(((struct virtio_blk *)v)->blk); }
-static void blk_pre_save(struct virtio *v) { blk_drain(((struct virtio_blk *)v)->blk); }
+/* What is left then waits for the VM to go on (werror=stop): it is saved with the queue, and starts again after the load. */
+static void blk_pre_save(struct virtio *v) { blk_settle(((struct virtio_blk *)v)->blk); }
 
 static void blk_post_load(struct virtio *v)
 {

@@ -148,7 +148,17 @@ static void on_done(struct scsi_req *r)
 
 static const struct scsi_req_ops req_ops = { on_data, on_done };
 
-static void start(struct request *q)
+/* *plugged: the disk whose requests are held back so that they go together. */
+static void plug(struct blk **plugged, struct blk *b)
+{
+    if (*plugged == b)
+        return;
+    blk_unplug(*plugged);
+    blk_plug(b);
+    *plugged = b;
+}
+
+static void start(struct request *q, struct blk **plugged)
 {
     struct virtio_scsi *s = q->s;
     unsigned target, unit;
@@ -166,6 +176,7 @@ static void start(struct request *q)
     }
     q->started = true;
     q->r.lu = scsi_find(&s->bus, 0, target, unit);
+    plug(plugged, q->r.lu ? q->r.lu->blk : NULL);
     if (q->r.lu)
         scsi_start(&q->r);
     else
@@ -176,6 +187,7 @@ static void request_serve(struct virtio *v, struct virtq *vq)
 {
     struct virtio_scsi *s = vscsi_of(v);
     unsigned budget = vq->size;
+    struct blk *plugged = NULL;
     struct request *q;
 
     do {
@@ -188,11 +200,13 @@ static void request_serve(struct virtio *v, struct virtq *vq)
             if (q->e.out_len < q->head_len || q->e.in_len < q->reply_len) {
                 virtio_error(v, "a command without its headers");
                 virtq_drop(&q->e);
-                return;
+                budget = 0;
+                break;
             }
-            start(q);
+            start(q, &plugged);
         }
     } while (!virtq_notify_on(vq) && budget);
+    blk_unplug(plugged);
     if (!budget)
         virtq_again(vq);
 }
@@ -468,7 +482,7 @@ static void vscsi_pre_save(struct virtio *v)
             struct scsi_lu *lu = ((struct request *)e)->r.lu;
             unsigned before = v->q[i].n_in_flight;
             if (lu && lu->blk)
-                blk_drain(lu->blk);
+                blk_settle(lu->blk);
             e = v->q[i].n_in_flight == before ? e->next : v->q[i].in_flight;
         }
     }

@@ -326,3 +326,39 @@ void vdrv_save_load(struct vdrv *d)
     g_byte_array_unref(a);
     g_byte_array_unref(b);
 }
+
+/* Each device's state, in a row. */
+static GPtrArray *save_all(struct fake_machine *f)
+{
+    GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref);
+
+    lock_acquire(&f->m.lock);
+    for (struct device *d = f->m.devices; d; d = d->next) {
+        g_ptr_array_add(all, g_byte_array_new());
+        device_save(d, g_ptr_array_index(all, all->len - 1));
+    }
+    lock_release(&f->m.lock);
+    return all;
+}
+
+void vdrv_move(struct vdrv *d)
+{
+    GPtrArray *a = save_all(d->f), *b;
+    struct err e = { "" };
+    unsigned i = 0;
+
+    fm_reset(d->f);
+    lock_acquire(&d->f->m.lock);
+    for (struct device *dev = d->f->m.devices; dev; dev = dev->next, i++) {
+        GByteArray *s = g_ptr_array_index(a, i);
+        g_assert_cmpint(device_load(dev, s->data, s->len, &e), ==, s->len);
+    }
+    lock_release(&d->f->m.lock);
+    b = save_all(d->f);
+    for (i = 0; i < a->len; i++) {
+        GByteArray *s = g_ptr_array_index(a, i), *t = g_ptr_array_index(b, i);
+        g_assert_cmpmem(s->data, s->len, t->data, t->len);
+    }
+    g_ptr_array_unref(a);
+    g_ptr_array_unref(b);
+}

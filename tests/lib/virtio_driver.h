@@ -69,5 +69,7 @@ void vdrv_config_set(struct vdrv *d, unsigned off, u64 val, unsigned size);
 void vdrv_restore(struct vdrv *d);
 /* State goes out and comes back into the same device; the second save is the same: an idle device. */
 void vdrv_save_load(struct vdrv *d);
+/* All devices are saved, reset, loaded and saved again, as if another machine loaded the state; both must be the same bytes. */
+void vdrv_move(struct vdrv *d);
 
 #endif

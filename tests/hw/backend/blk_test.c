@@ -324,6 +324,62 @@ static void test_iothread(void)
     test_file_free(path);
 }
 
+static bool all_done(struct lock *l, const struct result *r, unsigned n)
+{
+    lock_acquire(l);
+    bool all = r->done == n;
+    lock_release(l);
+    return all;
+}
+
+/* Buffered writes and reads from a device's lock, plugged or not, waited for or drained, and the back end goes at once. */
+static void test_writer(void)
+{
+    enum { PIECE = 512, N = 24 };
+    u8 *data = g_malloc0(N * PIECE), *want = g_malloc0(N * PIECE), buf[N][PIECE], in[PIECE];
+    char *path = test_file(data, N * PIECE);
+    struct err e = { "" };
+    struct lock lock;
+
+    lock_init(&lock, "device", RANK_MACHINE);
+    for (unsigned round = 0; round < 400; round++) {
+        struct blk *b = blk_open("d", "-drive", path, false, &e);
+        struct result w = { 0 }, r = { 0 };
+        struct iovec v = { in, PIECE };
+        lock_acquire(&lock);
+        g_assert_cmpint(blk_attach(b, NULL, NULL, &lock, true, &e), ==, 0);
+        if (round & 1)
+            blk_plug(b);
+        for (unsigned i = 0; i < N; i++) {
+            struct iovec iov = { memset(buf[i], round + i, PIECE), PIECE };
+            blk_submit(b, BLK_WRITE, i * PIECE, &iov, 1, 0, 0, on_done, &w);
+        }
+        blk_submit(b, BLK_READ, 0, &v, 1, 0, 0, on_done, &r);
+        g_assert_cmpuint(r.done, ==, 0);
+        if (round & 1) {
+            blk_unplug(b);
+            g_assert_cmpuint(r.done, ==, 1); /* it is in the page cache */
+        }
+        if (round & 2)
+            blk_drain(b);
+        lock_release(&lock);
+        while (!all_done(&lock, &w, N) || !all_done(&lock, &r, 1))
+            g_main_context_iteration(NULL, FALSE);
+        g_assert_true(!w.ret && !r.ret);
+        lock_acquire(&lock);
+        blk_detach(b);
+        lock_release(&lock);
+        memcpy(want, buf, N * PIECE);
+        g_assert_cmpint(blk_pread(b, 0, data, N * PIECE), ==, 0);
+        g_assert_cmpmem(data, N * PIECE, want, N * PIECE);
+        blk_close(b);
+    }
+    lock_fini(&lock);
+    g_free(data);
+    g_free(want);
+    test_file_free(path);
+}
+
 static void test_limits(void)
 {
     u8 data[4096] = { 1 }, buf[64][512];
@@ -365,6 +421,7 @@ int main(int argc, char **argv)
     g_test_add_func("/blk/ways", test_ways);
     g_test_add_func("/blk/errors", test_errors);
     g_test_add_func("/blk/iothread", test_iothread);
+    g_test_add_func("/blk/writer", test_writer);
     g_test_add_func("/blk/limits", test_limits);
     return g_test_run();
 }

@@ -8,6 +8,7 @@
 #include "hw/storage/ahci.h"
 #include "hw/storage/ata.h"
 #include "mmu/dma.h"
+#include "tests/lib/failing_disk.h"
 #include "tests/lib/fake_machine.h"
 
 enum { SECTORS = 4096, ABAR = 0xf0000000, LIST = 0x10000, FIS = 0x8000, TABLES = 0x20000, DATA = 0x100000 };
@@ -407,13 +408,17 @@ static void test_save(void)
             put(&x, 0, 3, &(struct command){ .cmd = 0x60, .lba = 40, .features16 = 8, .device = 0x40, .ncq = true, .len = 4096 });
         else
             put(&x, 0, 3, &(struct command){ .cmd = 0x25, .lba = 40, .count = 8, .device = 0x40, .len = 4096 });
+        failing_disk(x.blk, EIO);
         pwr(&x, 0, CI, BIT(3));
         lock(&x);
+        failing_disk_kept(x.blk, 1);
         for (struct device *d = x.f->m.devices; d; d = d->next) {
             g_ptr_array_add(saved, g_byte_array_new());
             device_save(d, g_ptr_array_index(saved, saved->len - 1));
         }
         unlock(&x);
+        g_assert_cmpuint(failing_disk_stops(), ==, 1);
+        g_assert_cmphex(prd(&x, 0, CI) | prd(&x, 0, SACT), ==, BIT(3));
         fm_reset(x.f);
         fm_write(x.f, data_at(3), 0, 8);
         lock(&x);
@@ -421,9 +426,13 @@ static void test_save(void)
             GByteArray *a = g_ptr_array_index(saved, i++);
             g_assert_cmpint(device_load(d, a->data, a->len, &e), ==, a->len);
         }
+        failing_disk_kept(x.blk, 1); /* tried again in vain */
         unlock(&x);
         g_assert_cmphex(prd(&x, 0, CI) | prd(&x, 0, SACT), ==, BIT(3));
+        failing_disk(x.blk, 0);
+        blk_resume_all();
         settle(&x);
+        g_assert_cmpuint(failing_disk_stops(), ==, 1);
         g_assert_cmphex(prd(&x, 0, CI) | prd(&x, 0, SACT), ==, 0);
         check_memory(&x, data_at(3), 40, 4096);
         g_ptr_array_unref(saved);

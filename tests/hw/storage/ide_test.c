@@ -9,6 +9,7 @@
 #include "hw/storage/ide.h"
 #include "mmu/aspace.h"
 #include "mmu/dma.h"
+#include "tests/lib/failing_disk.h"
 #include "tests/lib/fake_machine.h"
 
 enum { SECTORS = 4096, CMD = 0x1f0, CTL = 0x3f6, CD = 0x170, BM = 0xc000, PRDS = 0x1000 };
@@ -804,6 +805,7 @@ static void test_save_in_flight(void)
     fm_out(x.f, BM + 4, PRDS, 4);
     for (unsigned n = 0; n < 3; n++) {
         GByteArray *hd = g_byte_array_new(), *ide = g_byte_array_new();
+        failing_disk(x.blk, EIO);
         if (n == 0) {
             command28(&x, 0xc8, 300, 8);
             fm_out(x.f, BM, 0x09, 1);
@@ -811,11 +813,15 @@ static void test_save_in_flight(void)
             command28(&x, n == 1 ? 0x20 : 0xe7, 40, 3);
         }
         lock(&x);
+        failing_disk_kept(x.blk, 1);
         device_save(x.ide, ide);
         device_save(&x.hd->dev, hd);
         unlock(&x);
-        g_assert_cmpuint(x.hd->phase, ==, ATA_DISK); /* completions run here or in a drain only */
+        g_assert_cmpuint(failing_disk_stops(), ==, 1);
+        g_assert_cmpuint(x.hd->phase, ==, ATA_DISK);
+        g_assert_cmphex(fm_in(x.f, CTL, 1) & 0x80, ==, 0x80); /* busy, as far as the guest knows */
         fm_reset(x.f);
+        failing_disk(x.blk, 0);
         fm_write(x.f, 0x10000, 0, 4);
         lock(&x);
         g_assert_cmpint(device_load(x.ide, ide->data, ide->len, &e), ==, ide->len);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "hw/backend/blk.h"
 #include "mmu/dma.h"
+#include "tests/lib/failing_disk.h"
 #include "tests/lib/test_pc.h"
 #include "tests/lib/virtio_driver.h"
 #include "util/iothread.h"
@@ -312,6 +313,48 @@ static void test_save_in_flight(void)
     teardown(&x);
 }
 
+/* Requests that failed and wait for the VM to go on are saved with the queue, tried again after the load, and kept again. */
+static void test_save_kept(void)
+{
+    static const u64 flavours[] = { ALL, ~0ull };
+    for (unsigned k = 0; k < ARRAY_LEN(flavours); k++) {
+        struct fixture x;
+        u8 data[4096], got[4096];
+        struct req r[6];
+        u16 id;
+        u32 len;
+        setup(&x, false, flavours[k], NULL);
+        failing_disk(x.blk, ENOSPC);
+        memset(data, 0xa5, sizeof(data));
+        for (unsigned i = 0; i < 6; i++)
+            r[i] = i == 5 ? submit(&x, T_FLUSH, 0, NULL, 0, 0, false) : submit(&x, i & 1 ? T_OUT : T_IN, 10 * i, i & 1 ? data : NULL, 4096, 1, true);
+        vdrv_kick(x.d, 0);
+        lock_acquire(&x.f->m.lock);
+        failing_disk_kept(x.blk, 6);
+        lock_release(&x.f->m.lock);
+        g_assert_cmpuint(failing_disk_stops(), ==, 6);
+        vdrv_move(x.d);
+    fm_step(x.f, 1);
+        g_assert_false(vdrv_used(x.d, 0, &id, &len));
+        lock_acquire(&x.f->m.lock);
+        failing_disk_kept(x.blk, 6);
+        lock_release(&x.f->m.lock);
+        g_assert_cmpuint(failing_disk_stops(), ==, 6);
+        failing_disk(x.blk, 0);
+        blk_resume_all();
+        for (unsigned i = 0; i < 6; i++)
+            vdrv_wait(x.d, 0, &id, &len);
+        for (unsigned i = 0; i < 6; i++)
+            g_assert_cmpint(status_of(&x, &r[i]), ==, OK);
+        for (unsigned i = 0; i < 5; i += 2)
+            check_sector(&x, r[i].data, 10 * i, false);
+        g_assert_cmpint(blk_pread(x.blk, 30 * 512, got, sizeof(got)), ==, 0);
+        g_assert_cmpmem(got, sizeof(got), data, sizeof(data));
+        teardown(&x);
+        blk_set_stop_hook(NULL, NULL);
+    }
+}
+
 /* Completions in a thread of their own. */
 static void test_iothread(void)
 {
@@ -423,6 +466,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-blk/write-cache", test_write_cache);
     g_test_add_func("/virtio-blk/reset-in-flight", test_reset_in_flight);
     g_test_add_func("/virtio-blk/save-in-flight", test_save_in_flight);
+    g_test_add_func("/virtio-blk/save-kept", test_save_kept);
     g_test_add_func("/virtio-blk/iothread", test_iothread);
     g_test_add_func("/virtio-blk/malformed", test_malformed);
     g_test_add_func("/virtio-blk/bad-props", test_bad_props);

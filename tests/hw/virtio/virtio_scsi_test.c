@@ -3,6 +3,7 @@
 #include <glib.h>
 #include "hw/backend/blk.h"
 #include "mmu/dma.h"
+#include "tests/lib/failing_disk.h"
 #include "tests/lib/test_pc.h"
 #include "tests/lib/virtio_driver.h"
 
@@ -302,6 +303,49 @@ static void test_reset_in_flight(void)
     }
 }
 
+/* Commands whose requests failed and wait for the VM to go on are saved with the queue, and start again after the load. */
+static void test_save_kept(void)
+{
+    u8 in[16] = { 0x28, 0, 0, 0, 0, 40, 0, 0, 8 }, out[16] = { 0x2a, 0, 0, 0, 0, 80, 0, 0, 8 }, sync[16] = { 0x35 }, data[4096], got[4096];
+    struct pending p[3];
+    struct fixture x;
+    u16 id;
+    u32 len;
+    setup(&x, ALL);
+    power_on(&x);
+    failing_disk(x.blk, ENOSPC);
+    memset(data, 0xa5, sizeof(data));
+    p[0] = submit(&x, 3, 300, in, NULL, 0, 4096, 1);
+    p[1] = submit(&x, 3, 300, out, data, 4096, 0, 2);
+    p[2] = submit(&x, 3, 300, sync, NULL, 0, 0, 3);
+    vdrv_kick(x.d, REQUEST);
+    lock_acquire(&x.f->m.lock);
+    failing_disk_kept(x.blk, 3);
+    lock_release(&x.f->m.lock);
+    g_assert_cmpuint(failing_disk_stops(), ==, 3);
+    vdrv_move(x.d);
+    fm_step(x.f, 1);
+    g_assert_false(vdrv_used(x.d, REQUEST, &id, &len));
+    lock_acquire(&x.f->m.lock);
+    failing_disk_kept(x.blk, 3);
+    lock_release(&x.f->m.lock);
+    failing_disk(x.blk, 0);
+    blk_resume_all();
+    for (unsigned i = 0; i < 3; i++)
+        vdrv_wait(x.d, REQUEST, &id, &len);
+    for (unsigned i = 0; i < 3; i++) {
+        struct answer a = answer_of(&x, &p[i], 0);
+        g_assert_cmpuint(a.status, ==, 0);
+        g_assert_cmpuint(a.response, ==, 0);
+    }
+    dma_read(x.f->m.mem, p[0].data, got, 4);
+    g_assert_cmphex(ld32(got), ==, 40 << 16);
+    g_assert_cmpint(blk_pread(x.blk, 80 * 512, got, sizeof(got)), ==, 0);
+    g_assert_cmpmem(got, sizeof(got), data, sizeof(data));
+    teardown(&x);
+    blk_set_stop_hook(NULL, NULL);
+}
+
 static void test_malformed(void)
 {
     struct fixture x;
@@ -339,6 +383,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-scsi/task-management", test_task_management);
     g_test_add_func("/virtio-scsi/events", test_events);
     g_test_add_func("/virtio-scsi/reset-in-flight", test_reset_in_flight);
+    g_test_add_func("/virtio-scsi/save-kept", test_save_kept);
     g_test_add_func("/virtio-scsi/malformed", test_malformed);
     return g_test_run();
 }
