@@ -1,7 +1,9 @@
-/* Monitor commands that are QMP commands with other words: arguments become members, answers and errors text. Main thread. */
+/* Monitor commands that are QMP commands with other words: arguments become members, answers and errors text; and those that make things as
+ * the command line does. Main thread. */
 #include "hw/backend/chr.h"
 #include "hw/backend/net.h"
 #include "hw/backend/object.h"
+#include "hw/core/machine.h"
 #include "ui/json_text.h"
 #include "ui/monitor_cmd.h"
 #include "ui/qmp.h"
@@ -114,32 +116,39 @@ static void run(struct mon *m, const char *name, char *args, const char *specs)
         json_node_unref(n);
 }
 
-/* "FIRST,NAME=VALUE..." as an object of texts, for commands that take open-ended members. */
-static void run_options(struct mon *m, const char *name, const char *args, const char *implied)
+/* "FIRST,NAME=VALUE...", the syntax of the command line. */
+static void make(struct mon *m, const char *args, const char *implied, int (*fn)(struct mon *m, struct opts *o, struct err *e))
 {
     struct err e;
     struct opts *o = opts_parse(args, implied, &e);
-    JsonObject *obj;
-    JsonNode *n;
 
-    if (!o) {
+    if (!o || fn(m, o, &e) < 0)
         mon_error(m, &e);
-        return;
-    }
-    obj = json_object_new();
-    for (unsigned i = 0; i < opts_count(o); i++)
-        json_object_set_string_member(obj, opts_name(o, i), opts_value(o, i));
     opts_free(o);
-    n = mon_qmp(m, name, obj);
-    if (n)
-        json_node_unref(n);
 }
 
-void mon_device_add(struct mon *m, char *args) { run_options(m, "device_add", args, "driver"); }
+static int make_device(struct mon *m, struct opts *o, struct err *e)
+{
+    struct machine *mc = vm_machine(m->vm);
+    struct device *d;
+
+    lock_acquire(&mc->lock);
+    d = device_add(mc, o, e);
+    lock_release(&mc->lock);
+    return d ? 0 : -1;
+}
+
+static int make_netdev(struct mon *m, struct opts *o, struct err *e) { return net_new(o, e) ? 0 : -1; }
+static int make_object(struct mon *m, struct opts *o, struct err *e) { return object_add(o, e); }
+static int make_chardev(struct mon *m, struct opts *o, struct err *e) { return chr_new_opts(o, e) ? 0 : -1; }
+
+void mon_device_add(struct mon *m, char *args) { make(m, args, "driver", make_device); }
+void mon_netdev_add(struct mon *m, char *args) { make(m, args, "type", make_netdev); }
+void mon_object_add(struct mon *m, char *args) { make(m, args, "qom-type", make_object); }
+void mon_chardev_add(struct mon *m, char *args) { make(m, args, "backend", make_chardev); }
+
 void mon_device_del(struct mon *m, char *args) { run(m, "device_del", args, "id"); }
-void mon_netdev_add(struct mon *m, char *args) { run_options(m, "netdev_add", args, "type"); }
 void mon_netdev_del(struct mon *m, char *args) { run(m, "netdev_del", args, "id"); }
-void mon_object_add(struct mon *m, char *args) { run_options(m, "object-add", args, "qom-type"); }
 void mon_object_del(struct mon *m, char *args) { run(m, "object-del", args, "id"); }
 void mon_chardev_remove(struct mon *m, char *args) { run(m, "chardev-remove", args, "id"); }
 void mon_chardev_send_break(struct mon *m, char *args) { run(m, "chardev-send-break", args, "id"); }
@@ -188,17 +197,6 @@ void mon_change(struct mon *m, char *args)
         change_vnc(m, g_strchug(args + 3));
     else
         run(m, "blockdev-change-medium", args, "-f:force device filename format read-only-mode");
-}
-
-/* The same syntax as -chardev. */
-void mon_chardev_add(struct mon *m, char *args)
-{
-    struct err e;
-    struct opts *o = opts_parse(args, "backend", &e);
-
-    if (!o || !chr_new_opts(o, &e))
-        mon_error(m, &e);
-    opts_free(o);
 }
 
 void mon_ringbuf_read(struct mon *m, char *args)

@@ -181,16 +181,19 @@ static int choose_place(const struct options *o, struct drive_option *d, struct 
     return there ? err_set(e, "drive with bus=%u, unit=%u exists (%s)", d->bus, d->unit, there->text) : 0;
 }
 
-static void choose_id(struct drive_option *d)
+static int choose_id(struct drive_option *d, struct err *e)
 {
     const char *id = opts_get(d->o, "id"), *kind = d->cdrom ? "cd" : "hd";
 
+    if (id && id_check(id, e) < 0)
+        return -1;
     if (id)
         d->id = g_strdup(id);
     else if (d->iface == DRIVE_IDE || d->iface == DRIVE_SCSI)
         d->id = g_strdup_printf("%s%u-%s%u", if_names[d->iface], d->bus, kind, d->unit);
     else
         d->id = g_strdup_printf("%s%u", if_names[d->iface], d->unit);
+    return 0;
 }
 
 static int place_drive(struct options *o, struct drive_option *d, struct err *e)
@@ -206,9 +209,8 @@ static int place_drive(struct options *o, struct drive_option *d, struct err *e)
     d->cdrom = m == 1;
     if (!opts_has(d->o, "file") && !opts_has(d->o, "driver") && !d->cdrom && d->iface != DRIVE_FLOPPY && d->iface != DRIVE_NONE)
         return err_set(e, "file=FILE is missing");
-    if (choose_place(o, d, e) < 0)
+    if (choose_place(o, d, e) < 0 || choose_id(d, e) < 0)
         return -1;
-    choose_id(d);
     if (o->snapshot && !d->cdrom && !opts_peek(d->o, "snapshot"))
         opts_set(d->o, "snapshot", "on");
     if (d->iface == DRIVE_VIRTIO) {

@@ -22,13 +22,13 @@ int qmp_query_chardev(struct qmp_call *c)
 
 int qmp_query_chardev_backends(struct qmp_call *c)
 {
-    static const char *const kinds[] = { "null", "stdio", "file", "pipe", "pty", "socket", "udp", "ringbuf", "serial" };
     JsonBuilder *b = json_builder_new();
+    const char *name;
 
     json_open_array(b, NULL);
-    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
+    for (unsigned i = 0; (name = chr_kind_nth(i)); i++) {
         json_open(b, NULL);
-        json_str(b, "name", kinds[i]);
+        json_str(b, "name", name);
         json_close(b);
     }
     json_close_array(b);

@@ -1,6 +1,7 @@
 /* QMP commands for screen, keys and pointer. Main thread, from ui/qmp.c. */
 #include "hw/core/input.h"
 #include "hw/core/keymap.h"
+#include "hw/core/machine.h"
 #include "ui/qmp_cmd.h"
 #include "ui/qmp_schema.h"
 #include "ui/screendump.h"
@@ -8,9 +9,19 @@
 
 int qmp_screendump(struct qmp_call *c)
 {
+    const char *device = qmp_str(c, "device");
+    bool there = true;
+
+    if (device) {
+        lock_acquire(&c->m->lock);
+        there = device_find(c->m, device) != NULL;
+        lock_release(&c->m->lock);
+    }
+    if (!there)
+        return qmp_no_device(c, device);
     if (qmp_int(c, "head", 0) != 0)
         return err_set(&c->err, "there is only head 0");
-    return screendump(c->m, qmp_str(c, "filename"), qmp_has(c, "format") ? qmp_str(c, "format") : "ppm", qmp_str(c, "device"), &c->err);
+    return screendump(c->m, qmp_str(c, "filename"), qmp_has(c, "format") ? qmp_str(c, "format") : "ppm", device, &c->err);
 }
 
 /* --- keys --- */

@@ -4,8 +4,12 @@
 
 extern const char qmp_schema_text[];
 
-static const char *const builtins[] = { "str", "int", "number", "bool", "any" };
-static const char *const kinds[] = { [QMP_COMMAND] = "command", [QMP_EVENT] = "event", [QMP_STRUCT] = "struct", [QMP_ENUM] = "enum" };
+static const char *const builtins[] = { "str", "int", "number", "bool", "null", "any" };
+/* Words at the beginning of a definition; a union is a struct whose tag comes behind its name. */
+static const struct { const char *word; enum qmp_def_kind kind; } heads[] = {
+    { "command", QMP_COMMAND }, { "event", QMP_EVENT }, { "struct", QMP_STRUCT }, { "union", QMP_STRUCT }, { "enum", QMP_ENUM },
+    { "alternate", QMP_ALTERNATE },
+};
 
 /* The tables, made from the text at first use; never freed. [main] */
 static GPtrArray *defs; /* struct qmp_def */
@@ -19,14 +23,19 @@ static struct qmp_def *read_head(char **words, enum qmp_def_kind kind)
     d->kind = kind;
     d->name = g_strdup(words[1]);
     d->members = g_array_new(FALSE, FALSE, sizeof(struct qmp_member));
+    d->cases = g_array_new(FALSE, FALSE, sizeof(struct qmp_case));
     d->values = g_ptr_array_new();
+    if (!strcmp(words[0], "union"))
+        d->tag = g_strdup(words[2]);
     for (char **w = words + 2; *w; w++) {
-        if (kind == QMP_ENUM)
+        if (kind == QMP_ENUM || kind == QMP_ALTERNATE)
             g_ptr_array_add(d->values, g_strdup(*w));
         else if (!strcmp(*w, "oob"))
             d->oob = true;
         else if (!strcmp(*w, "open"))
             d->open = true;
+        else if (!strcmp(*w, "takes"))
+            d->takes = g_strdup(w[1]);
         else if (!strcmp(*w, "->"))
             d->ret = g_strdup(w[1]);
     }
@@ -34,10 +43,15 @@ static struct qmp_def *read_head(char **words, enum qmp_def_kind kind)
     return d;
 }
 
-/* "name?: TYPE" */
+/* "name?: TYPE", "case VALUE: TYPE" */
 static void read_member(struct qmp_def *d, const char *text)
 {
     size_t n = strcspn(text, "?:");
+    if (g_str_has_prefix(text, "case ")) {
+        struct qmp_case k = { g_strndup(text + 5, n - 5), g_strstrip(g_strdup(text + n + 1)) };
+        g_array_append_val(d->cases, k);
+        return;
+    }
     struct qmp_member m = { .name = g_strndup(text, n), .optional = text[n] == '?' };
 
     m.type = g_strstrip(g_strdup(text + n + 1 + m.optional));
@@ -57,9 +71,9 @@ static void read_line(const char *line, struct qmp_def **current)
         return;
     }
     words = g_strsplit(line, " ", -1);
-    for (unsigned k = 0; k < ARRAY_LEN(kinds); k++)
-        if (!strcmp(words[0], kinds[k]))
-            *current = read_head(words, k);
+    for (unsigned k = 0; k < ARRAY_LEN(heads); k++)
+        if (!strcmp(words[0], heads[k].word))
+            *current = read_head(words, heads[k].kind);
     g_strfreev(words);
 }
 
@@ -83,7 +97,7 @@ const struct qmp_def *qmp_def_nth(unsigned i)
 
 static bool is_type(enum qmp_def_kind k)
 {
-    return k == QMP_STRUCT || k == QMP_ENUM;
+    return k == QMP_STRUCT || k == QMP_ENUM || k == QMP_ALTERNATE;
 }
 
 const struct qmp_def *qmp_def_find(enum qmp_def_kind kind, const char *name)
@@ -115,6 +129,8 @@ static int check_builtin(const char *type, JsonNode *n, const char *name, struct
         return t == G_TYPE_INT64 ? 0 : wrong_type(name, "integer", e);
     if (!strcmp(type, "number"))
         return t == G_TYPE_INT64 || t == G_TYPE_DOUBLE ? 0 : wrong_type(name, "number", e);
+    if (!strcmp(type, "null"))
+        return JSON_NODE_HOLDS_NULL(n) ? 0 : wrong_type(name, "null", e);
     if (!strcmp(type, "bool"))
         return t == G_TYPE_BOOLEAN ? 0 : wrong_type(name, "boolean", e);
     return 0; /* any */
@@ -146,6 +162,22 @@ static int check_array(const char *type, JsonNode *n, const char *name, struct e
     return r;
 }
 
+/* One of its types is an object's, one a string's (an enum counts as one), and so on: the value's kind chooses. */
+static int check_alternate(const struct qmp_def *d, JsonNode *n, const char *name, struct err *e)
+{
+    struct err ignored;
+
+    for (unsigned i = 0; i < d->values->len; i++) {
+        const char *type = d->values->pdata[i];
+        const struct qmp_def *t = qmp_def_find(QMP_STRUCT, type);
+        bool fits = t ? t->kind == QMP_STRUCT ? JSON_NODE_HOLDS_OBJECT(n) : check_builtin("str", n, name, &ignored) == 0
+                      : check_builtin(type, n, name, &ignored) == 0;
+        if (fits)
+            return qmp_check_value(type, n, name, e);
+    }
+    return wrong_type(name, d->name, e);
+}
+
 int qmp_check_value(const char *type, JsonNode *n, const char *name, struct err *e)
 {
     const struct qmp_def *d;
@@ -157,6 +189,8 @@ int qmp_check_value(const char *type, JsonNode *n, const char *name, struct err 
         return check_builtin(type, n, name, e);
     if (d->kind == QMP_ENUM)
         return check_enum(d, n, name, e);
+    if (d->kind == QMP_ALTERNATE)
+        return check_alternate(d, n, name, e);
     if (!JSON_NODE_HOLDS_OBJECT(n))
         return wrong_type(name, "object", e);
     return check_members(d, json_node_get_object(n), name, e);
@@ -172,33 +206,60 @@ static const struct qmp_member *member_find(const struct qmp_def *d, const char 
     return NULL;
 }
 
-static int check_members(const struct qmp_def *d, JsonObject *o, const char *prefix, struct err *e)
+/* Those that d lists. */
+static int check_listed(const struct qmp_def *d, JsonObject *o, const char *prefix, struct err *e)
 {
-    JsonObjectIter it;
-    const char *name;
-    JsonNode *n;
     int r = 0;
 
     for (unsigned i = 0; i < d->members->len && r == 0; i++) {
         const struct qmp_member *m = &g_array_index(d->members, struct qmp_member, i);
         char *full = *prefix ? g_strdup_printf("%s.%s", prefix, m->name) : g_strdup(m->name);
-        n = json_object_get_member(o, m->name);
+        JsonNode *n = json_object_get_member(o, m->name);
         if (n)
             r = qmp_check_value(m->type, n, full, e);
         else if (!m->optional)
             r = err_set(e, "Parameter '%s' is missing", full);
         g_free(full);
     }
+    return r;
+}
+
+/* The struct with the further members of a union whose tag, already checked, is in o; NULL: none. */
+static const struct qmp_def *branch(const struct qmp_def *d, JsonObject *o)
+{
+    const char *value = d->tag ? json_object_get_string_member(o, d->tag) : NULL;
+
+    for (unsigned i = 0; value && i < d->cases->len; i++) {
+        const struct qmp_case *k = &g_array_index(d->cases, struct qmp_case, i);
+        if (!strcmp(k->value, value))
+            return qmp_def_find(QMP_STRUCT, k->type);
+    }
+    return NULL;
+}
+
+static int check_members(const struct qmp_def *d, JsonObject *o, const char *prefix, struct err *e)
+{
+    const struct qmp_def *b;
+    JsonObjectIter it;
+    const char *name;
+    JsonNode *n;
+    int r = check_listed(d, o, prefix, e);
+
+    if (r < 0)
+        return r;
+    b = branch(d, o);
+    if (b)
+        r = check_listed(b, o, prefix, e);
     json_object_iter_init(&it, o);
     while (r == 0 && !d->open && json_object_iter_next(&it, &name, &n))
-        if (!member_find(d, name))
+        if (!member_find(d, name) && !(b && member_find(b, name)))
             r = err_set(e, "Parameter '%s%s%s' is unexpected", prefix, *prefix ? "." : "", name);
     return r;
 }
 
 int qmp_check_args(const struct qmp_def *d, JsonObject *args, struct err *e)
 {
-    return check_members(d, args, "", e);
+    return check_members(d->takes ? qmp_def_find(QMP_STRUCT, d->takes) : d, args, "", e);
 }
 
 /* --- introspection --- */
@@ -209,6 +270,39 @@ static JsonBuilder *entry(JsonBuilder *b, const char *name, const char *meta)
     json_builder_add_string_value(json_builder_set_member_name(b, "name"), name);
     json_builder_add_string_value(json_builder_set_member_name(b, "meta-type"), meta);
     return b;
+}
+
+/* A union's cases: each value of the tag's type is one, even if it brings no members. */
+static void add_variants(JsonBuilder *b, const struct qmp_def *d)
+{
+    const struct qmp_def *values = qmp_def_find(QMP_ENUM, member_find(d, d->tag)->type);
+
+    json_builder_add_string_value(json_builder_set_member_name(b, "tag"), d->tag);
+    json_builder_begin_array(json_builder_set_member_name(b, "variants"));
+    for (unsigned i = 0; i < values->values->len; i++) {
+        const char *type = "q_empty";
+        for (unsigned k = 0; k < d->cases->len; k++)
+            if (!strcmp(g_array_index(d->cases, struct qmp_case, k).value, values->values->pdata[i]))
+                type = g_array_index(d->cases, struct qmp_case, k).type;
+        json_builder_begin_object(b);
+        json_builder_add_string_value(json_builder_set_member_name(b, "case"), values->values->pdata[i]);
+        json_builder_add_string_value(json_builder_set_member_name(b, "type"), type);
+        json_builder_end_object(b);
+    }
+    json_builder_end_array(b);
+}
+
+static void add_alternate(JsonBuilder *b, const struct qmp_def *d)
+{
+    entry(b, d->name, "alternate");
+    json_builder_begin_array(json_builder_set_member_name(b, "members"));
+    for (unsigned i = 0; i < d->values->len; i++) {
+        json_builder_begin_object(b);
+        json_builder_add_string_value(json_builder_set_member_name(b, "type"), d->values->pdata[i]);
+        json_builder_end_object(b);
+    }
+    json_builder_end_array(b);
+    json_builder_end_object(b);
 }
 
 /* The members as an object type of that name. */
@@ -226,6 +320,8 @@ static void add_object(JsonBuilder *b, const char *name, const struct qmp_def *d
         json_builder_end_object(b);
     }
     json_builder_end_array(b);
+    if (d && d->tag)
+        add_variants(b, d);
     json_builder_end_object(b);
 }
 
@@ -249,10 +345,10 @@ static void add_enum(JsonBuilder *b, const struct qmp_def *d)
 /* A command or event, with its arguments as a type of their own; q_empty is the object without members. */
 static void add_call(JsonBuilder *b, const struct qmp_def *d)
 {
-    bool empty = !d->members->len && !d->open;
-    char *arg = empty ? g_strdup("q_empty") : g_strdup_printf("q_obj_%s-arg", d->name);
+    bool own = d->members->len || d->open;
+    char *arg = own ? g_strdup_printf("q_obj_%s-arg", d->name) : g_strdup(d->takes ? d->takes : "q_empty");
 
-    entry(b, d->name, kinds[d->kind]);
+    entry(b, d->name, d->kind == QMP_COMMAND ? "command" : "event");
     json_builder_add_string_value(json_builder_set_member_name(b, "arg-type"), arg);
     if (d->kind == QMP_COMMAND) {
         json_builder_add_string_value(json_builder_set_member_name(b, "ret-type"), d->ret ? d->ret : "q_empty");
@@ -260,7 +356,7 @@ static void add_call(JsonBuilder *b, const struct qmp_def *d)
             json_builder_add_boolean_value(json_builder_set_member_name(b, "allow-oob"), TRUE);
     }
     json_builder_end_object(b);
-    if (!empty)
+    if (own)
         add_object(b, arg, d);
     g_free(arg);
 }
@@ -296,7 +392,7 @@ static void add_arrays(JsonBuilder *b)
 
 static void add_builtins(JsonBuilder *b)
 {
-    static const char *const json[] = { "string", "int", "number", "boolean", "value" };
+    static const char *const json[] = { "string", "int", "number", "boolean", "null", "value" };
 
     for (unsigned i = 0; i < ARRAY_LEN(builtins); i++) {
         entry(b, builtins[i], "builtin");
@@ -315,6 +411,8 @@ JsonNode *qmp_introspect(void)
     for (unsigned i = 0; (d = qmp_def_nth(i)); i++) {
         if (d->kind == QMP_ENUM)
             add_enum(b, d);
+        else if (d->kind == QMP_ALTERNATE)
+            add_alternate(b, d);
         else if (d->kind == QMP_STRUCT)
             add_object(b, d->name, d);
         else

@@ -48,7 +48,7 @@ static struct vnc *vnc_arg(struct qmp_call *c)
     struct vnc *v = NULL;
 
     if (strcmp(qmp_str(c, "protocol"), "vnc"))
-        err_set(&c->err, "SPICE is not in use");
+        qmp_fail(c, "DeviceNotActive", "SPICE is not in use");
     else if (!c->ui->display || !(v = display_vnc(c->ui->display, qmp_str(c, "display"))))
         err_set(&c->err, "There is no VNC server%s%s", qmp_has(c, "display") ? " with id " : "", qmp_has(c, "display") ? qmp_str(c, "display") : "");
     return v;

@@ -207,8 +207,8 @@ static void add_json(struct opts *o, const char *name, JsonNode *n)
             add_json(o, full, json_array_get_element(a, i));
             g_free(full);
         }
-    } else if (!JSON_NODE_HOLDS_NULL(n)) {
-        opts_append(o, g_strdup(name), json_text(n));
+    } else { /* null is what an empty word is on the command line: "backing": null */
+        opts_append(o, g_strdup(name), JSON_NODE_HOLDS_NULL(n) ? g_strdup("") : json_text(n));
     }
 }
 
@@ -275,6 +275,15 @@ int opts_uint(struct opts *o, const char *name, u64 def, u64 min, u64 max, u64 *
     if (!g_ascii_isdigit(*v) || *end || errno || *out < min || *out > max)
         return err_set(e, "%s=%s: not a number from %llu to %llu", name, v, (unsigned long long)min, (unsigned long long)max);
     return 0;
+}
+
+int id_check(const char *id, struct err *e)
+{
+    const char *p = id;
+
+    while (g_ascii_isalnum(*p) || (*p && strchr("-._", *p)))
+        p++;
+    return *p || !g_ascii_isalpha(*id) ? err_set(e, "Parameter 'id' expects an identifier, not '%s'", id) : 0;
 }
 
 int size_parse(const char *s, u64 unit, u64 *out)

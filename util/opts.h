@@ -9,7 +9,7 @@ struct opts;
 
 /* "a=1,b=x,,y,c": ',,' is a comma inside a value, a bare word c means c=on (and noc means c=off only where the reader says
  * so). With `implied`, a bare first word is the value of that name ("file.img,if=ide"). A text that begins with '{' is a JSON
- * object: nested objects become dotted names ("file.filename"), arrays "name.0", "name.1", scalars their text (true: "on").
+ * object: nested objects become dotted names ("file.filename"), arrays "name.0", "name.1", scalars their text (true: "on"; null: "").
  * Never NULL with implied or '=' syntax; NULL with e set for damaged JSON or an empty name. */
 struct opts *opts_parse(const char *text, const char *implied, struct err *e);
 /* The next piece of such a text, up to a single comma, with ",," made one; *text moves behind that comma. Caller frees. */
@@ -51,6 +51,8 @@ void opts_mark_used(struct opts *o, unsigned i);
 /* 0, or -1 with e naming the first option that nobody has looked at. */
 int opts_all_used(const struct opts *o, struct err *e);
 
+/* What an id= may be: a letter, then letters, digits, and any of - . _. 0, or -1 with e set. */
+int id_check(const char *id, struct err *e);
 /* "512", "512M", "1.5G": bytes, where a bare number counts `unit`. -1 on nonsense or overflow. */
 int size_parse(const char *s, u64 unit, u64 *out);
 /* The other way round, rounded as QEMU prints sizes: "1.38 MiB". Free with g_free. */

@@ -58,6 +58,8 @@ const char *chr_filename(const struct chr *c);
 bool chr_has_front_end(const struct chr *c);
 /* A front end gets a break as if the peer had sent it. */
 void chr_send_break(struct chr *c);
+/* Names of the kinds, for lists; NULL past the last. */
+const char *chr_kind_nth(unsigned i);
 /* A descriptor that the peer passed along (SCM_RIGHTS), the oldest first; -1 if there is none. */
 int chr_take_fd(struct chr *c);
 /* A ring buffer's contents: reading takes bytes out, writing adds some as the guest would. -1 if c is no ring buffer. */

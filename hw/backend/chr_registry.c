@@ -27,6 +27,11 @@ static bool listed(const char *const *list, const char *word)
     return false;
 }
 
+const char *chr_kind_nth(unsigned i)
+{
+    return i < ARRAY_LEN(kinds) ? kinds[i]->name : NULL;
+}
+
 static const struct chr_kind *kind_find(const char *name, struct err *e)
 {
     for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
@@ -169,7 +174,7 @@ struct chr *chr_new_opts(struct opts *o, struct err *e)
         err_set(e, "the kind of character device is missing");
         return NULL;
     }
-    kind = kind_find(name, e);
+    kind = id_check(id, e) == 0 ? kind_find(name, e) : NULL;
     if (!kind || check_options(kind, o, e) < 0 || opts_bool(o, "mux", false, &mux, e) < 0)
         return NULL;
     return open_kind(id, kind, o, mux, e);

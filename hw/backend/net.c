@@ -427,6 +427,11 @@ struct net *net_find(const char *id)
 
 struct net *net_next(const struct net *n) { return n ? n->next : first; }
 const char *net_id(const struct net *n) { return n->id; }
+const char *net_kind_nth(unsigned i)
+{
+    return i < ARRAY_LEN(kinds) ? kinds[i]->name : NULL;
+}
+
 const char *net_kind_name(const struct net *n) { return n->kind->name; }
 struct clock *net_clock(void) { return vm_clock; }
 i64 net_clock_ns(void) { return vm_clock ? clock_ns(vm_clock) : 0; }
@@ -480,6 +485,8 @@ struct net *net_new(struct opts *o, struct err *e)
         return NULL;
     if (!id || !*id)
         return err_set(e, "id=ID is missing"), NULL;
+    if (id_check(id + (*id == '#'), e) < 0) /* "#nic0": made by -nic */
+        return NULL;
     if (net_find(id))
         return err_set(e, "there is a netdev with id '%s' already", id), NULL;
     n = net_alloc(id, kind);

@@ -54,6 +54,8 @@ struct net *net_find(const char *id);
 struct net *net_next(const struct net *n);
 const char *net_id(const struct net *n);
 const char *net_kind_name(const struct net *n);
+/* Names of the kinds, for lists; NULL past the last. */
+const char *net_kind_nth(unsigned i);
 /* -netdev KIND,id=ID,... ("type" holds the kind). NULL with e set. Main thread. */
 struct net *net_new(struct opts *o, struct err *e);
 /* No device is attached. n may be NULL. Main thread, no lock held. */

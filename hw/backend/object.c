@@ -31,11 +31,14 @@ static int rng_add(struct opts *o, struct err *e)
 
 static int iothread_add(struct opts *o, struct err *e)
 {
-    /* QEMU's limits of polling and batches: there is no polling here */
-    static const char *const accepted[] = { "poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch", "thread-pool-min", "thread-pool-max" };
+    /* for polling and batches, which there are not: any number is as good as another */
+    static const char *const numbers[] = { "poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch", "thread-pool-min", "thread-pool-max" };
 
-    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++)
-        opts_get(o, accepted[i]);
+    u64 n;
+
+    for (unsigned i = 0; i < ARRAY_LEN(numbers); i++)
+        if (opts_uint(o, numbers[i], 0, 0, INT64_MAX, &n, e) < 0)
+            return -1;
     if (opts_all_used(o, e) < 0)
         return -1;
     return iothread_new(opts_get(o, "id"), e) ? 0 : -1;
@@ -70,15 +73,6 @@ int object_check_type(const char *type, struct err *e)
     return kind_find(type, e) ? 0 : -1;
 }
 
-static bool valid_id(const char *id)
-{
-    if (!g_ascii_isalpha(*id))
-        return false;
-    while (g_ascii_isalnum(*id) || (*id && strchr("-._", *id)))
-        id++;
-    return !*id;
-}
-
 int object_add(struct opts *o, struct err *e)
 {
     const char *type = opts_get(o, "qom-type"), *id = opts_get(o, "id");
@@ -90,8 +84,8 @@ int object_add(struct opts *o, struct err *e)
     kind = kind_find(type, e);
     if (!id)
         return err_set(e, "Parameter 'id' is missing");
-    if (!valid_id(id))
-        return err_set(e, "Parameter 'id' expects an identifier");
+    if (id_check(id, e) < 0)
+        return -1;
     if (object_find(id))
         return err_set(e, "attempt to add duplicate property '%s' to object (type 'container')", id);
     if (kind->add(o, e) < 0)

@@ -191,6 +191,8 @@ static int check_user_device(struct machine *m, const char *driver, const char *
         return err_set(e, "there is no device '%s' (-device help lists them)", driver);
     if (!cls->user_creatable)
         return err_set(e, "'%s' is part of the machine and cannot be added", driver);
+    if (id && id_check(id, e) < 0)
+        return -1;
     if (id && device_find(m, id))
         return err_set(e, "there is a device with id '%s' already", id);
     return 0;

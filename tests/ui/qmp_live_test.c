@@ -542,6 +542,7 @@ static void test_objects(void)
     ok(c, "object-del", "{\"id\": \"s\"}");
     fails(c, "object-del", "{\"id\": \"s\"}", "GenericError", "not found");
     fails(c, "device_add", "{\"driver\": \"nonsense\"}", "GenericError", "nonsense");
+    fails(c, "device_add", "{\"driver\": \"virtio-rng-pci\", \"id\": \"a b\"}", "GenericError", "expects an identifier");
     fails(c, "device_add", "{\"driver\": \"isa-debug-exit\", \"id\": \"late\"}", "GenericError", "isa-debug-exit");
     fails(c, "device_del", "{\"id\": \"nothing\"}", "DeviceNotFound", "nothing");
     quit(c);
@@ -631,6 +632,68 @@ static void test_snapshots(void)
     g_assert_true(image_tool("compare -q DIR/top.qcow2 DIR/flat.img"));
 }
 
+/* Each option that the schema knows, in its type, is one that the thing itself knows. */
+static void test_all_options(void)
+{
+    struct client *c;
+    char *s, *unix_path = path_of("all.sock");
+
+    g_assert_true(image_tool("create -q -u -f qcow2 -b DIR/gone -F raw DIR/a.qcow2 1M")); /* null: its backing file is not wanted */
+    c = start(PC "");
+    greet(c);
+    s = g_strdup_printf("{\"driver\": \"qcow2\", \"node-name\": \"q\", \"discard\": \"unmap\", \"cache\": {\"direct\": false, \"no-flush\": true}, "
+                        "\"read-only\": false, \"auto-read-only\": true, \"force-share\": false, \"detect-zeroes\": \"unmap\", \"file\": {\"driver\": "
+                        "\"file\", \"filename\": \"%s/a.qcow2\", \"locking\": \"auto\", \"aio\": \"threads\"}, \"backing\": null, \"lazy-refcounts\": "
+                        "true, \"pass-discard-request\": true, \"pass-discard-snapshot\": true, \"pass-discard-other\": true, \"discard-no-unref\": false, "
+                        "\"overlap-check\": \"all\", \"cache-size\": 2097152, \"l2-cache-size\": 1048576, \"l2-cache-entry-size\": 65536, "
+                        "\"cache-clean-interval\": 0}", dir);
+    ok(c, "blockdev-add", s);
+    g_free(s);
+    ok(c, "blockdev-add", "{\"driver\": \"null-co\", \"node-name\": \"z\", \"size\": 1048576, \"read-zeroes\": true}");
+    ok(c, "blockdev-add", "{\"driver\": \"raw\", \"node-name\": \"r\", \"file\": \"z\", \"offset\": 512, \"size\": 4096}");
+    fails(c, "blockdev-add", "{\"driver\": \"nbd\", \"node-name\": \"b\", \"export\": \"e\", \"server\": {\"type\": \"unix\", \"path\": \"/nonexistent/n\"}}",
+          "GenericError", "cannot connect");
+    ok(c, "netdev_add", "{\"type\": \"user\", \"id\": \"u\", \"hostname\": \"h\", \"restrict\": true, \"ipv4\": true, \"ipv6\": true, \"net\": "
+       "\"10.0.3.0/24\", \"host\": \"10.0.3.2\", \"tftp\": \"/tmp\", \"bootfile\": \"b\", \"dhcpstart\": \"10.0.3.20\", \"dns\": \"10.0.3.3\", "
+       "\"dnssearch\": [{\"str\": \"a.b\"}], \"domainname\": \"d\", \"ipv6-prefix\": \"fec0::\", \"ipv6-prefixlen\": 64, \"ipv6-host\": \"fec0::2\", "
+       "\"ipv6-dns\": \"fec0::3\", \"hostfwd\": [], \"guestfwd\": [], \"tftp-server-name\": \"t\"}");
+    fails(c, "netdev_add", "{\"type\": \"tap\", \"id\": \"t\", \"fds\": \"999:998\", \"sndbuf\": 0, \"vnet_hdr\": true, \"vhost\": false, \"poll-us\": 0}",
+          "GenericError", "fd=999");
+    s = g_strdup_printf("{\"type\": \"stream\", \"id\": \"s\", \"server\": true, \"addr\": {\"type\": \"unix\", \"path\": \"%s\", \"abstract\": false}}", unix_path);
+    ok(c, "netdev_add", s);
+    g_free(s);
+    ok(c, "netdev_add", "{\"type\": \"dgram\", \"id\": \"d\", \"local\": {\"type\": \"inet\", \"host\": \"127.0.0.1\", \"port\": \"0\", \"ipv4\": true, "
+       "\"ipv6\": false}, \"remote\": {\"type\": \"inet\", \"host\": \"127.0.0.1\", \"port\": \"9\"}}");
+    ok(c, "netdev_add", "{\"type\": \"hubport\", \"id\": \"h\", \"hubid\": 3, \"netdev\": \"d\"}");
+    s = g_strdup_printf("{\"id\": \"c\", \"backend\": {\"type\": \"socket\", \"data\": {\"addr\": {\"type\": \"unix\", \"data\": {\"path\": \"%s2\", \"abstract\": "
+                        "false, \"tight\": true}}, \"server\": true, \"wait\": false, \"nodelay\": false, \"telnet\": true, \"logfile\": \"/dev/null\", "
+                        "\"logappend\": false}}}", unix_path);
+    ok(c, "chardev-add", s);
+    g_free(s);
+    ok(c, "chardev-add", "{\"id\": \"e\", \"backend\": {\"type\": \"udp\", \"data\": {\"remote\": {\"type\": \"inet\", \"data\": {\"host\": \"127.0.0.1\", "
+       "\"port\": \"9\"}}, \"local\": {\"type\": \"inet\", \"data\": {\"host\": \"127.0.0.1\", \"port\": \"0\"}}}}}");
+    ok(c, "chardev-add", "{\"id\": \"f\", \"backend\": {\"type\": \"file\", \"data\": {\"out\": \"/dev/null\", \"in\": \"/dev/null\", \"append\": true}}}");
+    ok(c, "chardev-add", "{\"id\": \"g\", \"backend\": {\"type\": \"memory\", \"data\": {\"size\": 64}}}");
+    expect(c, "query-chardev-backends", NULL, "$[0].name", "\"null\"");
+    g_assert_nonnull(strstr(member(run(c, "chardev-add", "{\"id\": \"p\", \"backend\": {\"type\": \"pty\", \"data\": {}}}"), "$.pty"), "/dev/pts/"));
+    ok(c, "object-add", "{\"qom-type\": \"iothread\", \"id\": \"io\", \"poll-max-ns\": 0, \"poll-grow\": 2, \"poll-shrink\": 1, \"aio-max-batch\": 0, "
+       "\"thread-pool-min\": 0, \"thread-pool-max\": 64}");
+    expect(c, "query-iothreads", NULL, "$[0].id", "\"io\"");
+    fails(c, "object-add", "{\"qom-type\": \"iothread\", \"id\": \"io2\", \"poll-max-ns\": -1}", "GenericError", "poll-max-ns");
+    ok(c, "object-del", "{\"id\": \"io\"}");
+    ok(c, "object-add", "{\"qom-type\": \"rng-random\", \"id\": \"rng\", \"filename\": \"/dev/urandom\"}");
+    ok(c, "object-add", "{\"qom-type\": \"secret\", \"id\": \"sec\", \"data\": \"eA==\", \"format\": \"base64\"}");
+    ok(c, "object-add", "{\"qom-type\": \"filter-dump\", \"id\": \"dump\", \"netdev\": \"d\", \"file\": \"/dev/null\", \"maxlen\": 100}");
+    hmp_says(c, "object_add iothread,id=io3,poll-max-ns=0", "");
+    hmp_says(c, "object_add iothread,id=io3", "Error: attempt to add duplicate");
+    hmp_says(c, "netdev_add hubport,id=h4,hubid=4", "");
+    hmp_says(c, "netdev_add hubport,id=h5,hubid=x", "Error: ");
+    hmp_says(c, "device_add nonsense", "Error: ");
+    hmp_says(c, "chardev-add null,id=n4", "");
+    g_free(unix_path);
+    quit(c);
+}
+
 static void test_networks(void)
 {
     struct client *c = start(PC "-netdev hubport,id=h0,hubid=0 -device virtio-net-pci,netdev=h0,id=n0 -netdev hubport,id=h2,hubid=2 "
@@ -665,7 +728,9 @@ static void test_input(void)
     ok(c, "input-send-event", "{\"events\": [{\"type\": \"rel\", \"data\": {\"axis\": \"x\", \"value\": 5}}, {\"type\": \"btn\", "
        "\"data\": {\"button\": \"left\", \"down\": true}}, {\"type\": \"key\", \"data\": {\"down\": true, \"key\": {\"type\": \"qcode\", \"data\": \"a\"}}}]}");
     fails(c, "input-send-event", "{\"events\": [{\"type\": \"btn\", \"data\": {\"button\": \"fourth\", \"down\": true}}]}", "GenericError", "fourth");
+    fails(c, "screendump", "{\"filename\": \"/dev/null\", \"device\": \"d9\"}", "DeviceNotFound", "d9");
     fails(c, "set_password", "{\"protocol\": \"vnc\", \"password\": \"x\"}", "GenericError", "VNC");
+    fails(c, "set_password", "{\"protocol\": \"spice\", \"password\": \"x\"}", "DeviceNotActive", "SPICE");
     expect(c, "query-vnc", NULL, "$.enabled", "false");
     g_unlink(pic);
     g_free(pic);
@@ -757,6 +822,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp-live/dump", test_dump);
     g_test_add_func("/qmp-live/board", test_board);
     g_test_add_func("/qmp-live/snapshots", test_snapshots);
+    g_test_add_func("/qmp-live/all-options", test_all_options);
     g_test_add_func("/qmp-live/networks", test_networks);
     g_test_add_func("/qmp-live/input", test_input);
     if (HAVE_VNC)

@@ -2,6 +2,10 @@
  * machine is qmp_live_test.c's. */
 #include "ui/qmp.h"
 #include <glib.h>
+#include "hw/backend/blk_int.h"
+#include "hw/backend/chr.h"
+#include "hw/backend/net.h"
+#include "hw/backend/object.h"
 #include "tests/lib/fake_chr.h"
 #include "tests/ui/fake_vm.h"
 #include "ui/json_stream.h"
@@ -252,7 +256,7 @@ static void test_event_rate(void)
 /* Every type that is named exists; every command has a function, and every function a command. */
 static void check_type(const char *type)
 {
-    static const char *const builtins[] = { "str", "int", "number", "bool", "any" };
+    static const char *const builtins[] = { "str", "int", "number", "bool", "null", "any" };
     char *name = *type == '[' ? g_strndup(type + 1, strlen(type) - 2) : g_strdup(type);
     bool found = qmp_def_find(QMP_STRUCT, name) != NULL;
 
@@ -262,6 +266,79 @@ static void check_type(const char *type)
         g_test_message("unknown type %s", name);
     g_assert_true(found);
     g_free(name);
+}
+
+/* Its tag is a member with the type of an enum, its cases are values of that. */
+static void check_union(const struct qmp_def *d)
+{
+    const struct qmp_def *tag = NULL;
+
+    for (unsigned i = 0; i < d->members->len; i++) {
+        const struct qmp_member *m = &g_array_index(d->members, struct qmp_member, i);
+        if (!strcmp(m->name, d->tag) && !m->optional)
+            tag = qmp_def_find(QMP_ENUM, m->type);
+    }
+    g_assert_nonnull(tag);
+    for (unsigned i = 0; i < d->cases->len; i++) {
+        const struct qmp_case *k = &g_array_index(d->cases, struct qmp_case, i);
+        bool found = false;
+        for (unsigned v = 0; v < tag->values->len; v++)
+            found |= !strcmp(tag->values->pdata[v], k->value);
+        g_assert_true(found);
+        check_type(k->type);
+    }
+}
+
+static bool has_value(const char *name, const char *value)
+{
+    const struct qmp_def *d = qmp_def_find(QMP_ENUM, name);
+
+    for (unsigned i = 0; i < d->values->len; i++)
+        if (!strcmp(d->values->pdata[i], value))
+            return true;
+    g_test_message("%s has no %s", name, value);
+    return false;
+}
+
+/* The kinds of things that the schema lists are those that there are. */
+static void test_kinds(void)
+{
+    const char *name;
+    unsigned i;
+
+    for (i = 0; (name = object_type_nth(i)); i++)
+        g_assert_true(has_value("ObjectType", name));
+    g_assert_cmpuint(qmp_def_find(QMP_ENUM, "ObjectType")->values->len, ==, i);
+    for (i = 0; driver_nth(i); i++)
+        g_assert_true(has_value("BlockdevDriver", driver_nth(i)->name));
+    g_assert_cmpuint(qmp_def_find(QMP_ENUM, "BlockdevDriver")->values->len, ==, i);
+    for (i = 0; (name = net_kind_nth(i)); i++)
+        g_assert_true(has_value("NetClientDriver", name));
+    g_assert_cmpuint(qmp_def_find(QMP_ENUM, "NetClientDriver")->values->len, ==, i);
+    for (i = 0; (name = chr_kind_nth(i)); i++)
+        g_assert_true(has_value("ChardevBackendKind", name));
+}
+
+static void test_unions(void)
+{
+    ready();
+    EXPECT("{\"execute\":\"blockdev-add\",\"arguments\":{\"node-name\":\"n\"}}", ERROR("Parameter 'driver' is missing"));
+    EXPECT("{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"pigeon\"}}", ERROR("Parameter 'driver' does not accept value 'pigeon'"));
+    EXPECT("{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"raw\"}}", ERROR("Parameter 'file' is missing"));
+    EXPECT("{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"null-co\",\"filename\":\"x\"}}", ERROR("Parameter 'filename' is unexpected"));
+    EXPECT("{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"raw\",\"file\":7}}",
+           ERROR("Invalid parameter type for 'file', expected: BlockdevRef"));
+    EXPECT("{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"raw\",\"file\":null}}",
+           ERROR("Invalid parameter type for 'file', expected: BlockdevRef"));
+    EXPECT("{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"raw\",\"file\":{\"driver\":\"null-co\",\"size\":\"1\"}}}",
+           ERROR("Invalid parameter type for 'file.size', expected: integer"));
+    EXPECT("{\"execute\":\"netdev_add\",\"arguments\":{\"type\":\"user\",\"id\":\"u\",\"hostfwd\":[{\"str\":\"a\"},\"b\"]}}",
+           ERROR("Invalid parameter type for 'hostfwd[1]', expected: object"));
+    EXPECT("{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"c\",\"backend\":{\"type\":\"socket\",\"data\":{\"addr\":{\"type\":\"unix\","
+           "\"data\":{}}}}}}", ERROR("Parameter 'backend.data.addr.data.path' is missing"));
+    EXPECT("{\"execute\":\"object-add\",\"arguments\":{\"qom-type\":\"rng-builtin\",\"id\":\"r\",\"filename\":\"x\"}}",
+           ERROR("Parameter 'filename' is unexpected"));
+    end();
 }
 
 static void test_schema(void)
@@ -277,8 +354,14 @@ static void test_schema(void)
     for (unsigned i = 0; (d = qmp_def_nth(i)); i++) {
         if (d->ret)
             check_type(d->ret);
+        if (d->takes)
+            check_type(d->takes);
         for (unsigned k = 0; k < d->members->len; k++)
             check_type(g_array_index(d->members, struct qmp_member, k).type);
+        for (unsigned k = 0; k < d->values->len && d->kind == QMP_ALTERNATE; k++)
+            check_type(d->values->pdata[k]);
+        if (d->tag)
+            check_union(d);
         if (d->kind != QMP_COMMAND || !strcmp(d->name, "qmp_capabilities"))
             continue;
         commands++;
@@ -298,6 +381,7 @@ static void test_introspection(void)
     JsonNode *n = qmp_introspect();
     JsonArray *a = json_node_get_array(n);
     GHashTable *seen = g_hash_table_new(g_str_hash, g_str_equal);
+    unsigned unions = 0;
 
     for (unsigned i = 0; i < json_array_get_length(a); i++)
         g_assert_true(g_hash_table_add(seen, (char *)json_object_get_string_member(json_array_get_object_element(a, i), "name")));
@@ -312,8 +396,14 @@ static void test_introspection(void)
             if (json_object_has_member(member, "type"))
                 g_assert_true(g_hash_table_contains(seen, json_object_get_string_member(member, "type")));
         }
+        JsonArray *v = json_object_has_member(o, "variants") ? json_object_get_array_member(o, "variants") : NULL;
+        g_assert_true(!v == !json_object_has_member(o, "tag"));
+        for (unsigned k = 0; v && k < json_array_get_length(v); k++)
+            g_assert_true(g_hash_table_contains(seen, json_object_get_string_member(json_array_get_object_element(v, k), "type")));
+        unions += v != NULL;
     }
     g_assert_true(g_hash_table_contains(seen, "query-status"));
+    g_assert_cmpuint(unions, >=, 6);
     g_hash_table_unref(seen);
     json_node_unref(n);
 }
@@ -351,6 +441,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp/events", test_events);
     g_test_add_func("/qmp/event-rate", test_event_rate);
     g_test_add_func("/qmp/schema", test_schema);
+    g_test_add_func("/qmp/kinds", test_kinds);
+    g_test_add_func("/qmp/unions", test_unions);
     g_test_add_func("/qmp/introspection", test_introspection);
     g_test_add_func("/qmp/text", test_text);
     return g_test_run();

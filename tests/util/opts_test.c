@@ -30,10 +30,11 @@ static void test_json(void)
     struct opts *o = opts_parse("{\"driver\":\"qcow2\",\"file\":{\"driver\":\"file\",\"filename\":\"/x,y\"},\"n\":-3,\"ro\":true,"
                                 "\"none\":null,\"list\":[1,{\"a\":\"b\"}]}", NULL, &e), *sub;
     g_assert_nonnull(o);
-    g_assert_cmpuint(opts_count(o), ==, 7);
+    g_assert_cmpuint(opts_count(o), ==, 8);
     g_assert_cmpstr(opts_get(o, "file.filename"), ==, "/x,y");
     g_assert_cmpstr(opts_get(o, "ro"), ==, "on");
     g_assert_cmpstr(opts_get(o, "n"), ==, "-3");
+    g_assert_cmpstr(opts_get(o, "none"), ==, "");
     g_assert_cmpstr(opts_get(o, "list.1.a"), ==, "b");
     g_assert_true(opts_has(o, "file"));
     g_assert_false(opts_has(o, "fil"));
@@ -44,6 +45,17 @@ static void test_json(void)
     opts_free(o);
     g_assert_null(opts_parse("{\"a\":", NULL, &e));
     g_assert_nonnull(strstr(e.msg, "JSON"));
+}
+
+static void test_id(void)
+{
+    static const char *const good[] = { "a", "Net0", "a-b.c_9" }, *const bad[] = { "", "0a", "-", "a b", "a/b", "#a", "\xc3\xa4" };
+    struct err e;
+
+    for (unsigned i = 0; i < ARRAY_LEN(good); i++)
+        g_assert_cmpint(id_check(good[i], &e), ==, 0);
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+        g_assert_cmpint(id_check(bad[i], &e), ==, -1);
 }
 
 static void test_typed(void)
@@ -95,6 +107,7 @@ int main(int argc, char **argv)
     g_test_add_func("/opts/pairs", test_pairs);
     g_test_add_func("/opts/json", test_json);
     g_test_add_func("/opts/typed", test_typed);
+    g_test_add_func("/opts/id", test_id);
     g_test_add_func("/opts/sizes", test_sizes);
     return g_test_run();
 }
