@@ -68,6 +68,7 @@ FUZZ_OBJ := $(FUZZ_SRC:%.c=$(BUILD)/%.o)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
 FUZZ_WITH_gdb := tests/ui/fake_vm
 FUZZ_WITH_monitor := tests/ui/fake_vm
+FUZZ_WITH_qmp := tests/ui/fake_vm
 # tests/guest/rules.mk adds what it builds to GUEST_IMAGES and what it wants run to GUEST_CHECKS.
 GUEST_IMAGES :=
 GUEST_CHECKS :=

@@ -8,18 +8,32 @@ struct printer {
     unsigned depth;
 };
 
+static void print_escaped(GString *out, gunichar c)
+{
+    if (c > 0xffff)
+        g_string_append_printf(out, "\\u%04X\\u%04X", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + (c & 0x3ff));
+    else
+        g_string_append_printf(out, "\\u%04X", c);
+}
+
+/* ASCII only; bytes that are no UTF-8 (in file names, say) become replacement characters. */
 static void print_string(GString *out, const char *s)
 {
+    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+    enum { REPLACEMENT = 0xfffd };
+
     g_string_append_c(out, '"');
-    for (; *s; s++) {
-        static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+    while (*s) {
         const char *at = strchr(named, *s);
+        gunichar c = g_utf8_get_char_validated(s, -1);
+        bool valid = c < 0x110000; /* not (gunichar)-1 or -2 */
         if (at)
             g_string_append_printf(out, "\\%c", letters[at - named]);
-        else if ((u8)*s < 0x20 || *s == 0x7f)
-            g_string_append_printf(out, "\\u%04x", (u8)*s);
-        else
+        else if (c >= 0x20 && c < 0x7f)
             g_string_append_c(out, *s);
+        else
+            print_escaped(out, valid ? c : REPLACEMENT);
+        s = valid ? g_utf8_next_char(s) : s + 1;
     }
     g_string_append_c(out, '"');
 }

@@ -361,13 +361,46 @@ static void take_request(struct qmp *q, JsonNode *n)
     g_free(text);
 }
 
+/* The four digits behind a backslash and u; negative if they are not. */
+static int escape_value(const char *p)
+{
+    int v = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        if (!g_ascii_isxdigit(p[i]))
+            return -1;
+        v = v << 4 | g_ascii_xdigit_value(p[i]);
+    }
+    return v;
+}
+
+/* The first \uXXXX that stands for no character (NUL ends C strings; half a surrogate pair; the noncharacters), or NULL. */
+static const char *find_bad_escape(const char *p)
+{
+    for (int v; (p = strchr(p, '\\')) && p[1]; p += 2) {
+        if (p[1] != 'u' || (v = escape_value(p + 2)) < 0)
+            continue;
+        int low = p[6] == '\\' && p[7] == 'u' ? escape_value(p + 8) : -1;
+        if (v >= 0xd800 && v < 0xdc00 && low >= 0xdc00 && low < 0xe000)
+            p += 6;
+        else if (v == 0 || (v >= 0xd800 && v < 0xe000) || (v >= 0xfdd0 && v < 0xfdf0) || v >= 0xfffe)
+            return p;
+    }
+    return NULL;
+}
+
 static void take_text(struct qmp *q, const GString *text)
 {
     JsonParser *p = json_parser_new_immutable();
+    const char *bad;
     GError *ge = NULL;
 
     if (!g_utf8_validate(text->str, (gssize)text->len, NULL)) {
         enqueue(q, NULL, "JSON parse error, the text is not UTF-8", NULL);
+    } else if ((bad = find_bad_escape(text->str))) {
+        char *desc = g_strdup_printf("JSON parse error, %.6s is not a valid Unicode character", bad);
+        enqueue(q, NULL, desc, NULL);
+        g_free(desc);
     } else if (!json_parser_load_from_data(p, text->str, (gssize)text->len, &ge)) {
         char *desc = g_strdup_printf("JSON parse error, %s", ge->message);
         enqueue(q, NULL, desc, NULL);

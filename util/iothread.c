@@ -2,6 +2,7 @@
 #include "util/iothread.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include "util/lock.h"
 
@@ -28,6 +29,17 @@ static void *iothread_run(void *opaque)
     return NULL;
 }
 
+/* GLib ends the process if a context gets no descriptor: better to know before. */
+static int check_descriptors(struct err *e)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+
+    if (fd < 0)
+        return err_set(e, "cannot make an eventfd for an I/O thread: %s", g_strerror(errno));
+    close(fd);
+    return 0;
+}
+
 struct iothread *iothread_new(const char *id, struct err *e)
 {
     struct iothread *t, **tail = &first;
@@ -37,6 +49,8 @@ struct iothread *iothread_new(const char *id, struct err *e)
         err_set(e, "there is an I/O thread '%s' already", id);
         return NULL;
     }
+    if (check_descriptors(e) < 0)
+        return NULL;
     t = g_new0(struct iothread, 1);
     t->id = g_strdup(id);
     t->ctx = g_main_context_new();

@@ -83,12 +83,15 @@ static int read_front(struct opts *o, struct blk *b, bool cdrom, unsigned *flags
 
 /* -- opening ---------------------------------------------------------------------------------------------------------- */
 
-static struct blk *blk_new(const char *id)
+static struct blk *blk_new(const char *id, struct err *e)
 {
     struct blk *b = g_new0(struct blk, 1);
 
+    if (blk_io_init(b, e) < 0) {
+        g_free(b);
+        return NULL;
+    }
     b->id = g_strdup(id ? id : "");
-    blk_io_init(b);
     b->on_error[1] = BLK_ON_ERROR_ENOSPC;
     b->next = first;
     first = b;
@@ -125,7 +128,9 @@ static struct blk *open_with_flags(const char *id, struct opts *o, bool cdrom, u
         err_set(e, "Duplicate ID '%s' for drive", id);
         return NULL;
     }
-    b = blk_new(id);
+    b = blk_new(id, e);
+    if (!b)
+        return NULL;
     b->removable = cdrom;
     file = g_strdup(given ? given : "");
     r = open_root(b, file, o, cdrom, flags, e);
@@ -202,10 +207,15 @@ struct blk *blk_find(const char *id)
 {
     struct blk *b = blk_find_id(id);
     struct blk_node *n = b ? NULL : node_find(id);
+    struct err e;
 
     if (!n)
         return b;
-    b = blk_new(id);
+    b = blk_new(id, &e);
+    if (!b) {
+        err_report(&e);
+        return NULL;
+    }
     b->anonymous = true;
     b->root = node_get(n);
     b->readonly = n->readonly;

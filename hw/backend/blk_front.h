@@ -83,7 +83,7 @@ static inline struct blk_req *blk_list_take(struct blk_list *l)
 }
 
 /* blk_io.c */
-void blk_io_init(struct blk *b);
+int blk_io_init(struct blk *b, struct err *e);
 void blk_io_fini(struct blk *b);
 /* Runs the completions of what is finished. True if there was any. Device lock held. */
 bool blk_io_complete(struct blk *b);

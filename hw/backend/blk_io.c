@@ -375,19 +375,20 @@ static void watch_start(struct blk *b)
     blk_io_tell(b); /* for what was finished in between */
 }
 
-void blk_io_init(struct blk *b)
+int blk_io_init(struct blk *b, struct err *e)
 {
+    b->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (b->efd < 0)
+        return err_set(e, "cannot make an eventfd for a drive: %s", g_strerror(errno));
     lock_init(&b->lock, "blk", RANK_BACKEND);
     list_init(&b->finished);
     list_init(&b->completing);
     list_init(&b->kept);
     list_init(&b->waiting);
     list_init(&b->to_write);
-    b->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (b->efd < 0)
-        g_error("eventfd: %s", g_strerror(errno));
     b->ring = blk_ring_new(b->efd);
     watch_start(b);
+    return 0;
 }
 
 void blk_io_fini(struct blk *b)

@@ -86,7 +86,8 @@ int machine_build(struct machine *m, const struct machine_config *cfg, struct er
         if (check_global(cfg->globals[i], e) < 0)
             return -1;
     lock_init(&m->lock, "machine", RANK_MACHINE);
-    m->clock = clock_new_real(&m->lock);
+    if (!m->clock)
+        m->clock = clock_new_real(&m->lock);
     net_set_clock(m->clock);
     m->input = input_new(m->clock);
     region_init_container(&m->mem_root, "memory", PHYS_SPACE);

@@ -58,7 +58,7 @@ enum machine_request {
 struct machine {
     struct machine_config cfg;
     struct lock lock;
-    struct clock *clock;
+    struct clock *clock;              /* set before machine_build by tests that step it; else the host's time */
     struct region mem_root, io_root;  /* io_root: 64 KiB of ports */
     struct aspace *mem, *io;
     struct ram_block *ram;

@@ -4,6 +4,7 @@
 #define TESTS_FUZZ_FUZZ_H
 #include <stddef.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include "util/base.h"
 
 /* Runs the target on one input, which is not changed and not kept. Returns 0. What is wrong is found by g_assert_*(), abort(), a sanitizer or a signal;
@@ -23,12 +24,22 @@ static inline u64 fuzz_take(struct fuzz_in *in, unsigned n)
         v |= (u64)*in->p++ << 8 * i;
     return v;
 }
-/* For targets whose inputs can name files and sockets: the process gets no new descriptor from here on (false) or again (true). */
+/* For targets whose inputs can name files and sockets: the process gets no new descriptor from here on (false) or again (true). Calling it with
+ * false again shuts out those that were closed in between. poll(2) goes on working, which wants fewer descriptors than the limit. */
 static inline void fuzz_allow_files(bool allow)
 {
     struct rlimit l;
+    int lowest;
     getrlimit(RLIMIT_NOFILE, &l);
-    l.rlim_cur = allow ? l.rlim_max : 0;
+    l.rlim_cur = l.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &l);
+    if (allow)
+        return;
+    lowest = dup(STDERR_FILENO);
+    if (lowest < 0)
+        return;
+    close(lowest);
+    l.rlim_cur = (rlim_t)lowest;
     setrlimit(RLIMIT_NOFILE, &l);
 }
 #endif

@@ -18,7 +18,7 @@ static void request(struct machine *m, enum machine_request r, int code)
     p->requests++;
 }
 
-struct test_pc *test_pc_new(const struct machine_config *cfg, struct err *e)
+static struct test_pc *pc_new(const struct machine_config *cfg, struct clock *clock, struct err *e)
 {
     struct test_pc *p = g_new0(struct test_pc, 1);
     struct machine_config c = *cfg;
@@ -28,6 +28,7 @@ struct test_pc *test_pc_new(const struct machine_config *cfg, struct err *e)
     c.cpus = c.cpus ? c.cpus : 1;
     c.rtc_base = c.rtc_base ? c.rtc_base : "utc";
     c.tsc_khz = 1000000;
+    p->m.clock = clock; /* NULL: the machine makes its own */
     p->m.pins = (struct cpu_pins){ p, pin, pin, pin, pin, pin_sipi, pin_ignne };
     p->m.request = request;
     p->m.request_opaque = p;
@@ -41,6 +42,16 @@ struct test_pc *test_pc_new(const struct machine_config *cfg, struct err *e)
     }
     test_pc_reset(p);
     return p;
+}
+
+struct test_pc *test_pc_new(const struct machine_config *cfg, struct err *e)
+{
+    return pc_new(cfg, NULL, e);
+}
+
+struct test_pc *test_pc_new_stepped(const struct machine_config *cfg, struct err *e)
+{
+    return pc_new(cfg, clock_new_manual(), e);
 }
 
 void test_pc_free(struct test_pc *p)

@@ -12,6 +12,8 @@ struct test_pc {
 /* cfg: only what differs from 64 MiB, one CPU, type "pc" needs to be set. NULL with e set if machine_build fails. The machine is
  * reset once. */
 struct test_pc *test_pc_new(const struct machine_config *cfg, struct err *e);
+/* The same with a clock that only clock_step() moves. */
+struct test_pc *test_pc_new_stepped(const struct machine_config *cfg, struct err *e);
 void test_pc_free(struct test_pc *p);
 void test_pc_reset(struct test_pc *p);
 u64 pc_in(struct test_pc *p, u16 port, unsigned size);

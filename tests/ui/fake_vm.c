@@ -1,6 +1,7 @@
 /* The VM of fake_vm.h. One test thread. */
 #include "tests/ui/fake_vm.h"
 #include <glib.h>
+#include "cpu/cpuid.h"
 
 static void fake_quit(struct ui *ui, int status)
 {
@@ -13,6 +14,7 @@ static void fake_quit(struct ui *ui, int status)
 struct vm *fake_vm_new(unsigned cpus)
 {
     struct vm *vm = g_new0(struct vm, 1);
+    struct err e;
 
     vm->cpus = cpus;
     vm->state = VM_RUNNING;
@@ -21,6 +23,8 @@ struct vm *fake_vm_new(unsigned cpus)
         vm->cpu[i]->index = i;
     }
     lock_init(&vm->machine.lock, "machine", RANK_MACHINE);
+    vm->model = cpu_model_new(NULL, cpus, 1, 1, &e);
+    g_assert_nonnull(vm->model);
     vm->ui.vm = vm;
     vm->ui.quit = fake_quit;
     return vm;
@@ -30,6 +34,7 @@ void fake_vm_free(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->cpus; i++)
         g_aligned_free(vm->cpu[i]);
+    cpu_model_free(vm->model);
     g_free(vm);
 }
 
@@ -100,7 +105,7 @@ struct cpu *vm_cpu(struct vm *vm, unsigned i)
 
 struct machine *vm_machine(struct vm *vm)
 {
-    return &vm->machine;
+    return vm->built ? vm->built : &vm->machine;
 }
 
 void vm_add_listener(struct vm *vm, void (*fn)(void *opaque, const struct vm_stop_info *i), void *opaque)
@@ -173,7 +178,7 @@ int vm_cpu_tid(struct vm *vm, unsigned i)
 
 const struct cpu_model *vm_cpu_model(struct vm *vm)
 {
-    return NULL;
+    return vm->model;
 }
 
 const char *vm_engine_name(struct vm *vm)

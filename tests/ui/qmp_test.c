@@ -128,6 +128,12 @@ static void test_broken_text(void)
         g_assert_nonnull(strstr(got, "\"GenericError\""));
         g_free(got);
     }
+    /* Escapes that stand for no character. */
+    EXPECT("{\"execute\":\"a\\ud800b\"}", ERROR("JSON parse error, \\\\ud800 is not a valid Unicode character"));
+    EXPECT("{\"execute\":\"a\\udc00\\ud800\"}", ERROR("JSON parse error, \\\\udc00 is not a valid Unicode character"));
+    EXPECT("{\"execute\":\"stop\\u0000\"}", ERROR("JSON parse error, \\\\u0000 is not a valid Unicode character"));
+    EXPECT("{\"execute\":\"\xc3\xa9\\\\ud800\\ud83d\\ude00\x7f\"}", "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": "
+           "\"The command \\u00E9\\\\ud800\\uD83D\\uDE00\\u007F has not been found\"}}");
     char *deep = g_strnfill(JSON_DEPTH_MAX + 1, '[');
     EXPECT(deep, ERROR("JSON nesting depth limit exceeded"));
     g_free(deep);
@@ -410,7 +416,7 @@ static void test_introspection(void)
 
 static void test_text(void)
 {
-    static const char compact[] = "{\"a\": [1, -2, 1.5, true, null, {}], \"b\\n\": \"\\\"\\\\\\u0001\xc3\xa4\", \"c\": []}";
+    static const char compact[] = "{\"a\": [1, -2, 1.5, true, null, {}], \"b\\n\": \"\\\"\\\\\\u0001\\u00E4\", \"c\": []}";
     JsonNode *n = json_from_string(compact, NULL);
     char *text = json_text(n, false), *again;
     JsonNode *m;
@@ -425,6 +431,12 @@ static void test_text(void)
     g_free(again);
     g_free(text);
     json_node_unref(m);
+    json_node_unref(n);
+    /* What is no UTF-8: a file name, perhaps. */
+    n = json_node_init_string(json_node_alloc(), "a\xff\xe4\xbd");
+    text = json_text(n, false);
+    g_assert_cmpstr(text, ==, "\"a\\uFFFD\\uFFFD\\uFFFD\"");
+    g_free(text);
     json_node_unref(n);
 }
 
