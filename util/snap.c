@@ -98,6 +98,9 @@ static int load_value(const struct snap_field *f, void *obj, const u8 *data, u32
     case SNAP_ARRAY_UINT:
         if (len != f->count * f->size)
             return -1;
+        for (u32 i = 0; f->is_bool && i < len; i++)
+            if (data[i] > 1)
+                return -1;
         memcpy(p, data, len); /* guest and host are both little-endian */
         return 0;
     case SNAP_BYTES:

@@ -13,6 +13,7 @@ struct snap_field {
     u32 offset;    /* in the struct */
     u32 count;     /* elements of an array */
     const struct snap_field *sub; /* STRUCT kinds */
+    bool is_bool;  /* elements of UINT and arrays: a load takes nothing but 0 and 1 */
 };
 
 struct snap_var {
@@ -20,10 +21,12 @@ struct snap_var {
     u32 len;
 };
 
-#define SNAP_U(type, f) { #f, SNAP_UINT, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL }
+#define SNAP_IS_BOOL(x) __builtin_types_compatible_p(typeof(x), bool)
+#define SNAP_U(type, f) { #f, SNAP_UINT, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL, SNAP_IS_BOOL(((type *)0)->f) }
 #define SNAP_B(type, f) { #f, SNAP_BYTES, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL }
 #define SNAP_T(type, f) { #f, SNAP_TIMER, 0, offsetof(type, f), 1, NULL } /* struct timer */
-#define SNAP_A(type, f) { #f, SNAP_ARRAY_UINT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), NULL }
+#define SNAP_A(type, f) \
+    { #f, SNAP_ARRAY_UINT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), NULL, SNAP_IS_BOOL(((type *)0)->f[0]) }
 #define SNAP_S(type, f, s) { #f, SNAP_STRUCT, sizeof(((type *)0)->f), offsetof(type, f), 1, s }
 #define SNAP_AS(type, f, s) { #f, SNAP_ARRAY_STRUCT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), s }
 /* struct snap_var: bytes whose number the object's configuration says; a load wants the same number. */

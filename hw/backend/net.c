@@ -14,6 +14,7 @@
 
 /* The back ends of the process, which devices find by id. [main] */
 static struct net *first;
+static struct net *gone; /* deleted ones whose device is still there */
 static struct clock *vm_clock;
 
 static const struct net_kind *const kinds[] = {
@@ -366,6 +367,7 @@ struct work_source {
     struct net *net;
 };
 
+static void net_unlink(struct net **p, struct net *n);
 static void net_destroy(struct net *n);
 
 /* A deleted back end goes when its device has. */
@@ -376,8 +378,10 @@ static void gone_run(struct net *n)
     lock_device(n);
     attached = n->ops;
     unlock_device(n);
-    if (!attached)
+    if (!attached) {
+        net_unlink(&gone, n);
         net_destroy(n);
+    }
 }
 
 static gboolean work_dispatch(GSource *source, GSourceFunc fn, gpointer data)
@@ -497,10 +501,8 @@ struct net *net_new(struct opts *o, struct err *e)
     return n;
 }
 
-static void net_unlink(struct net *n)
+static void net_unlink(struct net **p, struct net *n)
 {
-    struct net **p = &first;
-
     while (*p != n)
         p = &(*p)->next;
     *p = n->next;
@@ -528,7 +530,7 @@ void net_free(struct net *n)
     if (!n)
         return;
     assert(!n->ops);
-    net_unlink(n);
+    net_unlink(&first, n);
     net_destroy(n);
 }
 
@@ -549,10 +551,13 @@ int net_del(const char *id, struct err *e)
         net_free(n);
         return 0;
     }
-    net_unlink(n);
+    net_unlink(&first, n);
     n->kind->close(n);
     timer_cancel(&n->resume);
+    n->resume = (struct timer){ 0 }; /* the clock may go first */
     n->gone = true;
+    n->next = gone;
+    gone = n;
     return 0;
 }
 
@@ -568,6 +573,11 @@ void net_free_all(void)
     }
     while (first)
         net_free(first);
+    while (gone) {
+        struct net *n = gone;
+        gone = n->next;
+        net_destroy(n);
+    }
 }
 
 void net_set_clock(struct clock *c)

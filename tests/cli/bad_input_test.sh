@@ -15,8 +15,7 @@ inventory() {
 # refused ARG...: the program says no.
 refused() {
     inventory >"$tmp/before"
-    timeout 60 "$GEMEL" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-    status=$?
+    gemel_run 60 "$@"
     inventory >"$tmp/after"
     [ "$status" = 1 ] && [ ! -s "$tmp/out" ] && [ "$(wc -l <"$tmp/err")" = 1 ] && grep -q '^gemel: ' "$tmp/err" &&
         cmp -s "$tmp/before" "$tmp/after"
@@ -120,7 +119,7 @@ no stdio -kernel "$kernel" -serial stdio -gdb stdio
 
 # A program that has the port and the path already.
 mkfifo held
-port=$((20000 + $$ % 20000))
+port=$(free_port)
 "$GEMEL" -m 16 -kernel "$kernel" -S -display none -gdb tcp:127.0.0.1:$port -serial unix:taken,server,nowait -monitor stdio \
     >"$tmp/first.out" 2>"$tmp/first.err" <held &
 pid=$!

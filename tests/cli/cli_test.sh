@@ -2,12 +2,6 @@
 # Tests the program's command line from outside: what it prints where, and its exit status. TAP. GEMEL names the program.
 . tests/lib/tap.sh
 
-# run WORD...: sets status; leaves standard output and error in files.
-run() {
-    timeout 60 "$GEMEL" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-    status=$?
-}
-
 # The program said no: status 1, one line on standard error that names the option, nothing on standard output.
 refuses() {
     [ "$status" = 1 ] && [ ! -s "$tmp/out" ] && [ "$(wc -l <"$tmp/err")" = 1 ] && grep -q '^gemel: ' "$tmp/err" &&
@@ -23,7 +17,7 @@ prints() {
 kernel=$BUILD/tests/guest/demo.elf
 while IFS='|' read -r args word; do
     # shellcheck disable=SC2046
-    run $(echo "$args" | sed "s|KERNEL|$kernel|")
+    gemel_run 60 $(echo "$args" | sed "s|KERNEL|$kernel|")
     check "/cli/refuses $args" refuses "$word"
 done <<'EOF'
 |nothing to boot
@@ -64,14 +58,14 @@ done <<'EOF'
 -kernel KERNEL -initrd /nonexistent|/nonexistent
 EOF
 printf 'this is text, and neither kernel nor disk' >"$tmp/text"
-run -nographic -kernel "$tmp/text"
+gemel_run 60 -nographic -kernel "$tmp/text"
 check "/cli/refuses a text file as kernel" refuses "$tmp/text"
-run -nographic "$tmp/text"
+gemel_run 60 -nographic "$tmp/text"
 check "/cli/refuses a text file as image" refuses "$tmp/text"
 
 while IFS='|' read -r args word; do
     # shellcheck disable=SC2086
-    run $args
+    gemel_run 60 $args
     check "/cli/prints $args" prints "$word"
 done <<'EOF'
 -version|Gemel emulator version

@@ -5,33 +5,21 @@
 kernel=$(realpath "$BUILD/tests/guest/demo.elf")
 gemel=$(realpath "$GEMEL")
 
-# until_gone PATH: waits until it is not there any more, 10 seconds at most.
-until_gone() {
-    n=0
-    while [ -e "$1" ] && [ $n -lt 100 ]; do
-        sleep 0.1
-        n=$((n + 1))
-    done
-    [ ! -e "$1" ]
-}
-
 # Relative paths: the background has another working folder.
 (cd "$tmp" && exec timeout 60 "$gemel" -daemonize -pidfile pid -display none -S -kernel "$kernel" -qmp unix:qmp,server=on,wait=off \
     >out 2>err </dev/null)
 status=$?
 check /daemon/starts [ "$status" = 0 ]
 check /daemon/pidfile kill -0 "$(cat "$tmp/pid")"
-timeout 60 "$GEMEL" -pidfile "$tmp/pid" -display none -S -kernel "$kernel" >"$tmp/out" 2>"$tmp/err" </dev/null
-status=$?
+gemel_run 60 -pidfile "$tmp/pid" -display none -S -kernel "$kernel"
 check "/daemon/pidfile of another" [ "$status" = 1 ]
 check "/daemon/pidfile of another is named" grep -q "$tmp/pid" "$tmp/err"
 printf '{"execute":"qmp_capabilities"}{"execute":"query-status"}{"execute":"quit"}' | timeout 20 socat -,ignoreeof "unix:$tmp/qmp" >"$tmp/out" 2>&1
 check /daemon/answers grep -q '"status": "prelaunch"' "$tmp/out"
 check "/daemon/says why it ends" grep -q host-qmp-quit "$tmp/out"
-check "/daemon/removes its files" until_gone "$tmp/pid"
+check "/daemon/removes its files" until_true 10 test ! -e "$tmp/pid"
 check "/daemon/removes its sockets" [ ! -e "$tmp/qmp" ]
-timeout 60 "$GEMEL" -daemonize -display none -kernel /nonexistent >"$tmp/out" 2>"$tmp/err" </dev/null
-status=$?
+gemel_run 60 -daemonize -display none -kernel /nonexistent
 check "/daemon/tells of failure" [ "$status" = 1 ]
 check "/daemon/tells the cause" grep -q /nonexistent "$tmp/err"
 [ ! -e "$tmp/pid" ] || kill "$(cat "$tmp/pid")"

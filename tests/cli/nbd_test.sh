@@ -3,10 +3,7 @@
 # nbdkit, and a build with libnbd.
 . tests/lib/tap.sh
 img=$GEMEL-img
-if ! command -v nbdkit >/dev/null; then
-    skip /nbd/all "nbdkit is not installed"
-    tap_end
-fi
+need_tool /nbd/all nbdkit || tap_end
 if ! grep -q 'HAVE_LIBNBD 1' config.h; then
     skip /nbd/all "this build has no libnbd"
     tap_end
@@ -17,7 +14,7 @@ truncate -s 8M data
 truncate -s 8M server
 nbdkit -f -U "$tmp/sock" -P "$tmp/pid" file server &
 pid=$!
-trap 'kill $pid 2>/dev/null; rm -rf "$tmp"' EXIT
+background="$background $pid"
 wait_for "$tmp/pid" "$pid"
 
 "$img" convert -n -f raw -O raw data "nbd+unix:///?socket=$tmp/sock"
@@ -31,11 +28,11 @@ check /nbd/holes grep -q '"zero": true, "data": false' map
 check /nbd/backing "$img" compare -q -F raw top.qcow2 data
 kill $pid
 wait $pid
+forget $pid
 "$img" info "nbd:unix:$tmp/sock" >out 2>err
 status=$?
 check /nbd/no-server [ "$status" = 1 ]
 check /nbd/no-server-named grep -q "nbd:unix:$tmp/sock" err
-"$GEMEL" -nographic -drive "file=nbd:unix:$tmp/sock,format=raw" </dev/null >out 2>err
-status=$?
+gemel_run 60 -nographic -drive "file=nbd:unix:$tmp/sock,format=raw"
 check /nbd/drive-no-server [ "$status" = 1 ]
 tap_end

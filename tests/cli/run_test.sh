@@ -80,22 +80,19 @@ check /run/sigterm-message grep -q '^gemel: terminating on signal 15' "$tmp/err"
 "$GEMEL" -m 16 -kernel "$kernel" -display none -serial "unix:$tmp/sock,server,nowait" -monitor none \
     >"$tmp/out" 2>"$tmp/err" </dev/null &
 pid=$!
-if command -v socat >/dev/null; then
-    for _ in $(seq 100); do [ -S "$tmp/sock" ] && break; sleep 0.1; done
+if need_tool /run/socket socat; then
+    until_true 20 test -S "$tmp/sock"
     printf 'over a socket\rexit\r' | timeout 60 socat -t 60 - "UNIX-CONNECT:$tmp/sock" >"$tmp/sock.out"
     wait $pid
     status=$?
     check /run/socket grep -q 'you said: over a socket' "$tmp/sock.out"
     check /run/socket-status [ "$status" = 0 ]
 else
-    skip /run/socket "no socat"
     kill $pid
     wait $pid
 fi
 # -no-shutdown: the program stays, and the monitor still answers.
-"$GEMEL" -m 16 -kernel "$kernel" -no-shutdown -serial "pipe:$tmp/serial" -monitor "pipe:$tmp/monitor" \
-    >"$tmp/out" 2>"$tmp/err" </dev/null
-status=$?
+gemel_run 60 -m 16 -kernel "$kernel" -no-shutdown -serial "pipe:$tmp/serial" -monitor "pipe:$tmp/monitor"
 check /run/pipes-that-are-missing [ "$status" = 1 ]
 mkfifo "$tmp/serial.in" "$tmp/serial.out" "$tmp/monitor.in" "$tmp/monitor.out"
 cat "$tmp/serial.out" >"$tmp/serial.log" &
@@ -106,11 +103,11 @@ pid=$!
 printf 'exit\r' >"$tmp/serial.in"
 wait_for "$tmp/serial.log" 'power off'
 # The guest's last act is a moment behind its last word.
-for _ in $(seq 100); do
+stays() {
     printf 'info status\n' >"$tmp/monitor.in"
-    grep -q '(shutdown)' "$tmp/monitor.log" && break
-    sleep 0.1
-done
+    file_has "$tmp/monitor.log" '(shutdown)'
+}
+until_true 20 stays
 check /run/no-shutdown grep -q 'VM status: paused (shutdown)' "$tmp/monitor.log"
 printf 'system_reset\ncont\n' >"$tmp/monitor.in"
 check /run/no-shutdown-then-reset wait_for "$tmp/monitor.log" 'cont'

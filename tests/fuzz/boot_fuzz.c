@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "hw/backend/drive.h"
 #include "hw/core/machine.h"
 #include "hw/machine/acpi.h"
 #include "hw/machine/boot.h"
@@ -71,12 +72,22 @@ static void try_rom(void)
     rom_free(r);
 }
 
+/* A bare IMAGE that is no kernel: a disk, or a CD-ROM. qcow2 images, which can name other files, are qcow2_fuzz's. */
+static void try_image(const u8 *data, size_t len)
+{
+    bool qcow2 = len >= 4 && !memcmp(data, "QFI\xfb", 4);
+    enum image_kind kind;
+    struct err e = { "" };
+    if (image_probe(path, &kind, &e) < 0 || (kind == IMAGE_DISK && !qcow2 && drive_add_image(path, &e) < 0))
+        check_refusal(&e);
+    drives_free();
+    blk_close_all();
+}
+
 /* The first byte: what the file is taken for. */
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
     static char modules[100];
-    enum image_kind kind;
-    struct err e = { "" };
     if (!size)
         return 0;
     size_t len = size - 1;
@@ -87,10 +98,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     snprintf(modules, sizeof(modules), "%s a b,%s", path, path);
     lock_acquire(&m.lock);
     switch (data[0] & 3) {
-    case 0:
-        if (image_probe(path, &kind, &e) < 0)
-            check_refusal(&e);
-        break;
+    case 0: try_image(data + 1, len); break;
     case 1: try_kernel(NULL); break;
     case 2: try_kernel(data[0] & 8 ? modules : path); break;
     default: try_rom(); break;

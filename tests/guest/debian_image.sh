@@ -1,16 +1,23 @@
 #!/bin/sh
-# Makes Debian 12 disk images from Debian's packages: debian_image.sh FOLDER. Called by tests/guest/debian_test.sh and the benchmarks.
+# Makes Debian 12 disk images from Debian's packages: debian_image.sh FOLDER [amd64|i386]. Called by tests/guest/*_check.sh and the benchmarks.
 #
-# Leaves in FOLDER and keeps: debian-bios.img (MBR, GRUB for BIOS, ext4), debian-uefi.img (GPT, GRUB for UEFI, ext4), both raw with
-# the same system: systemd, sshd, fio, iperf3; root without a password on the consoles, by key over ssh: FOLDER/debian-key.
+# Leaves in FOLDER and keeps, all raw, with the same system: systemd, sshd; root without a password on the consoles, by key over ssh:
+# FOLDER/debian-key.
+# amd64 (the default): debian-bios.img (MBR, GRUB for BIOS, ext4), debian-uefi.img (GPT, GRUB for UEFI, ext4), with fio and iperf3.
+# i386: debian-i386.img (MBR, GRUB for BIOS, ext4), with the PAE kernel.
 # Exit status 77: no network, not root, or the tools are missing. Needs mmdebstrap, mtools, dosfstools, e2fsprogs, fdisk.
 
-folder=${1:?usage: debian_image.sh FOLDER}
+folder=${1:?usage: debian_image.sh FOLDER [amd64|i386]}
+arch=${2:-amd64}
 mkdir -p "$folder" && folder=$(cd "$folder" && pwd) || exit 1
-packages=systemd-sysv,udev,linux-image-amd64,initramfs-tools,openssh-server,ifupdown,isc-dhcp-client,e2fsprogs,kmod,iproute2,\
-iputils-ping,procps,fio,iperf3,curl,grub-pc-bin,grub-efi-amd64-bin,ca-certificates,dbus,libpam-systemd
+packages=systemd-sysv,udev,initramfs-tools,openssh-server,ifupdown,isc-dhcp-client,e2fsprogs,kmod,iproute2,iputils-ping,procps,curl,grub-pc-bin,\
+ca-certificates,dbus,libpam-systemd
+case $arch in
+amd64) packages=$packages,linux-image-amd64,grub-efi-amd64-bin,fio,iperf3 tar=$folder/debian-root.tar size_mib=3072 ;;
+i386) packages=$packages,linux-image-686-pae tar=$folder/debian-root-i386.tar size_mib=2048 ;;
+*) echo "debian_image: unknown architecture $arch; there are amd64 and i386" >&2; exit 1 ;;
+esac
 root_label=gemel-root
-size_mib=3072
 
 say() {
     echo "debian_image: $*" >&2
@@ -28,12 +35,12 @@ host_sources() {
 }
 
 make_root() {
-    [ -e "$folder/debian-root.tar" ] && return 0
+    [ -e "$tar" ] && return 0
     [ "$(id -u)" = 0 ] || { say "needs to be root for mmdebstrap"; exit 77; }
-    say "installing Debian 12 from packages"
-    host_sources | mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$folder/debian-root.tar.new" - \
-        >"$folder/debian-root.log" 2>&1 || { say "mmdebstrap failed; see $folder/debian-root.log"; rm -f "$folder/debian-root.tar.new"; exit 77; }
-    mv "$folder/debian-root.tar.new" "$folder/debian-root.tar"
+    say "installing Debian 12 ($arch) from packages"
+    host_sources | mmdebstrap --quiet --variant=minbase --architectures="$arch" --include="$packages" bookworm "$tar.new" - \
+        >"$tar.log" 2>&1 || { say "mmdebstrap failed; see $tar.log"; rm -f "$tar.new"; exit 77; }
+    mv "$tar.new" "$tar"
 }
 
 grub_cfg() {
@@ -65,27 +72,29 @@ configure_root() {
     cp -r "$r/usr/lib/grub/i386-pc" "$r/boot/grub/"
     # In the image's own Debian, so that the host needs no GRUB.
     chroot "$r" grub-mkimage -O i386-pc -p '(hd0,msdos1)/boot/grub' -o /boot/core.img biosdisk part_msdos ext2 serial || return 1
+    [ "$arch" = amd64 ] || return 0
     printf 'search --no-floppy --label %s --set=root\nset prefix=($root)/boot/grub\nconfigfile /boot/grub/grub.cfg\n' $root_label \
         >"$r/boot/early.cfg"
     chroot "$r" grub-mkimage -O x86_64-efi -p /EFI/BOOT -c /boot/early.cfg -o /boot/bootx64.efi part_gpt ext2 fat normal linux \
         serial terminal search search_label configfile echo test all_video gzio
 }
 
-# image NAME FIRST-SECTOR: an empty image with the root file system from that sector on.
+# root_image NAME FIRST-SECTOR: an empty image with the root file system from that sector on.
 root_image() {
     rm -f "$1"
     truncate -s ${size_mib}M "$1"
-    mke2fs -q -F -t ext4 -L $root_label -d "$folder/root" -E offset=$(($2 * 512)) "$1" $((size_mib - $2 / 2048 - 2))M
+    mke2fs -q -F -t ext4 -L $root_label -d "$root" -E offset=$(($2 * 512)) "$1" $((size_mib - $2 / 2048 - 2))M
 }
 
+# bios_image NAME
 bios_image() {
-    out=$folder/debian-bios.img.new
+    out=$folder/$1.new
     root_image "$out" 2048 || return 1
     echo '2048,,L,*' | sfdisk -q --no-tell-kernel "$out" || return 1
     # boot.img looks for core.img in the sector behind it; the partition table stays.
-    dd if="$folder/root/usr/lib/grub/i386-pc/boot.img" of="$out" bs=440 count=1 conv=notrunc status=none &&
-        dd if="$folder/root/boot/core.img" of="$out" bs=512 seek=1 conv=notrunc status=none &&
-        mv "$out" "$folder/debian-bios.img"
+    dd if="$root/usr/lib/grub/i386-pc/boot.img" of="$out" bs=440 count=1 conv=notrunc status=none &&
+        dd if="$root/boot/core.img" of="$out" bs=512 seek=1 conv=notrunc status=none &&
+        mv "$out" "$folder/$1"
 }
 
 uefi_image() {
@@ -96,17 +105,28 @@ uefi_image() {
     printf 'label: gpt\n2048,131072,U\n%s,,L\n' $first | sfdisk -q --no-tell-kernel "$out" || return 1
     rm -f "$esp"
     truncate -s 64M "$esp" && mkfs.vfat -F 32 "$esp" >/dev/null && mmd -i "$esp" ::/EFI ::/EFI/BOOT &&
-        mcopy -i "$esp" "$folder/root/boot/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI &&
+        mcopy -i "$esp" "$root/boot/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI &&
         dd if="$esp" of="$out" bs=1M seek=1 conv=notrunc status=none && rm -f "$esp" && mv "$out" "$folder/debian-uefi.img"
 }
 
-[ -e "$folder/debian-bios.img" ] && [ -e "$folder/debian-uefi.img" ] && exit 0
+make_images() {
+    case $arch in
+    amd64) bios_image debian-bios.img && uefi_image ;;
+    i386) bios_image debian-i386.img ;;
+    esac
+}
+
+case $arch in
+amd64) [ -e "$folder/debian-bios.img" ] && [ -e "$folder/debian-uefi.img" ] && exit 0 ;;
+i386) [ -e "$folder/debian-i386.img" ] && exit 0 ;;
+esac
 need mmdebstrap mke2fs sfdisk mkfs.vfat mmd mcopy ssh-keygen
 [ -e "$folder/debian-key" ] || ssh-keygen -q -t ed25519 -N '' -f "$folder/debian-key" || exit 1
 make_root
 say "making disk images"
-rm -rf "$folder/root"
-mkdir "$folder/root" && tar -xf "$folder/debian-root.tar" -C "$folder/root" && configure_root "$folder/root" && bios_image && uefi_image
+root=$folder/root-$arch
+rm -rf "$root"
+mkdir "$root" && tar -xf "$tar" -C "$root" && configure_root "$root" && make_images
 status=$?
-rm -rf "$folder/root"
+rm -rf "$root"
 exit $status

@@ -2,35 +2,7 @@
 # SeaBIOS up to a boot sector and without one, and memtest86+, which must find no error. TAP. Skipped where the host has no SeaBIOS
 # or no network. LONG=1 (`make check-long`) lets memtest86+ finish its first pass over 64 MiB, whose last test waits for minutes.
 # timeout: 1500
-. tests/lib/tap.sh
-guests=build/guests
-FETCH_LIB=1
-. tests/guest/fetch.sh
-mkdir -p "$guests" || exit 1
-
-# start OPTION...: the emulator in the background, its console in $tmp/console.
-start() {
-    : >"$tmp/console"
-    "$GEMEL" -nographic -monitor none -serial stdio -no-reboot "$@" </dev/null >"$tmp/console" 2>"$tmp/err" &
-    emulator=$!
-}
-
-# shows SECONDS TEXT: TEXT is on the console within SECONDS. The end of the console is left in $tmp/out, one line a movement.
-shows() {
-    for _ in $(seq "$1"); do
-        sed 's/\x1b\[[0-9;?]*[A-Za-z]/\n/g' "$tmp/console" | grep -v '^ *$' >"$tmp/text"
-        tail -n 15 "$tmp/text" >"$tmp/out"
-        grep -qF -e "$2" "$tmp/text" && return 0
-        kill -0 "$emulator" 2>/dev/null || return 1
-        sleep 1
-    done
-    return 1
-}
-
-stop() {
-    kill "$emulator" 2>/dev/null
-    wait "$emulator" 2>/dev/null
-}
+. tests/lib/guest.sh
 
 # Prints "sector here" through the firmware's teletype service, waits four timer interrupts, in which the firmware flushes its
 # serial console, and writes 8 to isa-debug-exit: status 17.
@@ -49,9 +21,7 @@ seabios() {
     boot_sector >"$tmp/disk"
     [ "$(wc -c <"$tmp/disk")" = 512 ] || { check /seabios/sector false; return; }
     truncate -s 2M "$tmp/disk" # less than a cylinder is no disk to the firmware
-    timeout -k 5 120 "$GEMEL" -nographic -m 32 -device isa-debug-exit,iobase=0xf4,iosize=4 -hda "$tmp/disk" \
-        </dev/null >"$tmp/out" 2>"$tmp/err"
-    status=$?
+    gemel_run 120 -nographic -m 32 -device isa-debug-exit,iobase=0xf4,iosize=4 -hda "$tmp/disk"
     if [ $status = 1 ] && grep -qi firmware "$tmp/err"; then
         skip /seabios "$(head -n 1 "$tmp/err")"
         return
@@ -60,23 +30,18 @@ seabios() {
     check /seabios/boot-sector grep -q 'sector here' "$tmp/out"
     check /seabios/status [ $status = 17 ]
     truncate -s 0 "$tmp/disk" && truncate -s 2M "$tmp/disk"
-    start -m 32 -hda "$tmp/disk"
+    vm_start -nographic -no-reboot -m 32 -hda "$tmp/disk"
     check /seabios/no-boot-sector shows 120 'No bootable device'
-    stop
+    vm_stop
 }
 
 memtest() {
-    { fetch_memtest "$guests"; } 2>"$tmp/fetch"
-    case $? in
-    0) ;;
-    77) skip /memtest "$(tail -n 1 "$tmp/fetch")"; return ;;
-    *) cp "$tmp/fetch" "$tmp/err"; check /memtest/fetch false; return ;;
-    esac
-    start -m 64 -kernel "$guests/memtest" -append console=ttyS0,115200
+    need /memtest fetch_memtest "$guests" || return
+    vm_start -nographic -no-reboot -m 64 -kernel "$guests/memtest" -append console=ttyS0,115200
     check /memtest/tests-0-to-9 shows 300 '#10 ['
     [ -n "$LONG" ] && check /memtest/first-pass shows 900 'Pass:  1 '
     check /memtest/no-errors no_errors
-    stop
+    vm_stop
 }
 
 no_errors() {

@@ -1,19 +1,11 @@
 #!/bin/sh
-# Hot plug with Debian's cloud kernel: a PCI device comes and goes by ACPI on pc, in a root port's slot on q35. TAP. Skipped without network.
+# Hot plug with Debian's cloud kernel: a PCI device comes and goes by ACPI on pc, in a root port's slot on q35. TAP. Skipped without network
+# or socat.
 # timeout: 400
-. tests/lib/tap.sh
-guests=build/guests
-FETCH_LIB=1
-. tests/guest/fetch.sh
-mkdir -p "$guests" || exit 1
+. tests/lib/guest.sh
 
-cat >"$tmp/init" <<'END'
-#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mkdir -p /proc /sys
-mount -t proc proc /proc
-mount -t sysfs sys /sys
+# What the guest does: it says when the device comes and when it goes, and ends.
+init_file "$tmp/init" <<'END'
 echo GUEST-READY
 there=
 while [ "$there" != gone ]; do
@@ -28,36 +20,23 @@ echo GUEST-UNPLUGGED
 poweroff -f
 END
 
-# plug MACHINE BUS OPTION...: status 0 if the guest saw it come and go and powered off.
+# plug MACHINE BUS OPTION...
 plug() {
-    machine=$1 bus=$2
+    name=/hotplug/$1 machine=$1 bus=$2
     shift 2
-    : >"$tmp/out"
-    mkfifo "$tmp/commands"
-    timeout -k 5 150 "$GEMEL" -display none -vga none -nodefaults -monitor stdio -serial "file:$tmp/out" -m 256 -machine "$machine" "$@" \
-        -kernel "$guests/vmlinuz-cloud" -initrd "$tmp/initrd.gz" -append console=ttyS0 <"$tmp/commands" >"$tmp/monitor" 2>"$tmp/err" &
-    emulator=$!
-    exec 3>"$tmp/commands"
-    rm -f "$tmp/commands"
-    wait_for "$tmp/out" GUEST-READY && echo "device_add pvpanic-pci,id=new$bus" >&3 && wait_for "$tmp/out" GUEST-PLUGGED &&
-        echo "device_del new" >&3 && wait_for "$tmp/out" GUEST-UNPLUGGED
-    seen=$?
-    [ $seen = 0 ] || kill "$emulator"
-    wait "$emulator"
-    status=$?
-    exec 3>&-
-    [ $seen = 0 ] && [ $status = 0 ]
+    vm_start -display none -vga none -nodefaults -m 256 -machine "$machine" "$@" -kernel "$guests/vmlinuz-cloud" -initrd "$tmp/initrd.gz" \
+        -append console=ttyS0
+    check "$name/ready" shows 100 GUEST-READY || { vm_kill; return; }
+    monitor "device_add pvpanic-pci,id=new$bus" >/dev/null
+    check "$name/plugged" shows 30 GUEST-PLUGGED
+    monitor "device_del new" >/dev/null
+    check "$name/unplugged" shows 30 GUEST-UNPLUGGED
+    check "$name/power-off" vm_ends 30
 }
 
-{ fetch_kernel cloud "$guests" && fetch_busybox amd64 "$guests"; } 2>"$tmp/fetch"
-case $? in
-0)
-    chmod +x "$tmp/init"
-    pack_initramfs "$guests/busybox-amd64" "$tmp/init" "$tmp/initrd.gz"
-    check /hotplug/pc plug pc ''
-    check /hotplug/q35 plug q35 ,bus=rp -device pcie-root-port,id=rp
-    ;;
-77) skip /hotplug "$(tail -n 1 "$tmp/fetch")" ;;
-*) cp "$tmp/fetch" "$tmp/err"; check /hotplug/fetch false ;;
-esac
+need_tool /hotplug socat || tap_end
+need /hotplug fetch_linux cloud || tap_end
+pack_initramfs "$guests/busybox-amd64" "$tmp/init" "$tmp/initrd.gz"
+plug pc ''
+plug q35 ,bus=rp -device pcie-root-port,id=rp
 tap_end

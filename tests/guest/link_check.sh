@@ -2,33 +2,16 @@
 # Two guests linked by a socket, each with another network card: ping and iperf3 between them, both ways. TAP; `make check-guests`.
 # timeout: 900
 # Skipped without network. ONLY_CASE="socket stream dgram mcast" chooses; SECONDS_EACH=N: how long iperf3 runs each way (5).
-. tests/lib/tap.sh
 . tests/lib/net_guest.sh
-if ! fetch_iperf "$guests" 2>"$tmp/fetch" || ! net_initrd "$guests/iperf3-amd64"; then
-    skip /link "$(tail -n 1 "$tmp/fetch")"
-    tap_end
-fi
-
-# listens KIND ADDRESS: somebody does, at that Unix or TCP socket.
-listens() {
-    case $1 in
-    unix) [ -S "$2" ] ;;
-    tcp) grep -qi ":$(printf %04x "$2") 00000000:0000 0A " /proc/net/tcp ;;
-    esac
-}
+need /link fetch_iperf "$guests" || tap_end
+need /link net_initrd "$guests/iperf3-amd64" || tap_end
 
 # link NAME CARD1 NETDEV1 CARD2 NETDEV2 [KIND ADDRESS]: the second guest is started when the first one listens there.
 link() {
-    guest "$2" iperf "$3" "gemel.self=1 gemel.seconds=${SECONDS_EACH:-5}" first a &
+    net_guest "$2" iperf "$3" "gemel.self=1 gemel.seconds=${SECONDS_EACH:-5}" first a &
     first=$!
-    if [ -n "$6" ]; then
-        for _ in $(seq 300); do
-            listens "$6" "$7" && break
-            kill -0 $first 2>/dev/null || break
-            sleep 0.1
-        done
-    fi
-    guest "$4" iperf "$5" "gemel.self=2 gemel.seconds=${SECONDS_EACH:-5}" second b
+    [ -z "$6" ] || until_true 30 net_guest_listens $first "$6" "$7"
+    net_guest "$4" iperf "$5" "gemel.self=2 gemel.seconds=${SECONDS_EACH:-5}" second b
     status2=$?
     wait $first
     status=$?

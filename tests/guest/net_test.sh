@@ -3,15 +3,9 @@
 # two ends of a socket. TAP.
 # timeout: 900
 # Skipped without network. CARDS="e1000 rtl8139 virtio-net-pci" chooses.
-. tests/lib/tap.sh
 . tests/lib/net_guest.sh
+need /net/guests net_initrd || tap_end
 mkdir -p "$tmp/www" "$tmp/tftp" || exit 1
-if ! net_initrd; then
-    skip /net/guests "$(tail -n 1 "$tmp/fetch")"
-    tap_end
-fi
-server=
-trap 'kill $server 2>/dev/null; rm -rf "$tmp"' EXIT
 
 sum() {
     md5sum <"$1" | cut -c 1-32
@@ -21,20 +15,17 @@ seq 1 300000 >"$tmp/www/data"
 seq 1 50000 >"$tmp/tftp/boot.bin"
 port=$(free_port)
 "$busybox" httpd -f -p "127.0.0.1:$port" -h "$tmp/www" &
-server=$!
+background="$background $!"
 
 user() {
     fwd=$(free_port)
     rm -f "$tmp/www/done" "$tmp/out"
     : >"$tmp/out"
-    guest "$1" user "user,hostname=gemelguest,domainname=test.example,tftp=$tmp/tftp,bootfile=boot.bin,hostfwd=tcp:127.0.0.1:$fwd-:80,guestfwd=tcp:10.0.2.100:7-cmd:cat" \
+    net_guest "$1" user "user,hostname=gemelguest,domainname=test.example,tftp=$tmp/tftp,bootfile=boot.bin,hostfwd=tcp:127.0.0.1:$fwd-:80,guestfwd=tcp:10.0.2.100:7-cmd:cat" \
         "gemel.port=$port gemel.tftpsum=$(sum "$tmp/tftp/boot.bin") gemel.datasum=$(sum "$tmp/www/data")" out &
     pid=$!
-    for _ in $(seq 1200); do
-        grep -q GUEST-SERVES "$tmp/out" && break
-        kill -0 $pid 2>/dev/null || break
-        sleep 0.1
-    done
+    serves() { file_has "$tmp/out" GUEST-SERVES || gone $pid; }
+    until_true 120 serves
     got=$("$busybox" wget -q -O - "http://127.0.0.1:$fwd/numbers" | md5sum)
     echo yes >"$tmp/www/done"
     wait $pid
@@ -46,13 +37,10 @@ user() {
 }
 
 peers() {
-    guest "$1" peer "stream,server=on,addr.type=unix,addr.path=$tmp/s" gemel.self=1 out &
+    net_guest "$1" peer "stream,server=on,addr.type=unix,addr.path=$tmp/s" gemel.self=1 out &
     first=$!
-    for _ in $(seq 300); do
-        [ -S "$tmp/s" ] && break
-        sleep 0.1
-    done
-    guest "$2" peer "stream,addr.type=unix,addr.path=$tmp/s" gemel.self=2 second b
+    until_true 30 net_guest_listens $first unix "$tmp/s"
+    net_guest "$2" peer "stream,addr.type=unix,addr.path=$tmp/s" gemel.self=2 second b
     status=$?
     check "/net/peers/$1-$2/second" grep -q GUEST-OK "$tmp/second" || cat "$tmp/second" | sed 's/^/# /'
     wait $first
@@ -67,9 +55,8 @@ netboot() {
     cp "$guests/vmlinuz-stock" "$tmp/tftp/kernel" && cp "$tmp/initrd.gz" "$tmp/tftp/initrd"
     printf '#!ipxe\nkernel kernel console=ttyS0 quiet panic=-1 gemel.driver=%s gemel.want=none gemel.mac=52:54:00:12:34:56\ninitrd initrd\nboot\n' \
         "$(driver "$1")" >"$tmp/tftp/boot.ipxe"
-    timeout -k 5 240 "$GEMEL" -display none -vga none -nodefaults -serial stdio -no-reboot -m 256 \
-        -nic "user,model=$1,tftp=$tmp/tftp,bootfile=boot.ipxe" </dev/null >"$tmp/out" 2>"$tmp/err"
-    status=$?
+    gemel_run 240 -display none -vga none -nodefaults -serial stdio -no-reboot -m 256 \
+        -nic "user,model=$1,tftp=$tmp/tftp,bootfile=boot.ipxe"
     check "/net/$1/netboot" grep -q GUEST-OK "$tmp/out"
 }
 

@@ -2,39 +2,12 @@
 # UEFI firmware (OVMF) from flash memory on both machines, up to its shell, and variables that outlive the process. TAP. Skipped where the
 # host has no OVMF (package ovmf).
 # timeout: 600
-. tests/lib/tap.sh
+. tests/lib/guest.sh
 code=/usr/share/OVMF/OVMF_CODE_4M.fd
 vars=/usr/share/OVMF/OVMF_VARS_4M.fd
 
-# start OPTION...: the emulator in the background, its console in $tmp/console, descriptor 3 its keyboard.
 start() {
-    : >"$tmp/console"
-    rm -f "$tmp/keys"
-    mkfifo "$tmp/keys"
-    timeout 100 "$GEMEL" -nographic -monitor none -serial stdio -m 256 -drive if=pflash,unit=0,format=raw,readonly=on,file=$code \
-        -drive "if=pflash,unit=1,format=raw,file=$tmp/vars" "$@" <"$tmp/keys" >"$tmp/console" 2>"$tmp/err" &
-    emulator=$!
-    exec 3>"$tmp/keys"
-}
-
-# shows SECONDS TEXT [COUNT]: TEXT is on the console, in COUNT lines, within SECONDS.
-shows() {
-    for _ in $(seq "$(($1 * 5))"); do
-        sed 's/\x1b\[[0-9;?]*[A-Za-z]/\n/g' "$tmp/console" | grep -v '^ *$' >"$tmp/text"
-        tail -n 15 "$tmp/text" >"$tmp/out"
-        [ "$(grep -cF -e "$2" "$tmp/text")" -ge "${3:-1}" ] && return 0
-        kill -0 "$emulator" 2>/dev/null || return 1
-        sleep 0.2
-    done
-    return 1
-}
-
-# ends: the emulator ends by itself; its status is in $status.
-ends() {
-    exec 3>&-
-    wait "$emulator"
-    status=$?
-    [ $status = 0 ]
+    vm_start -nographic -m 256 -drive if=pflash,unit=0,format=raw,readonly=on,file=$code -drive "if=pflash,unit=1,format=raw,file=$tmp/vars" "$@"
 }
 
 shell() {
@@ -51,13 +24,13 @@ boot() {
     printf 'setvar %s -bs -rt -nv =0xa55aa55a\r' "$variable" >&3
     check "/ovmf/$1/variable-set" shows 20 'Shell>' 2
     printf 'reset -s\r' >&3
-    check "/ovmf/$1/power-off" ends
+    check "/ovmf/$1/power-off" vm_ends 30
     start -machine "$1"
     check "/ovmf/$1/second-shell" shell
     printf 'setvar %s\r' "$variable" >&3
     check "/ovmf/$1/variable-kept" shows 20 '5A A5 5A A5'
     printf 'reset -s\r' >&3
-    check "/ovmf/$1/second-power-off" ends
+    check "/ovmf/$1/second-power-off" vm_ends 30
 }
 
 if [ -r $code ] && [ -r $vars ]; then

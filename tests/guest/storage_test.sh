@@ -2,17 +2,8 @@
 # Debian's stock kernel on each storage controller: IDE, AHCI on both machines, floppy. tests/guest/init-storage reads and writes; then the images
 # are looked at from here, and a second boot finds what the first one wrote. TAP. Skipped without network.
 # timeout: 900
-. tests/lib/tap.sh
-guests=build/guests
-FETCH_LIB=1
-. tests/guest/fetch.sh
-mkdir -p "$guests" || exit 1
-fetch_modules stock "$guests" 2>"$tmp/fetch"
-case $? in
-0) ;;
-77) skip /storage "$(tail -n 1 "$tmp/fetch")"; tap_end; exit 0 ;;
-*) cp "$tmp/fetch" "$tmp/err"; check /storage/fetch false; tap_end; exit 1 ;;
-esac
+. tests/lib/guest.sh
+need /storage fetch_modules stock "$guests" || tap_end
 pick_modules stock "$guests" "$tmp/modules" ata_piix ahci sd_mod sr_mod floppy ext4 crc32c_generic &&
     pack_initramfs "$guests/busybox-amd64" tests/guest/init-storage "$tmp/initrd.gz" "$tmp/modules/lib" || exit 1
 seq 1 400000 >"$tmp/pattern"
@@ -36,9 +27,8 @@ fresh_images() {
 boot() {
     name=/storage/$1 append=$2
     shift 2
-    timeout -k 5 "${GUEST_TIMEOUT:-240}" "$GEMEL" -nodefaults -display none -serial stdio -no-reboot -m 512 -smp 2 -kernel "$guests/vmlinuz-stock" \
-        -initrd "$tmp/initrd.gz" -append "console=ttyS0 panic=-1 $append" "$@" </dev/null >"$tmp/out" 2>"$tmp/err"
-    status=$?
+    gemel_run "${GUEST_TIMEOUT:-240}" -nodefaults -display none -serial stdio -no-reboot -m 512 -smp 2 -kernel "$guests/vmlinuz-stock" \
+        -initrd "$tmp/initrd.gz" -append "console=ttyS0 panic=-1 $append" "$@"
     check "$name/guest" grep -q GUEST-OK "$tmp/out" || grep -a 'GUEST-FAIL\|ata[0-9].*:' "$tmp/out" | sed 's/^/# /'
     check "$name/power-off" [ "$status" = 0 ]
 }

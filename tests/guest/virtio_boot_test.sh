@@ -10,8 +10,7 @@ truncate -s 510 "$image" && printf '\125\252' >>"$image" && truncate -s 1M "$ima
 start() {
     name=/virtio-boot/$1
     shift
-    timeout -k 5 60 "$GEMEL" -display none -serial stdio -nodefaults -device isa-debug-exit,iobase=0xf4,iosize=4 "$@" </dev/null >"$tmp/out" 2>"$tmp/err"
-    status=$?
+    gemel_run 60 -display none -serial stdio -nodefaults -device isa-debug-exit,iobase=0xf4,iosize=4 "$@"
     if grep -q "bios" "$tmp/err" && ! grep -q . "$tmp/out"; then
         skip "$name" "$(head -n 1 "$tmp/err")"
         return

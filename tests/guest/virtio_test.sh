@@ -2,18 +2,9 @@
 # Debian's cloud kernel with every virtio device, in each of the ways a driver can talk to them: modern with split and packed rings, legacy,
 # without MSI-X. tests/guest/init-virtio tries the devices. TAP. Skipped without network, busybox or socat.
 # timeout: 600
-. tests/lib/tap.sh
-guests=build/guests
-FETCH_LIB=1
-. tests/guest/fetch.sh
-mkdir -p "$guests" || exit 1
-command -v socat >/dev/null || { skip /virtio "socat is not installed"; tap_end; exit 0; }
-fetch_modules cloud "$guests" 2>"$tmp/fetch"
-case $? in
-0) ;;
-77) skip /virtio "$(tail -n 1 "$tmp/fetch")"; tap_end; exit 0 ;;
-*) cp "$tmp/fetch" "$tmp/err"; check /virtio/fetch false; tap_end; exit 1 ;;
-esac
+. tests/lib/guest.sh
+need_tool /virtio socat || tap_end
+need /virtio fetch_modules cloud "$guests" || tap_end
 pick_modules cloud "$guests" "$tmp/modules" virtio_pci virtio_blk virtio_net virtio-rng virtio_console virtio_balloon virtio_scsi sd_mod ext4 &&
     pack_initramfs "$guests/busybox-amd64" tests/guest/init-virtio "$tmp/initrd.gz" "$tmp/modules/lib" || exit 1
 
@@ -25,20 +16,11 @@ echo "hello from the host"
 md5sum >&2
 PEER
 
-# wait_for COMMAND: until it succeeds, a minute at most
-wait_for() {
-    for _ in $(seq 300); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.2
-    done
-    return 1
-}
-
-# host_side: what people do meanwhile
+# host_side: what people do meanwhile; at the end of the named port's, $tmp/peer.out is complete.
 host_side() {
-    wait_for test -S "$tmp/port" && socat UNIX-CONNECT:"$tmp/port" EXEC:"sh $tmp/peer" 2>"$tmp/peer.out" &
-    wait_for grep -q GUEST-BALLOON-READY "$tmp/out" && printf 'balloon 300\n' | socat - UNIX-CONNECT:"$tmp/monitor" >/dev/null
-    wait
+    until_true 60 test -S "$tmp/port" && socat UNIX-CONNECT:"$tmp/port" EXEC:"sh $tmp/peer" 2>"$tmp/peer.out" &
+    shows 120 GUEST-BALLOON-READY && monitor 'balloon 300' >/dev/null
+    wait $!
 }
 
 # boot NAME OPTIONS MACHINE...: OPTIONS go to every device.
@@ -49,9 +31,7 @@ boot() {
     for f in disk disk2; do
         seq 1 100000 >"$tmp/$f" && truncate -s 64M "$tmp/$f"
     done
-    : >"$tmp/out"
-    host_side &
-    timeout -k 5 "${GUEST_TIMEOUT:-180}" "$GEMEL" -display none -serial stdio -monitor unix:"$tmp/monitor",server=on,wait=off -no-reboot -m 512 -smp 2 \
+    vm_start -display none -no-reboot -m 512 -smp 2 \
         "$@" -kernel "$guests/vmlinuz-cloud" -initrd "$tmp/initrd.gz" \
         -append "console=ttyS0 panic=-1 gemel.want=blk,scsi,rng,console,net,balloon" \
         -drive file="$tmp/disk",if=none,id=d0,format=raw,discard=unmap -device virtio-blk-pci,drive=d0,serial=gemel-serial"$o" \
@@ -60,16 +40,17 @@ boot() {
         -netdev user,id=n0 -device virtio-net-pci,netdev=n0"$o" \
         -device virtio-balloon-pci,free-page-reporting=on"$o" \
         -device virtio-serial-pci"$o" -chardev file,id=h,path="$tmp/hvc" -device virtconsole,chardev=h \
-        -chardev socket,id=c,path="$tmp/port",server=on,wait=off -device virtserialport,chardev=c,name=org.gemel.test \
-        </dev/null >"$tmp/out" 2>"$tmp/err"
-    status=$?
-    wait
-    check "$name/boot" grep -q GUEST-START "$tmp/out" || return
-    check "$name/devices" grep -q GUEST-OK "$tmp/out" || grep -a GUEST-FAIL "$tmp/out" | sed 's/^/# /'
+        -chardev socket,id=c,path="$tmp/port",server=on,wait=off -device virtserialport,chardev=c,name=org.gemel.test
+    host_side
+    ended=no
+    vm_ends "${GUEST_TIMEOUT:-180}" && ended=yes
+    cp "$tmp/console" "$tmp/out"
+    check "$name/boot" file_has "$tmp/console" GUEST-START || return
+    check "$name/devices" file_has "$tmp/console" GUEST-OK || grep -a GUEST-FAIL "$tmp/console" | sed 's/^/# /'
     check "$name/console" grep -q "on hvc0" "$tmp/hvc"
     check "$name/port" grep -q "hello from the guest" "$tmp/peer.out"
     check "$name/port-data" grep -q "$(seq 1 20000 | md5sum)" "$tmp/peer.out"
-    check "$name/power-off" [ "$status" = 0 ]
+    check "$name/power-off" [ $ended = yes ]
 }
 
 boot modern ""

@@ -1,9 +1,19 @@
-# Shell tests' common part, sourced: TAP output and a temporary folder $tmp. GEMEL names the program, BUILD the build folder.
+# Shell tests' common part, sourced: TAP output, a temporary folder $tmp, waiting, running the program. GEMEL names the program, BUILD the build
+# folder. Tests that boot guests in the background source tests/lib/guest.sh instead, which has all of this, too.
 GEMEL=${GEMEL:-./gemel}
 BUILD=${BUILD:-build}
 tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
 tap_n=0 tap_failed=0 status=-
+background= # processes that must not outlive the test
+
+tap_cleanup() {
+    for p in $background; do
+        kill -9 "$p" 2>/dev/null
+    done
+    rm -rf "$tmp"
+}
+trap tap_cleanup EXIT
+trap 'exit 1' HUP INT TERM
 
 # check NAME COMMAND...: a test that passes if COMMAND succeeds; on failure shows the status and the ends of $tmp/out and $tmp/err.
 check() {
@@ -29,13 +39,79 @@ skip() {
     echo "ok $tap_n $1 # SKIP $2"
 }
 
-# wait_for FILE TEXT: until TEXT is in FILE; at most a minute.
-wait_for() {
-    for _ in $(seq 600); do
-        grep -qF -e "$2" "$1" 2>/dev/null && return 0
+# need NAME COMMAND...: gets what tests want. If COMMAND fails with status 77 they are skipped, its last line is the reason; otherwise
+# that is a failed test. The caller returns then.
+need() {
+    tap_needed=$1
+    shift
+    "$@" 2>"$tmp/need"
+    case $? in
+    0) return 0 ;;
+    77) skip "$tap_needed" "$(tail -n 1 "$tmp/need")" ;;
+    *) cp "$tmp/need" "$tmp/err"; check "$tap_needed/needs" false ;;
+    esac
+    return 1
+}
+
+# need_tool NAME TOOL...: the same for programs.
+need_tool() {
+    tap_needed=$1
+    shift
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || { skip "$tap_needed" "$tool is not installed"; return 1; }
+    done
+}
+
+# until_true SECONDS COMMAND...: until COMMAND succeeds. False if it does not within SECONDS.
+until_true() {
+    tap_end_time=$(($(date +%s) + $1))
+    shift
+    until "$@"; do
+        [ "$(date +%s)" -lt "$tap_end_time" ] || return 1
         sleep 0.1
     done
-    return 1
+}
+
+# file_has FILE TEXT
+file_has() {
+    grep -qaF -e "$2" "$1" 2>/dev/null
+}
+
+# wait_for FILE TEXT: until TEXT is in FILE; at most a minute.
+wait_for() {
+    until_true 60 file_has "$1" "$2"
+}
+
+# gone PROCESS
+gone() {
+    ! kill -0 "$1" 2>/dev/null
+}
+
+# forget PROCESS: it has ended, and its number may be another's.
+forget() {
+    background=$(for p in $background; do [ "$p" = "$1" ] || echo "$p"; done)
+}
+
+# gemel_run SECONDS ARG...: the program to its end, without input; $status, $tmp/out and $tmp/err.
+gemel_run() {
+    tap_limit=$1
+    shift
+    timeout -k 5 "$tap_limit" "$GEMEL" "$@" </dev/null >"$tmp/out" 2>"$tmp/err"
+    status=$?
+}
+
+# tcp_listens PORT: somebody does, on this host.
+tcp_listens() {
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q ":$(printf %04X "$1") [0-9A-F:]* 0A "
+}
+
+# free_port: a TCP port of this host that nobody listens at.
+free_port() {
+    tap_port=$(shuf -i 20000-60000 -n 1)
+    while tcp_listens "$tap_port"; do
+        tap_port=$(shuf -i 20000-60000 -n 1)
+    done
+    echo "$tap_port"
 }
 
 tap_end() {

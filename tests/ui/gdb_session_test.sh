@@ -2,7 +2,7 @@
 # Tests the gdb stub with gdb itself against the bare-metal demonstration guest. TAP; skipped without gdb.
 . tests/lib/tap.sh
 kernel=$BUILD/tests/guest/demo.elf
-command -v gdb >/dev/null || { skip /gdb-session "no gdb"; tap_end; }
+need_tool /gdb-session gdb || tap_end
 
 cat >"$tmp/script" <<EOF
 set pagination off
@@ -41,7 +41,7 @@ printf 'a\rexit\r' >"$tmp/in"
 timeout -k 5 120 "$GEMEL" -cpu max,-lm -m 16 -nographic -kernel "$kernel" -S -gdb "unix:$tmp/gdb" \
     <"$tmp/in" >"$tmp/guest" 2>"$tmp/err" &
 pid=$!
-for _ in $(seq 300); do [ -S "$tmp/gdb" ] && break; sleep 0.1; done
+until_true 30 test -S "$tmp/gdb"
 timeout -k 5 120 gdb -nx -q -batch -x "$tmp/script" "$kernel" >"$tmp/out" 2>&1
 wait $pid
 status=$?

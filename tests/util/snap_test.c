@@ -137,11 +137,27 @@ static void test_damaged(void)
     clock_free(c);
 }
 
+/* A bool is 0 or 1: anything else would be undefined behaviour where it is read. */
+static void test_bool(void)
+{
+    static const struct snap_field flag[] = { SNAP_U(struct outer, flag), SNAP_DONE };
+    GByteArray *data = g_byte_array_new();
+    struct outer o = { .flag = true };
+    snap_save(flag, &o, data);
+    o.flag = false;
+    g_assert_cmpint(snap_load(flag, &o, data->data, data->len), ==, data->len);
+    g_assert_true(o.flag);
+    data->data[data->len - 1] = 2;
+    g_assert_cmpint(snap_load(flag, &o, data->data, data->len), ==, -1);
+    g_byte_array_unref(data);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/snap/round-trip", test_round_trip);
     g_test_add_func("/snap/truncated", test_truncated);
     g_test_add_func("/snap/damaged", test_damaged);
+    g_test_add_func("/snap/bool", test_bool);
     return g_test_run();
 }
