@@ -7,7 +7,7 @@
 static void pin(void *opaque, unsigned cpu) {}
 static void pin_sipi(void *opaque, unsigned cpu, u8 vector) {}
 static void pin_ignne(void *opaque, unsigned cpu) { ((struct test_pc *)opaque)->ignnes++; }
-static u64 tsc_now(void *opaque, unsigned cpu) { return 0; }
+static u64 tsc_now(void *opaque, unsigned cpu) { return clock_ns(((struct test_pc *)opaque)->m.clock); } /* 1 GHz */
 static i64 tsc_to_ns(void *opaque, unsigned cpu, u64 tsc) { return tsc; }
 static void a20_changed(void *opaque, bool on) { ((struct test_pc *)opaque)->a20_changes++; }
 
@@ -34,6 +34,7 @@ static struct test_pc *pc_new(const struct machine_config *cfg, struct clock *cl
     p->m.request_opaque = p;
     p->m.tsc_now = tsc_now;
     p->m.tsc_to_ns = tsc_to_ns;
+    p->m.tsc_opaque = p;
     p->m.a20_changed = a20_changed;
     p->m.a20_opaque = p;
     if (machine_build(&p->m, &c, e) < 0) {
