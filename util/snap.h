@@ -23,17 +23,17 @@ struct snap_var {
 
 #define SNAP_IS_BOOL(x) __builtin_types_compatible_p(typeof(x), bool)
 #define SNAP_U(type, f) { #f, SNAP_UINT, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL, SNAP_IS_BOOL(((type *)0)->f) }
-#define SNAP_B(type, f) { #f, SNAP_BYTES, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL }
-#define SNAP_T(type, f) { #f, SNAP_TIMER, 0, offsetof(type, f), 1, NULL } /* struct timer */
+#define SNAP_B(type, f) { #f, SNAP_BYTES, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL, false }
+#define SNAP_T(type, f) { #f, SNAP_TIMER, 0, offsetof(type, f), 1, NULL, false } /* struct timer */
 #define SNAP_A(type, f) \
     { #f, SNAP_ARRAY_UINT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), NULL, SNAP_IS_BOOL(((type *)0)->f[0]) }
-#define SNAP_S(type, f, s) { #f, SNAP_STRUCT, sizeof(((type *)0)->f), offsetof(type, f), 1, s }
-#define SNAP_AS(type, f, s) { #f, SNAP_ARRAY_STRUCT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), s }
+#define SNAP_S(type, f, s) { #f, SNAP_STRUCT, sizeof(((type *)0)->f), offsetof(type, f), 1, s, false }
+#define SNAP_AS(type, f, s) { #f, SNAP_ARRAY_STRUCT, sizeof(((type *)0)->f[0]), offsetof(type, f), ARRAY_LEN(((type *)0)->f), s, false }
 /* struct snap_var: bytes whose number the object's configuration says; a load wants the same number. */
-#define SNAP_V(type, f) { #f, SNAP_VARIABLE, sizeof(struct snap_var), offsetof(type, f), 1, NULL }
+#define SNAP_V(type, f) { #f, SNAP_VARIABLE, sizeof(struct snap_var), offsetof(type, f), 1, NULL, false }
 /* GByteArray *, as long as it is; NULL is saved as empty. A load makes one. */
-#define SNAP_BUF(type, f) { #f, SNAP_BUFFER, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL }
-#define SNAP_DONE { NULL, SNAP_END, 0, 0, 0, NULL }
+#define SNAP_BUF(type, f) { #f, SNAP_BUFFER, sizeof(((type *)0)->f), offsetof(type, f), 1, NULL, false }
+#define SNAP_DONE { NULL, SNAP_END, 0, 0, 0, NULL, false }
 
 struct _GByteArray;
 /* Appends the object's fields to out. */
