@@ -133,7 +133,7 @@ struct pci_device {
 /* With an option ROM by default, if the host has the file ("pxe-e1000.rom"). */
 #define PCI_PROPS_ROM(rom_) PCI_PROPS_FULL(NULL, 0, rom_)
 extern const struct snap_field pci_snap_fields[];
-#define PCI_SNAP { "pci", SNAP_STRUCT, sizeof(struct pci_device), 0, 1, pci_snap_fields }
+#define PCI_SNAP { "pci", SNAP_STRUCT, sizeof(struct pci_device), 0, 1, pci_snap_fields, false }
 
 /* A root bus: "pci.0", or "pcie.0" if express. ops: hot plug; NULL: none. */
 struct pci_bus *pci_bus_new(struct machine *m);

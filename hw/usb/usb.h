@@ -60,7 +60,7 @@ struct usb_device {
 extern const struct snap_field usb_snap_fields[];
 /* From the class's post_load. */
 void usb_post_load(struct usb_device *d);
-#define USB_SNAP { "usb", SNAP_STRUCT, sizeof(struct usb_device), 0, 1, usb_snap_fields }
+#define USB_SNAP { "usb", SNAP_STRUCT, sizeof(struct usb_device), 0, 1, usb_snap_fields, false }
 
 /* The controller's side. */
 struct usb_host_ops {

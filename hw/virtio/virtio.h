@@ -137,7 +137,7 @@ struct virtio {
 };
 
 extern const struct snap_field virtio_snap_fields[];
-#define VIRTIO_SNAP { "virtio", SNAP_STRUCT, 0, 0, 1, virtio_snap_fields }
+#define VIRTIO_SNAP { "virtio", SNAP_STRUCT, 0, 0, 1, virtio_snap_fields, false }
 #define VIRTIO_PROPS \
     { "indirect_desc", PROP_BOOL, offsetof(struct virtio, indirect_desc), 1, NULL, "offer indirect descriptors" }, \
     { "event_idx", PROP_BOOL, offsetof(struct virtio, event_idx), 1, NULL, "offer event index notification suppression" }, \
