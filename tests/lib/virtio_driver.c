@@ -247,18 +247,25 @@ static bool used_packed(struct vdrv *d, struct vdrv_queue *q, u16 *id, u32 *len)
     return true;
 }
 
-bool vdrv_used(struct vdrv *d, unsigned n, u16 *id, u32 *len)
+static bool used_split(struct vdrv *d, struct vdrv_queue *q, u16 *id, u32 *len)
 {
-    struct vdrv_queue *q = &d->q[n];
-
-    if (d->features & VDRV_F(VDRV_PACKED))
-        return used_packed(d, q, id, len);
     if (get16(d, q->used + 2) == q->seen)
         return false;
     *id = get32(d, q->used + 4 + 8 * (q->seen % q->size));
     *len = get32(d, q->used + 8 + 8 * (q->seen % q->size));
     q->seen++;
     return true;
+}
+
+/* With the lock under which an I/O thread completes: this is no CPU, whose loads would be ordered. */
+bool vdrv_used(struct vdrv *d, unsigned n, u16 *id, u32 *len)
+{
+    bool r;
+
+    lock_acquire(&d->f->m.lock);
+    r = (d->features & VDRV_F(VDRV_PACKED) ? used_packed : used_split)(d, &d->q[n], id, len);
+    lock_release(&d->f->m.lock);
+    return r;
 }
 
 void vdrv_wait(struct vdrv *d, unsigned n, u16 *id, u32 *len)

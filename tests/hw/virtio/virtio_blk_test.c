@@ -334,7 +334,7 @@ static void test_save_kept(void)
         lock_release(&x.f->m.lock);
         g_assert_cmpuint(failing_disk_stops(), ==, 6);
         vdrv_move(x.d);
-    fm_step(x.f, 1);
+        fm_step(x.f, 1);
         g_assert_false(vdrv_used(x.d, 0, &id, &len));
         lock_acquire(&x.f->m.lock);
         failing_disk_kept(x.blk, 6);
