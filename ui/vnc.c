@@ -182,6 +182,17 @@ static int listen_all(struct vnc *v, struct opts *o, struct err *e)
     return r < 0 ? err_prefix(e, "websocket") : 0;
 }
 
+/* id=ID, else "default", "vnc2", "vnc3" ... */
+static int choose_id(struct vnc *v, const char *id, struct err *e)
+{
+    v->id = g_strdup(id ? id : "default");
+    for (unsigned i = 2; !id && display_vnc(v->d, v->id); i++) {
+        g_free(v->id);
+        v->id = g_strdup_printf("vnc%u", i);
+    }
+    return display_vnc(v->d, v->id) ? err_set(e, "Duplicate ID '%s' for vnc", v->id) : 0;
+}
+
 static int read_options(struct vnc *v, struct opts *o, struct err *e)
 {
     static const char *const share[] = { "allow-exclusive", "force-shared", "ignore", NULL };
@@ -191,9 +202,8 @@ static int read_options(struct vnc *v, struct opts *o, struct err *e)
     for (unsigned i = 0; missing[i]; i++)
         if (opts_has(o, missing[i]))
             return err_set(e, "'%s' is not available", missing[i]);
-    v->id = g_strdup(opts_get(o, "id") ? opts_get(o, "id") : "default");
-    if (opts_bool(o, "password", false, &v->password_on, e) < 0 || opts_enum(o, "share", share, 0, &policy, e) < 0 ||
-        opts_bool(o, "lossy", false, &lossy, e) < 0 || opts_bool(o, "non-adaptive", false, &adaptive, e) < 0)
+    if (choose_id(v, opts_get(o, "id"), e) < 0 || opts_bool(o, "password", false, &v->password_on, e) < 0 ||
+        opts_enum(o, "share", share, 0, &policy, e) < 0 || opts_bool(o, "lossy", false, &lossy, e) < 0 || opts_bool(o, "non-adaptive", false, &adaptive, e) < 0)
         return -1;
     if (lossy)
         return err_set(e, "lossy=on is not available: the client chooses its encoding");

@@ -31,7 +31,7 @@ void vnc_address_set(struct vnc_address *a, const struct sockaddr *sa, socklen_t
 static int listen_unix(struct vnc_sockets *s, const char *path, struct err *e)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
-    char *made = unix_path_claim(path, e);
+    char *made = unix_path_claim(path, SOCK_STREAM, e);
     int fd;
 
     if (!made)

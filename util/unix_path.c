@@ -6,11 +6,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* True if nobody listens at the socket any more. */
-static bool is_abandoned(const char *path)
+/* True if nobody has the socket open any more. */
+static bool is_abandoned(const char *path, int type)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool refused;
 
     g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
@@ -20,7 +20,7 @@ static bool is_abandoned(const char *path)
     return refused;
 }
 
-char *unix_path_claim(const char *path, struct err *e)
+char *unix_path_claim(const char *path, int type, struct err *e)
 {
     struct sockaddr_un un;
     struct stat st;
@@ -31,7 +31,7 @@ char *unix_path_claim(const char *path, struct err *e)
     }
     if (lstat(path, &st) < 0)
         return g_canonicalize_filename(path, NULL);
-    if (!S_ISSOCK(st.st_mode) || !is_abandoned(path)) {
+    if (!S_ISSOCK(st.st_mode) || !is_abandoned(path, type)) {
         err_set(e, "cannot listen on '%s': %s", path, S_ISSOCK(st.st_mode) ? "another program does" : "the file exists and is no socket");
         return NULL;
     }

@@ -65,7 +65,7 @@ static int unix_open(struct sock_addr *a, bool nonblocking, struct err *e)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0);
     if (fd < 0)
         return err_set(e, "cannot make a socket: %s", strerror(errno));
-    if (a->server && !a->abstract && !(a->made = unix_path_claim(a->path, e))) {
+    if (a->server && !a->abstract && !(a->made = unix_path_claim(a->path, SOCK_STREAM, e))) {
         close(fd);
         return -1;
     }

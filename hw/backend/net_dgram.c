@@ -98,13 +98,15 @@ static int bind_local(struct dgram *d, struct err *e)
     const struct sockaddr_un *un = (const void *)&d->local.sa;
     int one = 1;
 
-    if (d->local.sa.ss_family != AF_UNIX)
+    if (un->sun_family != AF_UNIX)
         setsockopt(d->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(d->fd, (void *)&d->local.sa, d->local.len) < 0)
-        return err_set(e, "cannot bind to the local address: %s", strerror(errno));
-    if (un->sun_family == AF_UNIX && un->sun_path[0])
-        d->unlink_path = g_canonicalize_filename(un->sun_path, NULL);
-    return 0;
+    else if (un->sun_path[0] && !(d->unlink_path = unix_path_claim(un->sun_path, SOCK_DGRAM, e)))
+        return -1;
+    if (!bind(d->fd, (void *)&d->local.sa, d->local.len))
+        return 0;
+    err_set(e, "cannot bind to the local address: %s", strerror(errno));
+    g_clear_pointer(&d->unlink_path, g_free); /* it is not ours */
+    return -1;
 }
 
 int net_dgram_start(struct net *n, const struct net_addr *local, const struct net_addr *remote, struct err *e)

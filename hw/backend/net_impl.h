@@ -126,9 +126,6 @@ struct net_headers {
     u8 proto;
 };
 bool net_parse(const u8 *frame, unsigned len, struct net_headers *h);
-/* The one's complement sum of bytes, folded to 16 bits, in network byte order as it lies in memory. */
-u32 net_sum(const u8 *p, unsigned len, u32 sum);
-u16 net_fold(u32 sum);
 /* Checksum of an upper-layer packet with its pseudo header. */
 u16 net_l4_csum(const u8 *frame, const struct net_headers *h, unsigned l4_len);
 /* Sum of the pseudo header alone, as a NEEDS_CSUM frame has it in its checksum field. */

@@ -1,12 +1,14 @@
 /* What a frame's receiver leaves to software: checksums, TCP and UDP segmentation, IP fragments. Called by hw/backend/net*.c on the main
  * thread with frames of guests and of the outside world: every length is checked. Virtio 1.2, 5.1.6; RFC 791, 768, 8200, 9293. */
 #include "hw/backend/net_impl.h"
+#include "util/inet_sum.h"
 #include "util/log.h"
 
 enum { ETH_HLEN = 14, ETHERTYPE_IP4 = 0x0800, ETHERTYPE_IP6 = 0x86dd, ETHERTYPE_VLAN = 0x8100, ETHERTYPE_QINQ = 0x88a8 };
 enum { PROTO_HOPOPTS = 0, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ROUTING = 43, PROTO_FRAGMENT = 44, PROTO_DSTOPTS = 60 };
 enum { TCP_FIN = 0x01, TCP_PSH = 0x08, TCP_CWR = 0x80, IP4_MF = 0x2000 };
-enum { GSO_SIZE_MIN = 32 }; /* a guest could ask for 64 Ki frames of one byte */
+/* A guest could ask for 64 Ki frames of one byte, or for each piece to get 16 KiB of IPv6 extension headers. */
+enum { GSO_SIZE_MIN = 32, HEADERS_MAX = 512 };
 
 static u16 be16(const u8 *p) { return (u16)(p[0] << 8 | p[1]); }
 static u32 be32(const u8 *p) { return (u32)be16(p) << 16 | be16(p + 2); }
@@ -25,54 +27,20 @@ static void put32(u8 *p, u32 v)
 
 /* -- checksums ------------------------------------------------------------------------------------------------------ */
 
-u16 net_fold(u32 sum)
-{
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (sum & 0xffff) + (sum >> 16);
-}
-
-u32 net_sum(const u8 *p, unsigned len, u32 sum)
-{
-    u64 a = sum, b = 0, c = 0, d = 0;
-
-    for (; len >= 16; p += 16, len -= 16) {
-        a += ld32(p);
-        b += ld32(p + 4);
-        c += ld32(p + 8);
-        d += ld32(p + 12);
-    }
-    a += b + c + d;
-    for (; len >= 2; p += 2, len -= 2)
-        a += ld16(p);
-    if (len)
-        a += *p;
-    a = (a & 0xffffffff) + (a >> 32);
-    a = (a & 0xffffffff) + (a >> 32);
-    return net_fold((u32)a);
-}
-
-static u32 pseudo_sum(const u8 *frame, const struct net_headers *h, unsigned l4_len)
-{
-    u8 tail[4] = { 0, h->proto, l4_len >> 8, l4_len };
-    u32 sum = h->v6 ? net_sum(frame + h->l3 + 8, 32, 0) : net_sum(frame + h->l3 + 12, 8, 0);
-
-    return net_sum(tail, 4, sum);
-}
-
 u16 net_pseudo_csum(const u8 *frame, const struct net_headers *h, unsigned l4_len)
 {
-    return net_fold(pseudo_sum(frame, h, l4_len));
+    return inet_pseudo_sum(frame + h->l3, !h->v6, h->proto, l4_len);
 }
 
 u16 net_l4_csum(const u8 *frame, const struct net_headers *h, unsigned l4_len)
 {
-    return (u16)~net_fold(net_sum(frame + h->l4, l4_len, pseudo_sum(frame, h, l4_len)));
+    return (u16)~inet_sum(frame + h->l4, l4_len, net_pseudo_csum(frame, h, l4_len));
 }
 
 static void ip4_set_csum(u8 *ip, unsigned hlen)
 {
     put16(ip + 10, 0);
-    st16(ip + 10, (u16)~net_fold(net_sum(ip, hlen, 0)));
+    st16(ip + 10, (u16)~inet_sum(ip, hlen, 0));
 }
 
 /* NEEDS_CSUM: the field holds the sum of the pseudo header, the rest is summed here. */
@@ -83,7 +51,7 @@ bool net_csum_fill(struct net_frame *f)
 
     if (at + 2 > f->len || start > f->len)
         return false;
-    sum = (u16)~net_fold(net_sum(f->data + start, f->len - start, 0));
+    sum = (u16)~inet_sum(f->data + start, f->len - start, 0);
     if (!sum && f->o.csum_offset == 6) /* UDP: zero would mean "no checksum" */
         sum = 0xffff;
     st16(f->data + at, sum);
@@ -122,7 +90,7 @@ static unsigned ip6_skip(const u8 *p, unsigned len, unsigned l3, unsigned *next_
     return at;
 }
 
-/* Ethernet and IP; l4 is the first byte behind them. */
+/* Ethernet and IP; l4 is the first byte behind them, not more than HEADERS_MAX. */
 static bool ip_parse(const u8 *p, unsigned len, struct net_headers *h, unsigned *next_at)
 {
     u16 type;
@@ -144,7 +112,7 @@ static bool ip_parse(const u8 *p, unsigned len, struct net_headers *h, unsigned 
     } else {
         return false;
     }
-    return h->l4 <= len;
+    return h->l4 <= MIN_OF(len, (unsigned)HEADERS_MAX);
 }
 
 /* TCP or UDP over IP, no fragment. */
@@ -283,7 +251,7 @@ struct net_frame *net_fragment(struct net_frame *f, unsigned mtu)
     room = mtu > room ? (mtu - room) & ~7u : 0;
     if (room < GSO_SIZE_MIN)
         return reject(f);
-    c.id = net_sum(f->data + c.h.l4, MIN_OF(total, 64), be16(f->data + c.h.l3 + 4)) << 16 | total;
+    c.id = (u32)inet_sum(f->data + c.h.l4, MIN_OF(total, 64), be16(f->data + c.h.l3 + 4)) << 16 | total;
     for (unsigned off = 0; off < total; off += room) {
         unsigned n = MIN_OF(room, total - off);
         *last = fragment_one(f, &c, off, n, off + n < total);

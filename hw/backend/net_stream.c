@@ -267,7 +267,7 @@ static int claim_path(struct stream *s, struct err *e)
 
     if (un->sun_family != AF_UNIX || !un->sun_path[0])
         return 0;
-    s->unlink_path = unix_path_claim(un->sun_path, e);
+    s->unlink_path = unix_path_claim(un->sun_path, SOCK_STREAM, e);
     return s->unlink_path ? 0 : -1;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "hw/backend/net_impl.h"
+#include "util/inet_sum.h"
 #include "util/opts.h"
 
 #define SCRIPT_UP "/etc/qemu-ifup"
@@ -98,7 +99,7 @@ static gboolean on_writable(gint fd, GIOCondition cond, gpointer opaque)
 /* Frames of a flow stay on one queue: which one is a hash of the addresses. */
 static struct tap_queue *choose_queue(struct tap *t, const struct net_frame *f)
 {
-    return &t->q[t->n > 1 && f->len >= 38 ? net_sum(f->data + 26, 12, 0) % t->n : 0];
+    return &t->q[t->n > 1 && f->len >= 38 ? inet_sum(f->data + 26, 12, 0) % t->n : 0];
 }
 
 static bool tap_transmit(struct net *n, struct net_frame *f)

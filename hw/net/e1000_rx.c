@@ -2,6 +2,7 @@
  * lock held. 8254x manual, 3.2, 9 (VLANs), 13.4.22 (RCTL). */
 #include "hw/net/e1000.h"
 #include "mmu/dma.h"
+#include "util/inet_sum.h"
 
 enum { FRAME_MAX = 1518, FRAME_MAX_LONG = 16384 - 4, FRAME_MIN = 60, CRC_LEN = 4 };
 
@@ -177,7 +178,7 @@ static void prepare(struct e1000 *s, struct rx_frame *f, const u8 *frame, unsign
     }
     nic_check_csum(f->p, f->len, known_good, &c);
     put_csum_status(s, &c, &f->status, &f->errors);
-    f->csum = pcss < f->len ? nic_sum(f->p + pcss, f->len - pcss, 0) : 0;
+    f->csum = pcss < f->len ? inet_sum(f->p + pcss, f->len - pcss, 0) : 0;
     f->total = MAX_OF(f->len, FRAME_MIN) + (s->reg[RCTL / 4] & RCTL_SECRC ? 0 : CRC_LEN);
 }
 

@@ -2,6 +2,7 @@
  * thread of the vCPU that wrote TDT, or the main thread when the link has room again; machine lock held. 8254x manual, 3.3 to 3.5. */
 #include "hw/net/e1000.h"
 #include "mmu/dma.h"
+#include "util/inet_sum.h"
 #include "util/log.h"
 
 enum { PACKET_DESCS = 1024 }; /* more than any packet has */
@@ -67,7 +68,7 @@ static void put_csum(struct e1000 *s, const struct packet *p, u32 start, u32 at,
     u32 stop = end && end + 1 < p->len ? end + 1 : p->len;
 
     if (at + 2 <= p->len && start < stop)
-        st16(s->buf + at, (u16)~nic_sum(s->buf + start, stop - start, 0));
+        st16(s->buf + at, (u16)~inet_sum(s->buf + start, stop - start, 0));
 }
 
 static void put_ip_csum(struct e1000 *s, const struct packet *p, const struct e1000_context *c)

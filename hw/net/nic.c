@@ -1,5 +1,6 @@
 /* What network cards have in common, see nic.h. Machine lock. RFC 791, 768, 9293; the EEPROM: 93C46 data sheets (Microchip DS20001749). */
 #include "hw/net/nic.h"
+#include "util/inet_sum.h"
 
 int nic_plug(struct device *d, struct net *n, u8 mac[6], const struct net_dev_ops *ops, struct lock *lock, struct err *e)
 {
@@ -17,32 +18,7 @@ void nic_unplug(struct net *n, const u8 mac[6])
     net_mac_release(mac);
 }
 
-static u16 fold(u64 sum)
-{
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return sum;
-}
-
-u16 nic_sum(const u8 *p, u32 len, u64 sum)
-{
-    for (; len >= 4; p += 4, len -= 4)
-        sum += ld32(p);
-    if (len & 2) {
-        sum += ld16(p);
-        p += 2;
-    }
-    if (len & 1)
-        sum += *p;
-    return fold(sum);
-}
-
 static u16 be16(const u8 *p) { return p[0] << 8 | p[1]; }
-
-u16 nic_pseudo(const u8 *ip, bool v4, u8 proto, u32 l4_len)
-{
-    return nic_sum(ip + (v4 ? 12 : 8), v4 ? 8 : 32, (u64)__builtin_bswap16(proto) + __builtin_bswap16((u16)l4_len));
-}
 
 void nic_check_csum(const u8 *frame, u32 len, bool known_good, struct nic_csum *c)
 {
@@ -57,14 +33,14 @@ void nic_check_csum(const u8 *frame, u32 len, bool known_good, struct nic_csum *
     if (ip[0] >> 4 != 4 || hlen < 20 || total < hlen || total > len - 14)
         return;
     c->ip4 = true;
-    c->ip_bad = !known_good && nic_sum(ip, hlen, 0) != 0xffff;
+    c->ip_bad = !known_good && inet_sum(ip, hlen, 0) != 0xffff;
     l4_len = total - hlen;
     if ((ip[9] != 6 && ip[9] != 17) || (be16(ip + 6) & 0x3fff) || l4_len < (ip[9] == 6 ? 20 : 8))
         return;
     if (ip[9] == 17 && !ld16(ip + hlen + 6)) /* a datagram without checksum */
         return;
     c->proto = ip[9];
-    c->l4_bad = !known_good && nic_sum(ip + hlen, l4_len, nic_pseudo(ip, true, ip[9], l4_len)) != 0xffff;
+    c->l4_bad = !known_good && inet_sum(ip + hlen, l4_len, inet_pseudo_sum(ip, true, ip[9], l4_len)) != 0xffff;
 }
 
 bool nic_ask_segments(u8 *p, u32 len, u32 l3, u32 l4, u32 hdr_len, bool v4, bool tcp, u16 mss, struct net_offload *o)
@@ -77,11 +53,11 @@ bool nic_ask_segments(u8 *p, u32 len, u32 l3, u32 l4, u32 hdr_len, bool v4, bool
     st16(ip + (v4 ? 2 : 4), __builtin_bswap16((u16)(len - l3 - (v4 ? 0 : 40))));
     if (v4) {
         st16(ip + 10, 0);
-        st16(ip + 10, (u16)~nic_sum(ip, l4 - l3, 0));
+        st16(ip + 10, (u16)~inet_sum(ip, l4 - l3, 0));
     }
     if (!tcp)
         st16(p + l4 + 4, __builtin_bswap16((u16)(len - l4)));
-    st16(p + l4 + at, nic_pseudo(ip, v4, tcp ? 6 : 17, len - l4));
+    st16(p + l4 + at, inet_pseudo_sum(ip, v4, tcp ? 6 : 17, len - l4));
     *o = (struct net_offload){
         .flags = NET_F_NEEDS_CSUM, .gso_type = !tcp ? NET_GSO_UDP_L4 : v4 ? NET_GSO_TCPV4 : NET_GSO_TCPV6, .hdr_len = hdr_len,
         .gso_size = mss, .csum_start = l4, .csum_offset = at,

@@ -12,9 +12,6 @@ int nic_plug(struct device *d, struct net *n, u8 mac[6], const struct net_dev_op
 /* For its unrealize. */
 void nic_unplug(struct net *n, const u8 mac[6]);
 
-/* One's complement sum of bytes as they lie in memory, folded to 16 bits. */
-u16 nic_sum(const u8 *p, u32 len, u64 sum);
-
 /* What a card's checksum unit finds in an Ethernet frame. */
 struct nic_csum {
     bool ip4, ip_bad;       /* an IPv4 packet */
@@ -24,8 +21,6 @@ struct nic_csum {
 /* known_good: the link has verified the checksums. */
 void nic_check_csum(const u8 *frame, u32 len, bool known_good, struct nic_csum *c);
 
-/* Sum of the pseudo header of the IP packet at ip. */
-u16 nic_pseudo(const u8 *ip, bool v4, u8 proto, u32 l4_len);
 /* Makes a packet whose software left lengths and checksums to the segmentation unit into one that the link cuts into pieces of mss bytes.
  * l3, l4: offsets of the IP and the TCP or UDP header; hdr_len: of all headers. False: it does not fit together. */
 bool nic_ask_segments(u8 *p, u32 len, u32 l3, u32 l4, u32 hdr_len, bool v4, bool tcp, u16 mss, struct net_offload *o);

@@ -2,6 +2,7 @@
  * thread of the vCPU that started it, or the main thread when the link has room again; machine lock held. */
 #include "hw/net/rtl8139.h"
 #include "mmu/dma.h"
+#include "util/inet_sum.h"
 #include "util/log.h"
 
 enum { VLAN_TYPE = 0x8100, MIN_FRAME = 60, TSD_COUNT = 4 };
@@ -110,13 +111,13 @@ static bool offload(struct rtl8139 *s, const struct descriptor *d, u32 len, stru
         return true;
     if (v4 && (d->opts1 & TD_IPCS)) {
         st16(s->buf + 24, 0);
-        st16(s->buf + 24, (u16)~nic_sum(s->buf + 14, l4 - 14, 0));
+        st16(s->buf + 24, (u16)~inet_sum(s->buf + 14, l4 - 14, 0));
     }
     if ((d->opts1 & (TD_TCPCS | TD_UDPCS)) && l4 + at + 2 <= len) {
         u32 l4_len = v4 ? (u32)(s->buf[16] << 8 | s->buf[17]) - (l4 - 14) : (u32)(s->buf[18] << 8 | s->buf[19]);
         if (l4_len > len - l4 || l4_len < at + 2)
             return true;
-        st16(s->buf + l4 + at, nic_pseudo(s->buf + 14, v4, tcp ? 6 : 17, l4_len));
+        st16(s->buf + l4 + at, inet_pseudo_sum(s->buf + 14, v4, tcp ? 6 : 17, l4_len));
         *o = (struct net_offload){ .flags = NET_F_NEEDS_CSUM, .csum_start = l4, .csum_offset = at };
     }
     return true;

@@ -12,7 +12,8 @@
 #define BALLOON_F_DEFLATE_ON_OOM BIT64(2)
 #define BALLOON_F_PAGE_POISON BIT64(4)
 #define BALLOON_F_PAGE_REPORTING BIT64(5)
-enum { INFLATE = 0, DEFLATE = 1, STATISTICS = 2, REPORTING = 3, QUEUE_SIZE = 128, REPORTING_SIZE = 32, PFN_SHIFT = 12, PFNS_A_READ = 256 };
+enum { INFLATE = 0, DEFLATE = 1, STATISTICS = 2, REPORTING = 3, QUEUE_SIZE = 128, REPORTING_SIZE = 32, PFN_SHIFT = 12, PFNS_A_READ = 256,
+       PFNS_A_CHAIN = 16 * PFNS_A_READ /* drivers use 256 */ };
 enum { CHAINS_A_TURN = 32, STAT_SIZE = 10 };
 
 struct balloon_config {
@@ -46,7 +47,7 @@ static void inflate_chain(struct virtio_balloon *s, struct virtq_elem *e)
     u32 pfn[PFNS_A_READ];
     u64 off = 0, got, start = 0, len = 0;
 
-    while ((got = iov_read(e->out, e->n_out, off, pfn, sizeof(pfn)) / 4)) {
+    while (off < 4 * PFNS_A_CHAIN && (got = iov_read(e->out, e->n_out, off, pfn, sizeof(pfn)) / 4)) {
         for (u64 i = 0; i < got; i++) {
             gpa_t page = (gpa_t)pfn[i] << PFN_SHIFT;
             if (len && page == start + len) {
@@ -65,6 +66,8 @@ static void inflate_chain(struct virtio_balloon *s, struct virtq_elem *e)
     }
     if (len)
         give_back(s, start, len);
+    if (off < e->out_len)
+        GUEST_ERROR("virtio-balloon: of %llu bytes of page numbers the first %llu count", (unsigned long long)e->out_len, (unsigned long long)off);
 }
 
 /* Free pages that the driver does not use now but may at any time: they must read as poison then, if they did. */

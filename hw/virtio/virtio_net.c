@@ -105,6 +105,8 @@ static bool deliver(struct virtio_net *s, const u8 *frame, unsigned len, const s
         return true;
     }
     memcpy(header, o, sizeof(*o));
+    if (!(s->guest_offloads & NET_F_GUEST_CSUM))
+        header[0] = 0; /* 5.1.6.4.1: no flags */
     st16(header + NUM_BUFFERS_AT, n);
     for (unsigned i = 0; i < n; i++) {
         u64 part = fill(e[i], header, hlen, frame, len, off);

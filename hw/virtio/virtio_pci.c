@@ -244,7 +244,7 @@ static void legacy_write(void *opaque, u64 off, u64 val, unsigned size)
     case LEGACY_DRIVER_FEATURES: virtio_set_legacy_features(v, val); break;
     case LEGACY_QUEUE_PFN:
         if (val == 0)
-            virtio_reset(v);
+            status_write(v, 0); /* a reset, too */
         else if (q)
             virtq_set_legacy(q, (val & 0xffffffff) << PAGE_BITS);
         break;

@@ -7,7 +7,7 @@
 #include "util/event.h"
 #include "util/iov.h"
 
-enum { INPUT_MAX = 4096, OUTPUT_MAX = 64 * 1024, CHAINS_A_TURN = 64 };
+enum { INPUT_MAX = 4096, OUTPUT_MAX = 64 * 1024 /* queued at a back end; written at once */, WRITES_A_TURN = 64 };
 
 static struct lock *lock_of(struct serial_port *p) { return p->s->v.lock; }
 
@@ -86,10 +86,25 @@ static void port_drained(void *opaque)
 
 bool port_host_open(struct serial_port *p) { return p->console || (p->chr && chr_is_open(p->chr)); }
 
-static void write_out(struct serial_port *p, const struct virtq_elem *e)
+/* The next piece of the chain in hand, which may be of any length; gives it back when there is no more. */
+static void write_out(struct serial_port *p)
 {
-    for (unsigned i = 0; i < e->n_out && p->chr; i++)
-        chr_write(p->chr, e->out[i].iov_base, e->out[i].iov_len);
+    struct virtq_elem *e = p->out;
+    u64 at = 0, *done = &p->s->out_done[p->nr];
+
+    for (unsigned i = 0; i < e->n_out && p->chr; at += e->out[i++].iov_len) {
+        if (*done - at >= e->out[i].iov_len)
+            continue;
+        unsigned n = MIN_OF(e->out[i].iov_len - (*done - at), (u64)OUTPUT_MAX);
+        chr_write(p->chr, (const u8 *)e->out[i].iov_base + (*done - at), n);
+        *done += n;
+        break;
+    }
+    if (p->chr && *done < e->out_len)
+        return;
+    virtq_push(e, 0);
+    p->out = NULL;
+    *done = 0;
 }
 
 /* More than this queued for a slow peer, and the driver has to wait. */
@@ -100,14 +115,12 @@ static bool back_end_full(struct serial_port *p)
 
 void port_output(struct serial_port *p, struct virtq *q)
 {
-    unsigned budget = CHAINS_A_TURN;
-    struct virtq_elem *e;
+    unsigned budget = WRITES_A_TURN;
 
     do {
-        while (budget && !(p->blocked = back_end_full(p)) && (e = virtq_pop(q, sizeof(*e)))) {
+        while (budget && !(p->blocked = back_end_full(p)) && (p->out || (p->out = virtq_pop(q, sizeof(*p->out))))) {
             budget--;
-            write_out(p, e);
-            virtq_push(e, 0);
+            write_out(p);
         }
     } while (!p->blocked && budget && !virtq_notify_on(q));
     virtq_notify(q);
@@ -135,9 +148,18 @@ void port_set_guest_open(struct serial_port *p, bool open)
         chr_accept_input(p->chr);
 }
 
+void port_forget_output(struct serial_port *p)
+{
+    if (p->out)
+        virtq_drop(p->out);
+    p->out = NULL;
+}
+
 void port_reset(struct serial_port *p)
 {
     port_set_guest_open(p, false);
+    port_forget_output(p);
+    p->s->out_done[p->nr] = 0;
     p->blocked = false;
     g_byte_array_set_size(p->input, 0);
 }
@@ -196,6 +218,11 @@ static void port_unrealize(struct device *d)
 
     if (p->chr)
         chr_attach(p->chr, NULL, NULL, NULL, NULL);
+    if (p->out) {
+        virtq_push(p->out, 0);
+        virtq_notify(serial_tx(p));
+        p->s->out_done[p->nr] = 0;
+    }
     p->s->port[p->nr] = NULL;
     g_byte_array_unref(p->input);
 }

@@ -243,6 +243,16 @@ static void serial_reset(struct virtio *v)
             port_reset(s->port[i]);
 }
 
+static void serial_queue_reset(struct virtio *v, struct virtq *q)
+{
+    struct serial_port *p = q->index == CONTROL_RX || q->index == CONTROL_TX ? NULL : port_of(serial_of(v), q);
+
+    if (p && q == serial_tx(p)) {
+        port_forget_output(p);
+        p->s->out_done[p->nr] = 0;
+    }
+}
+
 /* Without MULTIPORT there is nobody who opens port 0: it can take input from now on. */
 static void serial_status_changed(struct virtio *v, u8 old)
 {
@@ -261,6 +271,9 @@ static void serial_post_load(struct virtio *v)
     while (at + 2 <= s->control->len && at + 2 + ld16(s->control->data + at) <= s->control->len)
         at += 2 + ld16(s->control->data + at);
     g_byte_array_set_size(s->control, at);
+    for (unsigned i = 0; i < s->max_ports; i++)
+        if (s->port[i])
+            port_forget_output(s->port[i]); /* it is popped again */
     *(struct console_config *)v->config = (struct console_config){ .max_nr_ports = s->max_ports };
 }
 
@@ -273,6 +286,7 @@ static const struct virtio_type serial_type = {
     .realize = serial_realize,
     .unrealize = serial_unrealize,
     .reset = serial_reset,
+    .queue_reset = serial_queue_reset,
     .config_write = serial_config_write,
     .status_changed = serial_status_changed,
     .post_load = serial_post_load,
@@ -281,7 +295,7 @@ static const struct virtio_type serial_type = {
 #define SERIAL_PROPS \
     { "max_ports", PROP_U32, offsetof(struct virtio_serial, max_ports), SERIAL_PORTS_MAX, NULL, "ports, 1 to 31" }, \
     { "emergency-write", PROP_BOOL, offsetof(struct virtio_serial, emergency_write), 1, NULL, "offer output through a register" }
-#define SERIAL_FIELDS SNAP_BUF(struct virtio_serial, control)
+#define SERIAL_FIELDS SNAP_BUF(struct virtio_serial, control), SNAP_A(struct virtio_serial, out_done)
 
 VIRTIO_CLASSES(virtio_serial, serial_type, "virtio-serial", "consoles and named streams", virtio_serial, NULL, PCI_PROPS, SERIAL_PROPS,
                SERIAL_FIELDS);

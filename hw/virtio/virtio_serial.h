@@ -18,6 +18,7 @@ struct virtio_serial {
     bool emergency_write;
     struct bus bus;            /* type "virtio-serial-bus" */
     struct serial_port *port[SERIAL_PORTS_MAX];
+    u64 out_done[SERIAL_PORTS_MAX]; /* bytes of the port's first chain that are written [saved] */
     struct _GByteArray *control; /* messages that wait for buffers: u16 length, bytes [saved] */
 };
 
@@ -30,6 +31,7 @@ struct serial_port {
     bool console;
     u8 guest_open;             /* a program has it open [saved] */
     struct _GByteArray *input; /* from the back end, waits for buffers [saved] */
+    struct virtq_elem *out;    /* a chain of output that the back end has not taken whole (s->out_done), or NULL */
     bool blocked;              /* output waits for the back end */
 };
 
@@ -43,5 +45,7 @@ void port_input_ready(struct serial_port *p);
 void port_set_guest_open(struct serial_port *p, bool open);
 bool port_host_open(struct serial_port *p);
 void port_reset(struct serial_port *p);
+/* Its output queue was reset, or is about to be loaded: the chain in hand is forgotten. */
+void port_forget_output(struct serial_port *p);
 
 #endif

@@ -407,6 +407,23 @@ static void refused(const char *arg, const char *why)
     end(x);
 }
 
+/* Servers without an id are told apart. */
+static void test_ids(void)
+{
+    struct fixture *x = start("");
+    char *second = g_strdup_printf("unix:%s2", x->path), *third = g_strdup_printf("unix:%s3,id=default", x->path);
+    struct vnc *v = vnc_new(&x->d, second, &x->e);
+    g_assert_nonnull(v);
+    g_assert_cmpstr(vnc_id(display_vnc(&x->d, NULL)), ==, "default");
+    g_assert_cmpstr(vnc_id(v), ==, "vnc2");
+    vnc_free(v);
+    g_assert_null(vnc_new(&x->d, third, &x->e));
+    g_assert_nonnull(strstr(x->e.msg, "Duplicate ID 'default'"));
+    g_free(second);
+    g_free(third);
+    end(x);
+}
+
 static void test_options(void)
 {
     refused("", "missing");
@@ -430,6 +447,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/vnc/two-clients", test_two_clients);
     g_test_add_func("/ui/vnc/websocket", test_websocket);
     g_test_add_func("/ui/vnc/nonsense", test_nonsense);
+    g_test_add_func("/ui/vnc/ids", test_ids);
     g_test_add_func("/ui/vnc/options", test_options);
     return g_test_run();
 }

@@ -6,13 +6,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int listen_at(const char *path)
+static int bind_at(const char *path, int type)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int fd = socket(AF_UNIX, type, 0);
 
     strcpy(un.sun_path, path);
     g_assert_cmpint(bind(fd, (void *)&un, sizeof(un)), ==, 0);
+    return fd;
+}
+
+static int listen_at(const char *path)
+{
+    int fd = bind_at(path, SOCK_STREAM);
+
     g_assert_cmpint(listen(fd, 1), ==, 0);
     return fd;
 }
@@ -24,14 +31,14 @@ static void test_claim(void)
     int fd;
 
     g_assert_cmpint(chdir(dir), ==, 0);
-    path = unix_path_claim("s", &e);
+    path = unix_path_claim("s", SOCK_STREAM, &e);
     g_assert_true(g_path_is_absolute(path));
     fd = listen_at("s");
-    g_assert_null(unix_path_claim("s", &e));
+    g_assert_null(unix_path_claim("s", SOCK_STREAM, &e));
     g_assert_nonnull(strstr(e.msg, "another program"));
     close(fd);
     g_free(path);
-    path = unix_path_claim("s", &e); /* its server is gone */
+    path = unix_path_claim("s", SOCK_STREAM, &e); /* its server is gone */
     g_assert_nonnull(path);
     g_assert_false(g_file_test("s", G_FILE_TEST_EXISTS));
     close(listen_at("s"));
@@ -40,11 +47,19 @@ static void test_claim(void)
     g_assert_cmpint(chdir(dir), ==, 0);
     g_assert_false(g_file_test("s", G_FILE_TEST_EXISTS));
     g_assert_true(g_file_set_contents("file", "x", 1, NULL));
-    g_assert_null(unix_path_claim("file", &e));
+    g_assert_null(unix_path_claim("file", SOCK_STREAM, &e));
     g_assert_nonnull(strstr(e.msg, "no socket"));
     g_assert_true(g_file_test("file", G_FILE_TEST_EXISTS));
-    g_assert_null(unix_path_claim("", &e));
-    g_assert_null(unix_path_claim(long_path, &e));
+    fd = bind_at("d", SOCK_DGRAM);
+    g_assert_null(unix_path_claim("d", SOCK_DGRAM, &e));
+    g_assert_null(unix_path_claim("d", SOCK_STREAM, &e)); /* whatever it is, somebody has it */
+    close(fd);
+    path = unix_path_claim("d", SOCK_DGRAM, &e);
+    g_assert_nonnull(path);
+    g_assert_false(g_file_test("d", G_FILE_TEST_EXISTS));
+    g_free(path);
+    g_assert_null(unix_path_claim("", SOCK_STREAM, &e));
+    g_assert_null(unix_path_claim(long_path, SOCK_STREAM, &e));
     g_assert_nonnull(strstr(e.msg, "107"));
     unix_path_remove(NULL);
     g_unlink("file");

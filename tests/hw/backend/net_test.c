@@ -264,6 +264,30 @@ static void test_ufo(void)
     g_free(whole);
 }
 
+/* Headers of 10 KiB are not repeated for each of a thousand segments. */
+static void test_long_headers(void)
+{
+    for (unsigned headers = 1; headers <= 5; headers += 4) {
+        unsigned l4 = 14 + 40 + headers * (headers > 1 ? 2048 : 8), n = 0;
+        struct net_frame *f = net_frame_new(60000), *next;
+        memset(f->data, 0, f->len);
+        st16(f->data + 12, 0xdd86);
+        f->data[14] = 0x60;
+        for (unsigned i = 0; i < headers; i++) /* destination options: next header, length */
+            f->data[54 + i * 2048 + 1] = headers > 1 ? 255 : 0;
+        f->data[20] = 60;
+        for (unsigned i = 0; i < headers; i++)
+            f->data[54 + i * 2048] = i + 1 < headers ? 60 : 6;
+        f->data[l4 + 12] = 0x50;
+        f->o = (struct net_offload){ NET_F_NEEDS_CSUM, NET_GSO_TCPV6, l4 + 20, 32, l4, 16 };
+        for (struct net_frame *s = net_finish(f); s; s = next, n++) {
+            next = s->next;
+            net_frame_free(s);
+        }
+        g_assert_cmpuint(n, ==, headers > 1 ? 0 : (60000 - l4 - 20 + 31) / 32);
+    }
+}
+
 /* Anything a guest may ask for: refused or done, nothing outside the frame is touched (the sanitizer's part). */
 static void test_malformed(void)
 {
@@ -728,6 +752,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/offload/tso", test_tso);
     g_test_add_func("/net/offload/csum", test_csum);
     g_test_add_func("/net/offload/make-gso", test_make_gso);
+    g_test_add_func("/net/offload/long-headers", test_long_headers);
     g_test_add_func("/net/offload/ufo", test_ufo);
     g_test_add_func("/net/offload/malformed", test_malformed);
     g_test_add_func("/net/stream", test_stream);

@@ -2,6 +2,7 @@
  * receive filters, buffers and checksum status, interrupts and their moderation, statistics, save and load, and misuse. */
 #include "hw/net/e1000.h"
 #include "tests/lib/nic_rig.h"
+#include "util/inet_sum.h"
 
 enum { TX_RING = 0x10000, RX_RING = 0x20000, TX_DATA = 0x100000, RX_DATA = 0x200000, DESCS = 32, RX_BUF = 2048 };
 
@@ -195,7 +196,7 @@ static void test_legacy(void)
     /* A checksum by the legacy descriptor: from CSS to the end, put at CSO. */
     st16(f + 50, 0);
     for (unsigned i = 0; i < 8; i += 2) /* pseudo header in its place */
-        st16(f + 50, nic_sum(f + 26, 8, (u64)(6 << 8) + __builtin_bswap16((u16)(len - 34))));
+        st16(f + 50, inet_sum(f + 26, 8, (u64)(6 << 8) + __builtin_bswap16((u16)(len - 34))));
     nic_rig_put(r, TX_DATA, f, len);
     add(r, &tail, TX_DATA, len | 50 << 16 | D_EOP | 4u << 24, 34 << 8);
     go(r, tail);
@@ -220,7 +221,7 @@ static void test_checksum(void)
         u32 tail = 0;
         unsigned len = rig_ip4_frame(f, tcp ? 6 : 17, 333), at = tcp ? 50 : 40;
         st16(f + 24, 0xffff);
-        st16(f + at, nic_pseudo(f + 14, true, f[23], len - 34));
+        st16(f + at, inet_pseudo_sum(f + 14, true, f[23], len - 34));
         nic_rig_put(r, TX_DATA, f, len);
         add_context(r, &tail, TUCMD_IP | (tcp ? TUCMD_TCP : 0), 0, 0, tcp, false);
         add(r, &tail, TX_DATA, 40 | D_DEXT | D_DATA, (POPTS_IXSM | POPTS_TXSM) << 8);
@@ -260,7 +261,7 @@ static void test_segmentation(void)
         /* As drivers leave it: no length, no IP checksum, a pseudo header without length. */
         st16(f + 16, 0);
         st16(f + 24, 0);
-        st16(f + 50, nic_pseudo(f + 14, true, 6, 0));
+        st16(f + 50, inet_pseudo_sum(f + 14, true, 6, 0));
         nic_rig_put(r, TX_DATA, f, len);
         add_context(r, &tail, TUCMD_IP | TUCMD_TCP, hdr, mss, true, true);
         while (at < len) {
@@ -301,7 +302,7 @@ static void test_segmentation_passed_on(void)
     g_assert_cmpuint(o->gso_type, ==, NET_GSO_TCPV4);
     g_assert_cmpuint(o->gso_size, ==, 1460);
     g_assert_cmpuint(o->csum_start, ==, 34);
-    g_assert_cmphex(ld16(nic_rig_frame(r, 0)->data + 50), ==, nic_pseudo(nic_rig_frame(r, 0)->data + 14, true, 6, len - 34));
+    g_assert_cmphex(ld16(nic_rig_frame(r, 0)->data + 50), ==, inet_pseudo_sum(nic_rig_frame(r, 0)->data + 14, true, 6, len - 34));
     g_free(f);
     nic_rig_free(r);
 }
@@ -431,7 +432,7 @@ static void test_rx_checksum(void)
     rx_desc(r, n++, d);
     g_assert_cmphex(d[12] & (RXD_IXSM | RXD_IPCS | RXD_TCPCS), ==, RXD_IPCS | RXD_TCPCS);
     g_assert_cmphex(d[13], ==, 0);
-    g_assert_cmphex(ld16(d + 10), ==, nic_sum(f + 14, len - 14, 0));
+    g_assert_cmphex(ld16(d + 10), ==, inet_sum(f + 14, len - 14, 0));
     f[100] ^= 1;
     nic_rig_send(r, f, len, 0);
     rx_desc(r, n++, d);
@@ -514,7 +515,7 @@ static void test_save(void)
     nic_rig_free(a);
 
     struct nic_rig *b = nic_rig_new("e1000", 0);
-    st16(f + 50, nic_pseudo(f + 14, true, 6, len - 34));
+    st16(f + 50, inet_pseudo_sum(f + 14, true, 6, len - 34));
     nic_rig_put(b, TX_DATA, f, len);
     tail = 1;
     add(b, &tail, TX_DATA, 40 | D_DEXT | D_DATA, (POPTS_IXSM | POPTS_TXSM) << 8);
