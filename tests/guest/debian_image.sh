@@ -109,6 +109,14 @@ uefi_image() {
         dd if="$esp" of="$out" bs=1M seek=1 conv=notrunc status=none && rm -f "$esp" && mv "$out" "$folder/debian-uefi.img"
 }
 
+# have_images: nothing is left to do.
+have_images() {
+    case $arch in
+    amd64) [ -e "$folder/debian-bios.img" ] && [ -e "$folder/debian-uefi.img" ] ;;
+    i386) [ -e "$folder/debian-i386.img" ] ;;
+    esac
+}
+
 make_images() {
     case $arch in
     amd64) bios_image debian-bios.img && uefi_image ;;
@@ -116,10 +124,10 @@ make_images() {
     esac
 }
 
-case $arch in
-amd64) [ -e "$folder/debian-bios.img" ] && [ -e "$folder/debian-uefi.img" ] && exit 0 ;;
-i386) [ -e "$folder/debian-i386.img" ] && exit 0 ;;
-esac
+have_images && exit 0
+# Tests that run side by side wait for each other here.
+exec 9>"$folder/lock" && flock 9 || exit 1
+have_images && exit 0
 need mmdebstrap mke2fs sfdisk mkfs.vfat mmd mcopy ssh-keygen
 [ -e "$folder/debian-key" ] || ssh-keygen -q -t ed25519 -N '' -f "$folder/debian-key" || exit 1
 make_root

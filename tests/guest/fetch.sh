@@ -11,6 +11,23 @@ say() {
     echo "fetch: $*" >&2
 }
 
+# fetch_once FOLDER NAME COMMAND...: FOLDER/NAME is there, or COMMAND makes it: one process at a time, for tests that run side by side.
+fetch_once() {
+    [ -e "$1/$2" ] && return 0
+    if [ -n "$fetch_locked" ]; then
+        shift 2
+        "$@"
+        return
+    fi
+    (
+        flock 9 || exit 1
+        fetch_locked=yes
+        [ -e "$1/$2" ] && exit 0
+        shift 2
+        "$@"
+    ) 9>"$1/fetch.lock"
+}
+
 # apt_setup FOLDER ARCH: an apt that knows one architecture and nothing of the host's packages. The host's sources, proxies and
 # mirrors are kept: only the places of what apt writes are ours.
 apt_setup() {
@@ -63,7 +80,10 @@ flavour_arch() {
 
 # fetch_busybox ARCH FOLDER: FOLDER/busybox-ARCH
 fetch_busybox() {
-    [ -e "$2/busybox-$1" ] && return 0
+    fetch_once "$2" "busybox-$1" get_busybox "$1" "$2"
+}
+
+get_busybox() {
     apt_setup "$2" "$1"
     apt_update "$1" && unpack_package busybox-static "$2/tmp-busybox-$1" || return
     cp "$2/tmp-busybox-$1/bin/busybox" "$2/busybox-$1.new" && mv "$2/busybox-$1.new" "$2/busybox-$1"
@@ -72,7 +92,10 @@ fetch_busybox() {
 
 # fetch_kernel FLAVOUR FOLDER: FOLDER/vmlinuz-FLAVOUR. Its modules are not kept: see fetch_modules.
 fetch_kernel() {
-    [ -e "$2/vmlinuz-$1" ] && return 0
+    fetch_once "$2" "vmlinuz-$1" get_kernel "$1" "$2"
+}
+
+get_kernel() {
     arch=$(flavour_arch "$1")
     case $1 in
     cloud) meta=linux-image-cloud-amd64 ;;
@@ -91,18 +114,23 @@ fetch_kernel() {
 
 # fetch_modules FLAVOUR FOLDER: FOLDER/modules-FLAVOUR, the kernel's modules with their dependencies, and the kernel they belong to.
 fetch_modules() {
-    fetch_busybox "$(flavour_arch "$1")" "$2" || return
-    [ -e "$2/modules-$1" ] && [ -e "$2/vmlinuz-$1" ] && return 0
-    rm -f "$2/vmlinuz-$1"
-    KEEP_PACKAGE=1 fetch_kernel "$1" "$2" || return
-    rm -rf "$2/modules-$1" && mkdir -p "$2/modules-$1/lib" && mv "$2/tmp-$1/lib/modules" "$2/modules-$1/lib/" && rm -rf "$2/tmp-$1"
+    [ -e "$2/vmlinuz-$1" ] || rm -rf "$2/modules-$1"
+    fetch_once "$2" "modules-$1" get_modules "$1" "$2"
+}
+
+# The kernel is got anew with them, so that it fits; it takes the old one's place at once, which another test may be reading.
+get_modules() {
+    fetch_busybox "$(flavour_arch "$1")" "$2" && KEEP_PACKAGE=1 get_kernel "$1" "$2" || return
+    new=$2/modules-$1.new
+    rm -rf "$new"
+    mkdir -p "$new/lib" && mv "$2/tmp-$1/lib/modules" "$new/lib/" || return
+    "$2/busybox-$(flavour_arch "$1")" depmod -b "$new" "$(basename "$new"/lib/modules/*)" && mv "$new" "$2/modules-$1" && rm -rf "$2/tmp-$1"
 }
 
 # pick_modules FLAVOUR FOLDER OUT NAME...: a lib/modules below OUT with these modules and all that they need, for modprobe.
 pick_modules() {
     kernel=$(basename "$2/modules-$1"/lib/modules/*)
     from=$2/modules-$1/lib/modules/$kernel to=$3/lib/modules/$kernel busybox=$2/busybox-$(flavour_arch "$1")
-    [ -e "$from/modules.dep" ] || "$busybox" depmod -b "$2/modules-$1" "$kernel" || return
     shift 3
     mkdir -p "$to"
     for name in "$@"; do
@@ -116,7 +144,10 @@ pick_modules() {
 
 # fetch_memtest FOLDER: FOLDER/memtest, memtest86+ in the form of a Linux kernel.
 fetch_memtest() {
-    [ -e "$1/memtest" ] && return 0
+    fetch_once "$1" memtest get_memtest "$1"
+}
+
+get_memtest() {
     apt_setup "$1" amd64
     apt_update amd64 && unpack_package memtest86+ "$1/tmp-memtest" || return
     cp "$1/tmp-memtest/boot/memtest86+x64.bin" "$1/memtest.new" && mv "$1/memtest.new" "$1/memtest"
@@ -125,7 +156,10 @@ fetch_memtest() {
 
 # fetch_iperf FOLDER: FOLDER/iperf3-amd64, a folder with bin/iperf3 and, in lib, the libraries it needs.
 fetch_iperf() {
-    [ -e "$1/iperf3-amd64" ] && return 0
+    fetch_once "$1" iperf3-amd64 get_iperf "$1"
+}
+
+get_iperf() {
     apt_setup "$1" amd64
     apt_update amd64 || return
     from=$1/tmp-iperf3 to=$1/iperf3-amd64.new
@@ -139,6 +173,17 @@ fetch_iperf() {
         cp -L "$from"/usr/lib/x86_64-linux-gnu/$name "$to/lib/" 2>/dev/null || cp -L "$from"/lib/x86_64-linux-gnu/$name "$to/lib/" || return
     done
     mv "$to" "$1/iperf3-amd64" && rm -rf "$from"
+}
+
+# fetch_tree PACKAGE FOLDER: FOLDER/PACKAGE, the unpacked package.
+fetch_tree() {
+    fetch_once "$2" "$1" get_tree "$1" "$2"
+}
+
+get_tree() {
+    apt_setup "$2" amd64
+    rm -rf "$2/$1.new"
+    apt_update amd64 && unpack_package "$1" "$2/$1.new" && mv "$2/$1.new" "$2/$1"
 }
 
 # pack_initramfs BUSYBOX INIT OUT [FILE...]: a cpio archive with busybox, INIT as /init, and the files at the top.

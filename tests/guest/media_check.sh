@@ -13,12 +13,12 @@ grub_shell() { # NAME DEVICE-IN-GRUB OPTION...
 }
 
 floppy() {
-    need /media/floppy fetch_tree grub-rescue-pc || return
+    need /media/floppy fetch_tree grub-rescue-pc "$guests" || return
     grub_shell /media/floppy '(fd0)' -fda "$guests/grub-rescue-pc/usr/lib/grub-rescue/grub-rescue-floppy.img"
 }
 
 cdrom() {
-    need /media/cdrom fetch_tree grub-rescue-pc || return
+    need /media/cdrom fetch_tree grub-rescue-pc "$guests" || return
     grub_shell /media/cdrom '(cd)' -cdrom "$guests/grub-rescue-pc/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
 }
 
@@ -37,7 +37,7 @@ ipxe() {
 }
 
 installer() {
-    need /media/installer fetch_tree debian-installer-12-netboot-amd64 || return
+    need /media/installer fetch_tree debian-installer-12-netboot-amd64 "$guests" || return
     drive=$BUILD/tests/guest/vnc_drive
     [ -e "$drive" ] || make --no-print-directory "$drive" >&2 || { skip /media/installer "libvncclient is not installed"; return; }
     display=$(shuf -i 20-90 -n 1)

@@ -4,13 +4,6 @@
 # timeout: 600
 . tests/lib/guest.sh
 
-fetch_xen() {
-    [ -e "$guests/xen" ] && return 0
-    apt_setup "$guests" amd64 && apt_update amd64 || return 77
-    unpack_package xen-hypervisor-4.17-amd64 "$tmp/xen" || return 77
-    gunzip -c "$tmp"/xen/boot/xen-4.17-amd64.gz >"$guests/xen.new" && mv "$guests/xen.new" "$guests/xen"
-}
-
 init_file "$tmp/init" <<'END'
 echo "DOM0 type=$(cat /sys/hypervisor/type) cpus=$(grep -c ^processor /proc/cpuinfo)"
 dmesg | grep -E 'BUG:|Oops|WARNING:' | sed 's/^/TROUBLE /'
@@ -19,7 +12,7 @@ END
 
 boot() {
     pack_initramfs "$guests/busybox-amd64" "$tmp/init" "$tmp/initrd.gz"
-    gemel_run 240 -nographic -m 1024 -smp "$1" -kernel "$guests/xen" \
+    gemel_run 240 -nographic -m 1024 -smp "$1" -kernel "$tmp/xen" \
         -append "console=com1 com1=115200,8n1 loglvl=all dom0_mem=512M" \
         -initrd "$guests/vmlinuz-stock console=hvc0,$tmp/initrd.gz"
     check "/xen/cpus-$1/dom0" grep -q "^DOM0 type=xen cpus=$1" "$tmp/out"
@@ -28,7 +21,8 @@ boot() {
 }
 
 need /xen fetch_linux stock || tap_end
-need /xen fetch_xen || tap_end
+need /xen fetch_tree xen-hypervisor-4.17-amd64 "$guests" || tap_end
+gunzip -c "$guests/xen-hypervisor-4.17-amd64/boot/xen-4.17-amd64.gz" >"$tmp/xen"
 for cpus in 1 2; do
     boot $cpus
 done

@@ -12,13 +12,6 @@ fetch_linux() {
     fetch_kernel "$1" "$guests" && fetch_busybox "$(flavour_arch "$1")" "$guests"
 }
 
-# fetch_tree PACKAGE [ARCH]: an unpacked package in $guests/PACKAGE.
-fetch_tree() {
-    [ -e "$guests/$1" ] && return 0
-    apt_setup "$guests" "${2:-amd64}"
-    apt_update "${2:-amd64}" && unpack_package "$1" "$guests/$1.new" && mv "$guests/$1.new" "$guests/$1"
-}
-
 # init_file FILE: an executable /init from standard input, on busybox.
 init_file() {
     {
