@@ -1,4 +1,4 @@
-/* Intel 82540EM Gigabit Ethernet: registers, interrupts, and the device; e1000_tx.c, e1000_rx.c and e1000_phy.c do the rest. vCPU threads
+/* Intel 82540EM Gigabit Ethernet: registers and the device; e1000_intr.c, e1000_tx.c, e1000_rx.c and e1000_phy.c do the rest. vCPU threads
  * (registers) and the main thread (frames, timer, link), machine lock held. 8254x Software Developer's Manual (317453), chapter 13. */
 #include "hw/net/e1000.h"
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include "util/log.h"
 
 enum { VENDOR_INTEL = 0x8086, DEVICE_82540EM = 0x100e, SUBVENDOR = 0x1af4, SUBSYS = 0x1100, CLASS_ETHERNET = 0x0200 };
-enum { MMIO_SIZE = 128 * 1024, IO_SIZE = 64, IOADDR = 0, IODATA = 4, ITR_UNIT_NS = 256 };
+enum { MMIO_SIZE = 128 * 1024, IO_SIZE = 64, IOADDR = 0, IODATA = 4 };
 
 /* -- rings ---------------------------------------------------------------------------------------------------------- */
 
@@ -64,83 +64,6 @@ void e1000_count_size(struct e1000 *s, u32 off, u32 len)
     unsigned i = len <= 64 ? 0 : len < 128 ? 1 : len < 256 ? 2 : len < 512 ? 3 : len < 1024 ? 4 : 5;
 
     e1000_count(s, off + 4 * i, 1);
-}
-
-/* -- interrupts (13.4.17 to 13.4.21) -------------------------------------------------------------------------------- */
-
-static void set_line(struct e1000 *s, bool level)
-{
-    if (s->intr_line == level)
-        return;
-    s->intr_line = level;
-    pci_set_intx(&s->pci, level);
-}
-
-/* The pin follows causes and mask, but rises no more often than ITR allows. */
-static void update_interrupt(struct e1000 *s)
-{
-    i64 now;
-
-    if (!(*e1000_reg(s, ICR) & *e1000_reg(s, IMS))) {
-        set_line(s, false);
-        timer_cancel(&s->itr_timer);
-        return;
-    }
-    if (s->intr_line || s->itr_timer.pending)
-        return;
-    now = clock_ns(s->pci.dev.m->clock);
-    if (s->mitigation && now < s->intr_next) {
-        timer_set(&s->itr_timer, s->intr_next);
-        return;
-    }
-    s->intr_next = now + (i64)(*e1000_reg(s, ITR) & 0xffff) * ITR_UNIT_NS;
-    set_line(s, true);
-}
-
-static void on_itr(void *opaque)
-{
-    struct e1000 *s = opaque;
-
-    s->intr_next = 0;
-    update_interrupt(s);
-}
-
-void e1000_cause(struct e1000 *s, u32 causes)
-{
-    *e1000_reg(s, ICR) |= causes & ICR_ALL;
-    update_interrupt(s);
-}
-
-static u32 read_icr(struct e1000 *s, u32 off)
-{
-    u32 v = *e1000_reg(s, ICR);
-
-    *e1000_reg(s, ICR) = 0;
-    update_interrupt(s);
-    return v;
-}
-
-static void write_icr(struct e1000 *s, u32 off, u32 val)
-{
-    *e1000_reg(s, ICR) &= ~val;
-    update_interrupt(s);
-}
-
-static void write_ics(struct e1000 *s, u32 off, u32 val)
-{
-    e1000_cause(s, val);
-}
-
-static void write_ims(struct e1000 *s, u32 off, u32 val)
-{
-    *e1000_reg(s, IMS) |= val & ICR_ALL;
-    update_interrupt(s);
-}
-
-static void write_imc(struct e1000 *s, u32 off, u32 val)
-{
-    *e1000_reg(s, IMS) &= ~val;
-    update_interrupt(s);
 }
 
 /* -- registers with effects ----------------------------------------------------------------------------------------- */
@@ -226,11 +149,11 @@ static const struct reg_row rows[] = {
     { FCAH, 1, 0xffff, 0x0100, NULL, NULL },
     { FCT, 1, 0xffff, 0x8808, NULL, NULL },
     { VET, 1, 0xffff, 0x8100, NULL, NULL },
-    { ICR, 1, 0, 0, read_icr, write_icr },
+    { ICR, 1, 0, 0, e1000_read_icr, e1000_write_icr },
     { ITR, 1, 0xffff, 0, NULL, NULL },
-    { ICS, 1, 0, 0, NULL, write_ics },
-    { IMS, 1, 0, 0, NULL, write_ims },
-    { IMC, 1, 0, 0, NULL, write_imc },
+    { ICS, 1, 0, 0, NULL, e1000_write_ics },
+    { IMS, 1, 0, 0, NULL, e1000_write_ims },
+    { IMC, 1, 0, 0, NULL, e1000_write_imc },
     { RCTL, 1, 0, 0, NULL, write_rctl },
     { FCTTV, 1, 0xffff, 0, NULL, NULL },
     { TXCW, 1, 0xffffffff, 0, NULL, NULL },
@@ -247,7 +170,7 @@ static const struct reg_row rows[] = {
     { RDLEN, 1, 0x000fff80, 0, NULL, NULL },
     { RDH, 1, 0xffff, 0, NULL, NULL },
     { RDT, 1, 0, 0, NULL, write_rdt },
-    { RDTR, 1, 0xffff, 0, NULL, NULL },
+    { RDTR, 1, 0, 0, NULL, e1000_write_rdtr },
     { RXDCTL, 1, 0xffffffff, 0x00010000, NULL, NULL },
     { RADV, 1, 0xffff, 0, NULL, NULL },
     { RSRPD, 1, 0xfff, 0, NULL, NULL },
@@ -341,7 +264,6 @@ static void reset_mac(struct e1000 *s)
 {
     bool up = *e1000_reg(s, STATUS) & STATUS_LU;
 
-    timer_cancel(&s->itr_timer);
     memset(s->reg, 0, sizeof(s->reg));
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
         for (unsigned n = 0; n < rows[i].count; n++)
@@ -349,9 +271,8 @@ static void reset_mac(struct e1000 *s)
     *e1000_reg(s, RAL0) = s->eeprom.word[0] | (u32)s->eeprom.word[1] << 16;
     *e1000_reg(s, RAH0) = s->eeprom.word[2] | RAH_AV;
     s->csum = s->tso = (struct e1000_context){ 0 };
-    s->intr_next = 0;
     s->rx_starved = s->tx_waiting = false;
-    set_line(s, false);
+    e1000_intr_reset(s);
     e1000_set_link(s, up);
     receive_again(s);
 }
@@ -390,7 +311,7 @@ static int e1000_realize(struct device *d, struct err *e)
     }
     map_rows(s);
     e1000_eeprom_init(s, DEVICE_82540EM);
-    timer_init(&s->itr_timer, d->m->clock, on_itr, s);
+    e1000_intr_init(s);
     region_init_io(&s->mmio, "e1000-mmio", MMIO_SIZE, &mmio_ops, s, &d->m->lock);
     region_init_io(&s->io, "e1000-io", IO_SIZE, &io_ops, s, &d->m->lock);
     pci_bar_init(&s->pci, 0, &s->mmio, PCI_BAR_MEM32);
@@ -402,7 +323,7 @@ static void e1000_unrealize(struct device *d)
 {
     struct e1000 *s = (struct e1000 *)d;
 
-    timer_cancel(&s->itr_timer);
+    e1000_intr_fini(s);
     nic_unplug(s->net, s->mac);
     pci_detach(&s->pci);
 }
@@ -438,7 +359,7 @@ static const struct prop e1000_props[] = {
     { "netdev", PROP_NET, offsetof(struct e1000, net), 0, NULL, "id of a -netdev" },
     { "mac", PROP_MAC, offsetof(struct e1000, mac), 0, NULL, "address, 52:54:00:12:34:56 and up if not given" },
     { "bootindex", PROP_I32, offsetof(struct e1000, bootindex), (u32)-1, NULL, "place in the boot order" },
-    { "mitigation", PROP_BOOL, offsetof(struct e1000, mitigation), 1, NULL, "interrupts are no more frequent than the guest asks" },
+    { "mitigation", PROP_BOOL, offsetof(struct e1000, mitigation), 1, NULL, "interrupts are delayed as the guest asks" },
     PCI_PROPS_ROM("pxe-e1000.rom"),
     PROP_DONE
 };
@@ -448,6 +369,10 @@ static const struct snap_field context_fields[] = {
     SNAP_U(struct e1000_context, tucss), SNAP_U(struct e1000_context, tucso), SNAP_U(struct e1000_context, tucse),
     SNAP_U(struct e1000_context, tucmd), SNAP_U(struct e1000_context, hdrlen), SNAP_U(struct e1000_context, mss),
     SNAP_DONE
+};
+
+static const struct snap_field delay_fields[] = {
+    SNAP_U(struct e1000_delay, due), SNAP_U(struct e1000_delay, limit), SNAP_T(struct e1000_delay, timer), SNAP_DONE
 };
 
 static const struct snap_field e1000_fields[] = {
@@ -462,6 +387,8 @@ static const struct snap_field e1000_fields[] = {
     SNAP_U(struct e1000, intr_next),
     SNAP_U(struct e1000, intr_line),
     SNAP_T(struct e1000, itr_timer),
+    SNAP_S(struct e1000, rx_delay, delay_fields),
+    SNAP_S(struct e1000, tx_delay, delay_fields),
     SNAP_DONE
 };
 
@@ -473,7 +400,7 @@ const struct dev_class e1000_class = {
     .bus_type = "PCI",
     .props = e1000_props,
     .fields = e1000_fields,
-    .snap_version = 1,
+    .snap_version = 2,
     .realize = e1000_realize,
     .reset = e1000_reset,
     .unrealize = e1000_unrealize,

@@ -28,12 +28,12 @@ enum {
     EERD_START = 1u << 0, EERD_DONE = 1u << 4,
     MDIC_READY = 1u << 28, MDIC_INT = 1u << 29, MDIC_ERROR = 1u << 30,
     ICR_TXDW = 1u << 0, ICR_TXQE = 1u << 1, ICR_LSC = 1u << 2, ICR_RXDMT0 = 1u << 4, ICR_RXO = 1u << 6, ICR_RXT0 = 1u << 7,
-    ICR_MDAC = 1u << 9, ICR_TXD_LOW = 1u << 15, ICR_ALL = 0x1ffff,
+    ICR_MDAC = 1u << 9, ICR_TXD_LOW = 1u << 15, ICR_SRPD = 1u << 16, ICR_ALL = 0x1ffff,
     RCTL_EN = 1u << 1, RCTL_SBP = 1u << 2, RCTL_UPE = 1u << 3, RCTL_MPE = 1u << 4, RCTL_LPE = 1u << 5, RCTL_BAM = 1u << 15,
     RCTL_VFE = 1u << 18, RCTL_BSEX = 1u << 25, RCTL_SECRC = 1u << 26,
     TCTL_EN = 1u << 1, TCTL_PSP = 1u << 3,
     RXCSUM_IPOFL = 1u << 8, RXCSUM_TUOFL = 1u << 9,
-    RAH_AV = 1u << 31,
+    RAH_AV = 1u << 31, RDTR_FPD = 1u << 31,
 };
 
 /* Transmit descriptors (3.3): the command byte, and fields of the context and data forms. */
@@ -56,6 +56,12 @@ struct e1000_context {
     u16 ipcse, tucse, mss;
 };
 
+/* A cause that waits: each frame puts it off, up to a limit. */
+struct e1000_delay {
+    struct timer timer;
+    i64 due, limit; /* VM ns; due 0: nothing waits; limit INT64_MAX: none */
+};
+
 struct e1000 {
     struct pci_device pci;
     struct net *net;            /* property */
@@ -72,6 +78,7 @@ struct e1000 {
     i64 intr_next;              /* VM ns before which ITR allows no interrupt */
     u8 intr_line;
     struct timer itr_timer;
+    struct e1000_delay rx_delay, tx_delay; /* RDTR and RADV, TIDV and TADV */
 
     bool rx_starved, tx_waiting; /* not saved: what post_load starts anew */
     u8 row[REG_END / 4];        /* of the register table, plus 1 */
@@ -91,8 +98,6 @@ void e1000_ring_read(struct e1000 *s, const struct e1000_ring *r, u32 i, u8 desc
 /* The second half: the last byte to change is `status` at offset 12, after everything else. */
 void e1000_ring_write(struct e1000 *s, const struct e1000_ring *r, u32 i, const u8 desc[DESC_SIZE]);
 
-/* Sets interrupt causes and drives the pin. */
-void e1000_cause(struct e1000 *s, u32 causes);
 /* Adds to a statistics register, which sticks at its maximum. */
 void e1000_count(struct e1000 *s, u32 off, u32 n);
 /* The same for a 64-bit pair. */
@@ -100,6 +105,21 @@ void e1000_count64(struct e1000 *s, u32 off, u32 n);
 /* One of six registers from `off` by the size of a frame of `len` bytes, CRC included. */
 void e1000_count_size(struct e1000 *s, u32 off, u32 len);
 
+/* hw/net/e1000_intr.c */
+void e1000_intr_init(struct e1000 *s);
+void e1000_intr_fini(struct e1000 *s);
+void e1000_intr_reset(struct e1000 *s);
+/* Sets interrupt causes and drives the pin. */
+void e1000_cause(struct e1000 *s, u32 causes);
+/* A frame was received (RXT0), or sent by descriptors that all allow a delay (TXDW): the cause follows when RDTR, RADV, TIDV, TADV say. */
+void e1000_cause_rx(struct e1000 *s);
+void e1000_cause_tx_delayed(struct e1000 *s);
+u32 e1000_read_icr(struct e1000 *s, u32 off);
+void e1000_write_icr(struct e1000 *s, u32 off, u32 val);
+void e1000_write_ics(struct e1000 *s, u32 off, u32 val);
+void e1000_write_ims(struct e1000 *s, u32 off, u32 val);
+void e1000_write_imc(struct e1000 *s, u32 off, u32 val);
+void e1000_write_rdtr(struct e1000 *s, u32 off, u32 val);
 /* hw/net/e1000_tx.c: sends what is in the ring. */
 void e1000_tx_run(struct e1000 *s);
 /* hw/net/e1000_rx.c */

@@ -182,11 +182,14 @@ static void prepare(struct e1000 *s, struct rx_frame *f, const u8 *frame, unsign
     f->total = MAX_OF(f->len, FRAME_MIN) + (s->reg[RCTL / 4] & RCTL_SECRC ? 0 : CRC_LEN);
 }
 
-static void receive_causes(struct e1000 *s, const struct e1000_ring *r)
+static void receive_causes(struct e1000 *s, const struct e1000_ring *r, u32 len)
 {
     u32 threshold = r->count >> (1 + MIN_OF((s->reg[RCTL / 4] >> 8) & 3, 2u));
+    u32 at_once = (ring_free(s, r->count) <= threshold ? ICR_RXDMT0 : 0) | (len <= s->reg[RSRPD / 4] ? ICR_SRPD : 0);
 
-    e1000_cause(s, ICR_RXT0 | (ring_free(s, r->count) <= threshold ? ICR_RXDMT0 : 0));
+    e1000_cause_rx(s);
+    if (at_once)
+        e1000_cause(s, at_once);
 }
 
 void e1000_receive(void *opaque, const u8 *frame, unsigned len, const struct net_offload *o)
@@ -214,5 +217,5 @@ void e1000_receive(void *opaque, const u8 *frame, unsigned len, const struct net
         return;
     }
     count_received(s, frame, len);
-    receive_causes(s, &r);
+    receive_causes(s, &r, f.total);
 }

@@ -153,8 +153,9 @@ static void send_packet(struct e1000 *s, struct packet *p)
         net_send(s->net, iov, 3, &o);
 }
 
-/* The descriptors [from, to) are done: says so in those that ask for it. Returns the causes. */
-static u32 write_back(struct e1000 *s, const struct e1000_ring *r, u32 from, u32 to)
+/* The descriptors [from, to) are done: says so in those that ask for it. Returns ICR_TXDW if one does not allow a delay of that cause;
+ * *delayed: one does. */
+static u32 write_back(struct e1000 *s, const struct e1000_ring *r, u32 from, u32 to, bool *delayed)
 {
     u32 causes = 0;
     u8 d[DESC_SIZE];
@@ -165,7 +166,10 @@ static u32 write_back(struct e1000 *s, const struct e1000_ring *r, u32 from, u32
             continue;
         d[12] |= STA_DD;
         e1000_ring_write(s, r, i, d);
-        causes |= ICR_TXDW;
+        if (d[11] & CMD_IDE)
+            *delayed = true;
+        else
+            causes |= ICR_TXDW;
     }
     return causes;
 }
@@ -203,6 +207,7 @@ void e1000_tx_run(struct e1000 *s)
 {
     u32 *tdh = e1000_reg(s, TDH), from = *tdh, tail = *e1000_reg(s, TDT), causes = 0, low = *e1000_reg(s, TXDCTL) >> 25;
     struct e1000_ring r;
+    bool delayed = false;
 
     if (!(*e1000_reg(s, TCTL) & TCTL_EN) || !pci_is_master(&s->pci))
         return;
@@ -223,7 +228,7 @@ void e1000_tx_run(struct e1000 *s)
             GUEST_ERROR("e1000: the whole transmit ring holds no end of packet");
             next = tail;
         }
-        causes |= write_back(s, &r, *tdh, next);
+        causes |= write_back(s, &r, *tdh, next, &delayed);
         *tdh = next;
     }
     if (*tdh == from)
@@ -232,5 +237,8 @@ void e1000_tx_run(struct e1000 *s)
         causes |= ICR_TXQE;
     if (low && (tail + r.count - *tdh) % r.count <= low * 8)
         causes |= ICR_TXD_LOW;
-    e1000_cause(s, causes);
+    if (delayed && !(causes & ICR_TXDW))
+        e1000_cause_tx_delayed(s);
+    if (causes)
+        e1000_cause(s, causes);
 }

@@ -478,6 +478,79 @@ static void test_moderation(void)
     nic_rig_free(r);
 }
 
+static void receive(struct nic_rig *r, u32 at)
+{
+    u8 f[300];
+
+    nic_rig_send(r, f, rig_ip4_frame(f, 6, 200), 0);
+    g_assert_cmphex(rd(r, ICS) & ICR_RXT0, ==, at); /* ICS reads as ICR without clearing it */
+}
+
+/* RDTR: each frame puts the interrupt off; RADV: but not for ever. In units of 1.024 us. */
+static void test_rx_delay(void)
+{
+    struct nic_rig *r = start(RCTL_UPE, 0);
+
+    fm_step(r->f, 1000000);
+    wr(r, RDTR, 100);
+    wr(r, RADV, 250);
+    receive(r, 0);
+    fm_step(r->f, 102399);
+    g_assert_cmpint(r->pirq, ==, 0);
+    receive(r, 0);
+    fm_step(r->f, 102399);
+    g_assert_cmpint(r->pirq, ==, 0);
+    receive(r, 0);
+    fm_step(r->f, 256000 - 2 * 102399 - 1);
+    g_assert_cmpint(r->pirq, ==, 0);
+    fm_step(r->f, 1);
+    g_assert_cmpint(r->pirq, ==, 1);
+    g_assert_cmphex(rd(r, ICR), ==, ICR_RXT0);
+    fm_step(r->f, 1000000); /* it comes once */
+    g_assert_cmphex(rd(r, ICR), ==, 0);
+    receive(r, 0);
+    wr(r, RDTR, 100 | RDTR_FPD);
+    g_assert_cmphex(rd(r, ICR), ==, ICR_RXT0);
+    g_assert_cmphex(rd(r, RDTR), ==, 100);
+    wr(r, RSRPD, 300); /* a small frame is told at once, and the delay goes on */
+    receive(r, 0);
+    g_assert_cmphex(rd(r, ICR), ==, ICR_SRPD);
+    fm_step(r->f, 102400);
+    g_assert_cmphex(rd(r, ICR), ==, ICR_RXT0);
+    wr(r, RDTR, 0);
+    receive(r, ICR_RXT0);
+    nic_rig_free(r);
+}
+
+/* TIDV and TADV delay the cause of descriptors that allow it. */
+static void test_tx_delay(void)
+{
+    struct nic_rig *r = start(0, 0);
+    u32 tail = 0;
+
+    fm_step(r->f, 1000000);
+    wr(r, TIDV, 100);
+    wr(r, TADV, 150);
+    rd(r, ICR);
+    add(r, &tail, TX_DATA, 100 | D_EOP | D_RS | (u32)CMD_IDE << 24, 0);
+    go(r, tail);
+    g_assert_cmphex(rd(r, ICR) & ICR_TXDW, ==, 0);
+    fm_step(r->f, 100000);
+    add(r, &tail, TX_DATA, 100 | D_EOP | D_RS | (u32)CMD_IDE << 24, 0);
+    go(r, tail);
+    fm_step(r->f, 53599);
+    g_assert_cmphex(rd(r, ICR) & ICR_TXDW, ==, 0);
+    fm_step(r->f, 1);
+    g_assert_cmphex(rd(r, ICR) & ICR_TXDW, ==, ICR_TXDW);
+    add(r, &tail, TX_DATA, 100 | D_EOP | D_RS | (u32)CMD_IDE << 24, 0);
+    add(r, &tail, TX_DATA, 100 | D_EOP | D_RS, 0);
+    go(r, tail); /* one that is in a hurry takes the others along */
+    g_assert_cmphex(rd(r, ICR) & ICR_TXDW, ==, ICR_TXDW);
+    fm_step(r->f, 1000000);
+    g_assert_cmphex(rd(r, ICR) & ICR_TXDW, ==, 0);
+    nic_rig_free(r);
+}
+
 /* The I/O BAR reaches the same registers. */
 static void test_io(void)
 {
@@ -586,6 +659,8 @@ int main(int argc, char **argv)
     g_test_add_func("/e1000/rx/buffers", test_buffers);
     g_test_add_func("/e1000/rx/checksum", test_rx_checksum);
     g_test_add_func("/e1000/moderation", test_moderation);
+    g_test_add_func("/e1000/rx-delay", test_rx_delay);
+    g_test_add_func("/e1000/tx-delay", test_tx_delay);
     g_test_add_func("/e1000/io", test_io);
     g_test_add_func("/e1000/save", test_save);
     g_test_add_func("/e1000/misuse", test_misuse);
