@@ -307,10 +307,30 @@ static void write_log(struct chr *c, const u8 *buf, size_t len)
     }
 }
 
-unsigned chr_write(struct chr *c, const u8 *buf, unsigned len)
+/* Writes what can be written at once, and queues the rest. Lock held. */
+static void put(struct chr *c, const u8 *buf, unsigned len)
 {
     ssize_t n = 0;
 
+    if (c->wfd < 0 || c->lost)
+        return;
+    if (queue_len(c) == 0)
+        n = write_some(c, buf, len);
+    if (n < 0)
+        write_failed(c);
+    else if ((size_t)n < len)
+        enqueue(c, buf + n, len - (size_t)n);
+}
+
+void chr_write_raw(struct chr *c, const u8 *buf, unsigned len)
+{
+    lock_acquire(&c->lock);
+    put(c, buf, len);
+    lock_release(&c->lock);
+}
+
+unsigned chr_write(struct chr *c, const u8 *buf, unsigned len)
+{
     if (!len)
         return 0;
     if (c->log_fd >= 0) {
@@ -323,13 +343,13 @@ unsigned chr_write(struct chr *c, const u8 *buf, unsigned len)
         return len;
     }
     lock_acquire(&c->lock);
-    if (c->wfd >= 0 && !c->lost) {
-        if (queue_len(c) == 0)
-            n = write_some(c, buf, len);
-        if (n < 0)
-            write_failed(c);
-        else if ((size_t)n < len)
-            enqueue(c, buf + n, len - (size_t)n);
+    if (c->encode && c->wfd >= 0) {
+        GByteArray *b = g_byte_array_sized_new(len + 16);
+        c->encode(b, buf, len);
+        put(c, b->data, b->len);
+        g_byte_array_unref(b);
+    } else {
+        put(c, buf, len);
     }
     lock_release(&c->lock);
     return len;

@@ -50,6 +50,8 @@ struct chr {
     struct lock lock;
     int wfd;                /* output, -1: nobody is connected, output is dropped [lock] */
     bool w_is_socket;
+    /* Puts what is written into the form that the peer gets; NULL: as it is. [lock] */
+    void (*encode)(GByteArray *out, const u8 *buf, unsigned len);
     bool connected;         /* [lock] */
     bool lost;              /* a write failed: the main thread must disconnect [lock] */
     bool full_warned;
@@ -64,6 +66,8 @@ struct chr *chr_alloc(const char *id, const struct chr_kind *kind);
 void chr_link(struct chr *c);
 /* A peer is there: rfd and wfd (either may be -1) belong to c from now on if `own`. */
 void chr_connect(struct chr *c, int rfd, int wfd, bool own);
+/* As chr_write, around encode and the log. */
+void chr_write_raw(struct chr *c, const u8 *buf, unsigned len);
 /* The peer has gone; calls kind->disconnected. [main] */
 void chr_disconnect(struct chr *c);
 /* Delivers bytes that a kind got on its own, at most can_read() of them. [main] */

@@ -12,6 +12,7 @@ struct sock_addr {
     int family;            /* TCP */
     bool abstract, tight;  /* unix */
     bool server;
+    const char *scheme;    /* of its name: "tcp", "telnet", "websocket" */
     char *made;            /* unix server: the path, to be removed in the end */
 };
 

@@ -184,10 +184,10 @@ char *sock_addr_name(const struct sock_addr *a, int fd)
     char local[NI_MAXHOST + 16], peer[NI_MAXHOST + 16];
 
     if (fd >= 0 && end_name(fd, get_local, local, sizeof(local)) && end_name(fd, get_peer, peer, sizeof(peer)))
-        return g_strdup_printf("tcp:%s%s <-> %s", a->server ? local : peer, server, a->server ? peer : local);
+        return g_strdup_printf("%s:%s%s <-> %s", a->scheme, a->server ? local : peer, server, a->server ? peer : local);
     if (a->path)
         return g_strdup_printf("unix:%s%s%s", a->path, a->abstract ? ",abstract=on" : "", server);
     if (a->port)
-        return g_strdup_printf("tcp:%s:%s%s", a->host ? a->host : "", a->port, server);
+        return g_strdup_printf("%s:%s:%s%s", a->scheme, a->host ? a->host : "", a->port, server);
     return g_strdup_printf("fd:%s%s", a->fd_word, server);
 }

@@ -121,7 +121,7 @@ static int parse_form(struct opts *o, const char *spec, struct err *e)
         }
     if (strchr(spec, ':'))
         return err_set(e, "'%s' is not a character device that Gemel has; use stdio, mon:stdio, file:PATH, pipe:PATH, pty, "
-                       "unix:PATH[,OPTION]..., tcp:HOST:PORT[,OPTION]..., telnet:HOST:PORT[,OPTION]..., udp:HOST:PORT, /dev/TTY or null", spec);
+                       "unix:PATH[,OPTION]..., tcp:HOST:PORT[,OPTION]..., telnet:HOST:PORT[,OPTION]..., websocket:HOST:PORT[,OPTION]..., udp:HOST:PORT, /dev/TTY or null", spec);
     opts_set(o, "backend", spec);
     return 0;
 }

@@ -670,6 +670,9 @@ static void test_all_options(void)
                         "\"logappend\": false}}}", unix_path);
     ok(c, "chardev-add", s);
     g_free(s);
+    ok(c, "chardev-add", "{\"id\": \"w\", \"backend\": {\"type\": \"socket\", \"data\": {\"addr\": {\"type\": \"inet\", \"data\": {\"host\": \"127.0.0.1\", "
+       "\"port\": \"0\", \"ipv4\": true, \"ipv6\": false}}, \"websocket\": true}}}");
+    expect(c, "query-chardev", NULL, "$[0].label", "\"w\"");
     ok(c, "chardev-add", "{\"id\": \"e\", \"backend\": {\"type\": \"udp\", \"data\": {\"remote\": {\"type\": \"inet\", \"data\": {\"host\": \"127.0.0.1\", "
        "\"port\": \"9\"}}, \"local\": {\"type\": \"inet\", \"data\": {\"host\": \"127.0.0.1\", \"port\": \"0\"}}}}}");
     ok(c, "chardev-add", "{\"id\": \"f\", \"backend\": {\"type\": \"file\", \"data\": {\"out\": \"/dev/null\", \"in\": \"/dev/null\", \"append\": true}}}");

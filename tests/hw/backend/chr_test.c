@@ -133,7 +133,7 @@ static void test_refused(void)
 {
     static const char *const specs[] = {
         "vc", "telepathy", "file:", "file:/nonexistent/x/y", "unix:", "unix:/nonexistent/socket", "tcp:1234", "tcp:localhost:",
-        "pipe:/nonexistent/pipe", "null:x", "pty:x", "unix:/tmp/x,server,websocket=on",
+        "pipe:/nonexistent/pipe", "null:x", "pty:x", "unix:/tmp/x,websocket=on",
         "unix:/tmp/x,server=maybe", "unix:/tmp/x,colour=red", "unix:/tmp/x,wait=off", "udp:1234", "/dev/null", "tcp::1,reconnect=x", "mon:vc", "",
     };
 
