@@ -37,12 +37,14 @@ static int read_aio(struct opts *o, unsigned *flags, struct err *e)
     return 0;
 }
 
+static const char *const on_error_words[] = { "report", "ignore", "stop", "enospc", NULL };
+
 static int read_errors(struct opts *o, struct blk *b, struct err *e)
 {
-    static const char *const words[] = { "report", "ignore", "stop", "enospc", NULL };
     int r, w;
 
-    if (opts_enum(o, "rerror", words, BLK_ON_ERROR_REPORT, &r, e) < 0 || opts_enum(o, "werror", words, BLK_ON_ERROR_ENOSPC, &w, e) < 0)
+    if (opts_enum(o, "rerror", on_error_words, BLK_ON_ERROR_REPORT, &r, e) < 0 ||
+        opts_enum(o, "werror", on_error_words, BLK_ON_ERROR_ENOSPC, &w, e) < 0)
         return -1;
     if (r == BLK_ON_ERROR_ENOSPC)
         return err_set(e, "rerror=enospc: a read never fails for want of space");
@@ -251,6 +253,16 @@ int blk_attach(struct blk *b, const struct blk_dev_ops *ops, void *opaque, struc
     b->dev_lock = lock;
     b->attached = true;
     return 0;
+}
+
+void blk_set_on_error(struct blk *b, const char *rerror, const char *werror)
+{
+    for (unsigned i = 0; b && on_error_words[i]; i++) {
+        if (rerror && !strcmp(rerror, on_error_words[i]))
+            b->on_error[0] = i;
+        if (werror && !strcmp(werror, on_error_words[i]))
+            b->on_error[1] = i;
+    }
 }
 
 void blk_detach(struct blk *b)

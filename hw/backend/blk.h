@@ -67,6 +67,13 @@ int blk_attach(struct blk *b, const struct blk_dev_ops *ops, void *opaque, struc
 /* Drains first; b may be NULL or not attached. Lock held. */
 void blk_detach(struct blk *b);
 
+/* rerror= and werror= of a device: "report", "ignore", "stop", for writes "enospc" too; "auto" or NULL leaves what the drive says. b may be NULL. Lock held. */
+void blk_set_on_error(struct blk *b, const char *rerror, const char *werror);
+/* The property rows; r and w are offsets of char *. */
+#define BLK_ERROR_PROPS(r, w) \
+    { "rerror", PROP_ENUM, r, 0, "auto", "auto|report|ignore|stop: what a failed read does; auto: as the drive says" }, \
+    { "werror", PROP_ENUM, w, 0, "auto", "auto|report|ignore|stop|enospc: what a failed write does; auto: as the drive says" }
+
 /* From now on that thread completes what others would do in the main loop; NULL: the main loop again. Attached, lock held. */
 void blk_set_iothread(struct blk *b, struct iothread *t);
 

@@ -56,6 +56,8 @@ int throttle_check(const struct blk_limits *l, struct err *e)
         if (l->of[i].length > 1 && !l->of[i].max)
             return err_set(e, "burst length set without burst rate");
     }
+    if (l->iops_size && !l->of[THROTTLE_IOPS_TOTAL].avg && !l->of[THROTTLE_IOPS_READ].avg && !l->of[THROTTLE_IOPS_WRITE].avg)
+        return err_set(e, "iops size requires an iops value to be set");
     return 0;
 }
 

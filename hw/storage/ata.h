@@ -50,7 +50,7 @@ struct ata_dev {
     struct ata_bus *bus;
     /* properties */
     struct blk *blk;
-    char *serial, *model, *version;
+    char *serial, *model, *version, *rerror, *werror;
     u64 wwn, block_size, physical_block_size;
     i32 unit, bootindex;
     u16 rotation_rate;

@@ -136,6 +136,7 @@ static int hd_realize(struct device *dev, struct err *e)
         return err_set(e, "ide-hd: drive '%s' has no medium", blk_id(d->blk));
     if (check_blocks(d, e) < 0 || check_names(d, e) < 0 || blk_attach(d->blk, NULL, d, &dev->m->lock, !blk_readonly(d->blk), e) < 0)
         return -1;
+    blk_set_on_error(d->blk, d->rerror, d->werror);
     d->bus->dev[d->unit] = d;
     return 0;
 }
@@ -152,6 +153,7 @@ static int cd_realize(struct device *dev, struct err *e)
     };
     if (check_names(d, e) < 0 || scsi_lu_init(&d->lu, e) < 0)
         return -1;
+    blk_set_on_error(d->blk, d->rerror, d->werror);
     d->req.lu = &d->lu;
     d->req.ops = &atapi_req_ops;
     d->req.opaque = d;
@@ -194,6 +196,7 @@ static void dev_fw_name(const struct device *dev, char *buf, unsigned size)
 #define P(f) offsetof(struct ata_dev, f)
 #define COMMON_PROPS(model_) \
     { "drive", PROP_DRIVE, P(blk), 0, NULL, "back end: a -drive id or -blockdev node name" }, \
+    BLK_ERROR_PROPS(P(rerror), P(werror)), \
     { "unit", PROP_I32, P(unit), (u32)-1, NULL, "0: master, 1: slave; default: the first free one" }, \
     { "bootindex", PROP_I32, P(bootindex), (u32)-1, NULL, "place in the firmware's boot order" }, \
     { "serial", PROP_STR, P(serial), 0, NULL, "serial number, up to 20 characters" }, \

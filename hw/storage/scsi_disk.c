@@ -61,7 +61,10 @@ static int disk_realize(struct device *d, bool cdrom, struct err *e)
         .version = s->version, .serial = s->serial, .device_id = s->device_id, .wwn = s->wwn, .port_wwn = s->port_wwn,
         .port_index = s->port_index,
     };
-    return scsi_lu_init(&s->lu, e);
+    if (scsi_lu_init(&s->lu, e) < 0)
+        return -1;
+    blk_set_on_error(s->blk, s->rerror, s->werror);
+    return 0;
 }
 
 static int hd_realize(struct device *d, struct err *e)
@@ -106,6 +109,7 @@ static void disk_fw_name(const struct device *d, char *buf, unsigned size)
 #define P(f) offsetof(struct scsi_disk, f)
 #define COMMON_PROPS \
     { "drive", PROP_DRIVE, P(blk), 0, NULL, "back end: a -drive id or -blockdev node name" }, \
+    BLK_ERROR_PROPS(P(rerror), P(werror)), \
     { "channel", PROP_U32, P(channel), 0, NULL, "SCSI channel" }, \
     { "scsi-id", PROP_I32, P(id), (u32)-1, NULL, "SCSI target; default: the first free one" }, \
     { "lun", PROP_U32, P(lun), 0, NULL, "logical unit" }, \

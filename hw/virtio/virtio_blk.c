@@ -43,7 +43,7 @@ struct virtio_blk {
     struct blk *blk;       /* properties */
     char *serial;
     u16 num_queues, queue_size;
-    char *iothread;
+    char *iothread, *rerror, *werror;
     bool config_wce, discard, write_zeroes, seg_max_adjust;
     u8 write_cache;
     u32 logical_block_size, physical_block_size, min_io_size, opt_io_size;
@@ -332,6 +332,7 @@ static int blk_realize(struct virtio *v, struct err *e)
         return -1;
     if (blk_attach(s->blk, &dev_ops, s, v->lock, !blk_readonly(s->blk), e) < 0)
         return err_prefix(e, "%s", v->pci.dev.cls->name);
+    blk_set_on_error(s->blk, s->rerror, s->werror);
     if (s->iothread) {
         struct iothread *t = iothread_find(s->iothread);
         if (!t) {
@@ -397,6 +398,7 @@ static const struct virtio_type blk_type = {
 #define P(name, kind, field, def, help) { name, kind, offsetof(struct virtio_blk, field), def, NULL, help }
 #define BLK_PROPS \
     P("drive", PROP_DRIVE, blk, 0, "id of the -drive or -blockdev"), \
+    BLK_ERROR_PROPS(offsetof(struct virtio_blk, rerror), offsetof(struct virtio_blk, werror)), \
     P("iothread", PROP_STR, iothread, 0, "id of the -object iothread where completions come"), \
     P("serial", PROP_STR, serial, 0, "up to 20 characters"), \
     P("num-queues", PROP_U16, num_queues, QUEUES_AUTO, "request queues; default: one for each CPU"), \

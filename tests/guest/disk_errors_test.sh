@@ -234,10 +234,10 @@ fails_case() {
     stops=0
     serve vblk 30 && serve vscsi 31 && serve sata 32 && serve told 33 && serve deaf 34
     boot -machine q35 -drive "$(nbd vblk),werror=stop,rerror=stop" -device virtio-blk-pci,drive=vblk \
-        -drive "$(nbd vscsi),werror=stop,rerror=stop" -device virtio-scsi-pci -device scsi-hd,drive=vscsi \
-        -drive "$(nbd sata),werror=stop,rerror=stop" -device ide-hd,drive=sata \
+        -drive "$(nbd vscsi)" -device virtio-scsi-pci -device scsi-hd,drive=vscsi,werror=stop,rerror=stop \
+        -drive "$(nbd sata)" -device ide-hd,drive=sata,werror=stop,rerror=stop \
         -drive "$(nbd told)" -device virtio-blk-pci,drive=told \
-        -drive "$(nbd deaf),werror=ignore,rerror=ignore" -device virtio-blk-pci,drive=deaf
+        -drive "$(nbd deaf)" -device virtio-blk-pci,drive=deaf,werror=ignore,rerror=ignore
     for d in vblk:30 vscsi:31 sata:32; do
         fails ${d%:*} ${d#*:} put write
         check "/disk-errors/fails/${d%:*}/data" guest "same ${d#*:}"

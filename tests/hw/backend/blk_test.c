@@ -274,6 +274,12 @@ static void test_errors(void)
     b = open_failing(path, ",werror=report");
     g_assert_cmpint(submit(b, BLK_WRITE, 0, buf, 512, 0), ==, -ENOSPC);
     g_assert_cmpuint(stops, ==, 3);
+    blk_set_on_error(b, "auto", "ignore"); /* a device's word counts more */
+    g_assert_cmpint(submit(b, BLK_WRITE, 0, buf, 512, 0), ==, 0);
+    blk_set_on_error(b, NULL, "auto");
+    g_assert_cmpint(submit(b, BLK_WRITE, 0, buf, 512, 0), ==, 0);
+    blk_set_on_error(b, "report", "report");
+    g_assert_cmpint(submit(b, BLK_WRITE, 0, buf, 512, 0), ==, -ENOSPC);
     blk_close(b);
     blk_set_stop_hook(NULL, NULL);
     test_file_free(path);
