@@ -42,6 +42,11 @@ void ram_free(struct ram_block *b)
     free(b);
 }
 
+void ram_no_core(struct ram_block *b)
+{
+    madvise(b->host, b->size, MADV_DONTDUMP);
+}
+
 void ram_written(struct ram_block *b, u64 off, u64 len)
 {
     dirty_mark(b, off, len);

@@ -17,6 +17,8 @@ struct ram_block {
 /* size is rounded up to a page. NULL with e set if the host cannot give it. */
 struct ram_block *ram_new(const char *name, u64 size, struct err *e);
 void ram_free(struct ram_block *b);
+/* It stays out of core files of this process. */
+void ram_no_core(struct ram_block *b);
 /* To be called after bytes were written through host pointers: translated code and those who watch the block learn of it. Any thread. */
 void ram_written(struct ram_block *b, u64 off, u64 len);
 /* Whole pages in [off, off + len) go back to the host and read as zeros. Any thread. */

@@ -234,7 +234,11 @@ static void dispatch(struct mon *m, const struct mon_cmd *table, const char *wha
         mon_print(m, "unknown %s: '%.*s'\n", what, (int)len, line);
         return;
     }
-    call(m, c, g_strstrip(line + len));
+    line = g_strstrip(line + len);
+    if (*line && !*c->params)
+        mon_print(m, "%s: extraneous characters at the end of line: '%s'\n", c->name, line);
+    else
+        call(m, c, line);
 }
 
 static void cmd_info(struct mon *m, char *args)

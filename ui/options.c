@@ -21,40 +21,19 @@ static const char *keep(struct options *o, char *s)
     return s;
 }
 
-/* One NAME=VALUE of "first,name=value,..."; a bare word is the value of `implied`, and of "" after the first place. */
-struct pair {
-    const char *name, *value;
-};
-
-/* Splits in place; QEMU's ",," stands for a comma. Returns false at the end. */
-static bool next_pair(struct options *o, const char **p, const char *implied, struct pair *out)
+/* A copy of a value that lives as long as the options; v may be NULL. */
+static const char *keep_copy(struct options *o, const char *v)
 {
-    char *text, *eq;
-
-    if (!**p)
-        return false;
-    text = opts_piece(p);
-    keep(o, text);
-    eq = strchr(text, '=');
-    if (eq && eq != text) {
-        *eq = 0;
-        *out = (struct pair){ text, eq + 1 };
-    } else {
-        *out = implied ? (struct pair){ implied, text } : (struct pair){ text, "" };
-    }
-    return true;
+    return v ? keep(o, g_strdup(v)) : NULL;
 }
 
-
-static int parse_number(const char *s, u64 *out)
+/* The end of reading l, which is freed: r, or the error that something in it is unknown, with the option in front. */
+static result end_opts(struct opts *l, const char *option, const char *arg, int r, struct err *e)
 {
-    char *end;
-
-    if (*s < '0' || *s > '9')
-        return -1;
-    errno = 0;
-    *out = strtoull(s, &end, 0);
-    return *end || errno ? -1 : 0;
+    if (r == 0)
+        r = opts_all_used(l, e);
+    opts_free(l);
+    return r < 0 ? err_prefix(e, "%s %s", option, arg) : OPTIONS_RUN;
 }
 
 /* --- machine, CPU, memory --- */
@@ -89,33 +68,20 @@ struct smp {
     u64 cpus, sockets, cores, threads, maxcpus; /* 0: not given */
 };
 
-static int smp_read(struct options *o, const char *arg, struct smp *s, struct err *e)
+static int smp_read(const char *arg, struct smp *s, struct err *e)
 {
-    const char *p = arg, *implied = "cpus";
-    struct pair kv;
-    u64 n;
+    const struct { const char *name; u64 *out; } numbers[] = {
+        { "cpus", &s->cpus }, { "sockets", &s->sockets }, { "cores", &s->cores }, { "threads", &s->threads }, { "maxcpus", &s->maxcpus },
+    };
+    struct opts *l = opts_parse(arg, "cpus", e);
+    u64 one;
+    int r = l ? 0 : -1;
 
-    *s = (struct smp){ 0 };
-    if (!*arg)
-        return err_set(e, "-smp: the number of CPUs is missing");
-    for (; next_pair(o, &p, implied, &kv); implied = NULL) {
-        if (parse_number(kv.value, &n) < 0 || n == 0 || n > CPUS_MAX)
-            return err_set(e, "-smp %s: %s=%s must be a number from 1 to %d", arg, kv.name, kv.value, CPUS_MAX);
-        if (!strcmp(kv.name, "cpus"))
-            s->cpus = n;
-        else if (!strcmp(kv.name, "sockets"))
-            s->sockets = n;
-        else if (!strcmp(kv.name, "cores"))
-            s->cores = n;
-        else if (!strcmp(kv.name, "threads"))
-            s->threads = n;
-        else if (!strcmp(kv.name, "maxcpus"))
-            s->maxcpus = n;
-        else if ((strcmp(kv.name, "dies") && strcmp(kv.name, "clusters")) || n != 1)
-            return err_set(e, "-smp %s: '%s' does not exist here; there are cpus, sockets, cores, threads, maxcpus", arg,
-                           kv.name);
-    }
-    return 0;
+    for (unsigned i = 0; r == 0 && i < ARRAY_LEN(numbers); i++)
+        r = opts_uint(l, numbers[i].name, 0, 1, CPUS_MAX, numbers[i].out, e);
+    if (r == 0 && (opts_uint(l, "dies", 1, 1, 1, &one, e) < 0 || opts_uint(l, "clusters", 1, 1, 1, &one, e) < 0))
+        r = -1;
+    return end_opts(l, "-smp", arg, r, e) == OPTIONS_RUN ? 0 : -1;
 }
 
 static bool is_power_of_two(u64 n)
@@ -127,7 +93,9 @@ static result opt_smp(struct options *o, const char *arg, struct err *e)
 {
     struct smp s;
 
-    if (smp_read(o, arg, &s, e) < 0)
+    if (!*arg)
+        return err_set(e, "-smp: the number of CPUs is missing");
+    if (smp_read(arg, &s, e) < 0)
         return OPTIONS_ERROR;
     if (!s.threads)
         s.threads = 1;
@@ -158,18 +126,17 @@ static result opt_smp(struct options *o, const char *arg, struct err *e)
 
 static result opt_memory(struct options *o, const char *arg, struct err *e)
 {
-    u64 host = (u64)sysconf(_SC_PHYS_PAGES) * (u64)sysconf(_SC_PAGESIZE);
-    const char *p = arg, *implied = "size";
-    struct pair kv;
-    u64 size = 0;
+    u64 host = (u64)sysconf(_SC_PHYS_PAGES) * (u64)sysconf(_SC_PAGESIZE), size = 0;
+    struct opts *l = opts_parse(arg, "size", e);
+    const char *text = l ? opts_get(l, "size") : NULL;
+    int r = l ? 0 : -1;
 
-    for (; next_pair(o, &p, implied, &kv); implied = NULL) {
-        if (strcmp(kv.name, "size"))
-            return err_set(e, "-m %s: '%s' does not exist here, memory cannot be added later; use -m size=N", arg,
-                           kv.name);
-        if (size_parse(kv.value, MiB, &size) < 0)
-            return err_set(e, "-m %s: not a size; use a number of MiB or a suffix K, M, G: -m 512, -m 2G", arg);
-    }
+    if (l && (opts_peek(l, "slots") || opts_peek(l, "maxmem")))
+        r = err_set(e, "memory cannot be added later; use -m size=N");
+    else if (text && size_parse(text, MiB, &size) < 0)
+        r = err_set(e, "not a size; use a number of MiB or a suffix K, M, G: -m 512, -m 2G");
+    if (end_opts(l, "-m", arg, r, e) != OPTIONS_RUN)
+        return OPTIONS_ERROR;
     if (size < MiB)
         return err_set(e, "-m %s: the guest needs at least 1M of memory", arg);
     if (size > host)
@@ -181,19 +148,17 @@ static result opt_memory(struct options *o, const char *arg, struct err *e)
 
 static result opt_rtc(struct options *o, const char *arg, struct err *e)
 {
-    const char *p = arg;
-    struct pair kv;
+    static const char *const clocks[] = { "host", "vm", NULL }, *const fixes[] = { "none", NULL };
+    struct opts *l = opts_parse(arg, NULL, e);
+    int r = l ? 0 : -1, clock, fix;
 
-    while (next_pair(o, &p, NULL, &kv)) {
-        if (!strcmp(kv.name, "base"))
-            o->machine.rtc_base = kv.value;
-        else if (!strcmp(kv.name, "clock") && (!strcmp(kv.value, "host") || !strcmp(kv.value, "vm")))
-            o->machine.rtc_vm_clock = !strcmp(kv.value, "vm");
-        else if (strcmp(kv.name, "driftfix") || strcmp(kv.value, "none"))
-            return err_set(e, "-rtc %s=%s: not available; there are base=utc|localtime|DATE, clock=host|vm, driftfix=none",
-                           kv.name, kv.value);
+    if (r == 0 && (opts_enum(l, "clock", clocks, o->machine.rtc_vm_clock, &clock, e) < 0 || opts_enum(l, "driftfix", fixes, 0, &fix, e) < 0))
+        r = -1;
+    if (r == 0) {
+        o->machine.rtc_vm_clock = clock == 1;
+        o->machine.rtc_base = opts_peek(l, "base") ? keep_copy(o, opts_get(l, "base")) : o->machine.rtc_base;
     }
-    return OPTIONS_RUN;
+    return end_opts(l, "-rtc", arg, r, e);
 }
 
 /* --- what to boot --- */
@@ -252,26 +217,23 @@ static result opt_device(struct options *o, const char *arg, struct err *e)
 /* DRIVER.PROP=VALUE or driver=DRIVER,property=PROP,value=VALUE. */
 static result opt_global(struct options *o, const char *arg, struct err *e)
 {
-    const char *p = arg, *driver = NULL, *prop = NULL, *value = NULL;
     const char *dot = strchr(arg, '.'), *eq = strchr(arg, '=');
-    struct pair kv;
+    const char *driver, *prop, *value;
+    struct opts *l;
 
     if (dot && eq && dot < eq) {
         g_ptr_array_add(o->globals, (char *)arg);
         return OPTIONS_RUN;
     }
-    while (next_pair(o, &p, NULL, &kv)) {
-        if (!strcmp(kv.name, "driver"))
-            driver = kv.value;
-        else if (!strcmp(kv.name, "property"))
-            prop = kv.value;
-        else if (!strcmp(kv.name, "value"))
-            value = kv.value;
-    }
-    if (!driver || !prop || !value)
-        return err_set(e, "-global %s: use -global DRIVER.PROPERTY=VALUE", arg);
-    g_ptr_array_add(o->globals, (char *)keep(o, g_strdup_printf("%s.%s=%s", driver, prop, value)));
-    return OPTIONS_RUN;
+    l = opts_parse(arg, NULL, e);
+    if (!l)
+        return err_prefix(e, "-global %s", arg);
+    driver = opts_get(l, "driver");
+    prop = opts_get(l, "property");
+    value = opts_get(l, "value");
+    if (driver && prop && value)
+        g_ptr_array_add(o->globals, (char *)keep(o, g_strdup_printf("%s.%s=%s", driver, prop, value)));
+    return end_opts(l, "-global", arg, driver && prop && value ? 0 : err_set(e, "use -global DRIVER.PROPERTY=VALUE"), e);
 }
 
 static result opt_nodefaults(struct options *o, const char *arg, struct err *e)
@@ -399,21 +361,18 @@ static result opt_log_path(struct options *o, const char *arg, struct err *e)
     return OPTIONS_RUN;
 }
 
+/* debug-threads: threads have their names in any case. */
 static result opt_name(struct options *o, const char *arg, struct err *e)
 {
-    const char *p = arg, *implied = "guest";
-    struct pair kv;
+    struct opts *l = opts_parse(arg, "guest", e);
+    bool named;
+    int r = l ? opts_bool(l, "debug-threads", true, &named, e) : -1;
 
-    for (; next_pair(o, &p, implied, &kv); implied = NULL) {
-        if (!strcmp(kv.name, "guest"))
-            o->name = o->display.title = kv.value;
-        else if (!strcmp(kv.name, "process"))
-            prctl(PR_SET_NAME, kv.value);
-        else if (strcmp(kv.name, "debug-threads"))
-            return err_set(e, "-name %s: '%s' does not exist here; there are guest=, process=, debug-threads=", arg,
-                           kv.name);
-    }
-    return OPTIONS_RUN;
+    if (r == 0 && opts_peek(l, "guest"))
+        o->name = o->display.title = keep_copy(o, opts_get(l, "guest"));
+    if (r == 0 && opts_peek(l, "process"))
+        prctl(PR_SET_NAME, opts_get(l, "process"));
+    return end_opts(l, "-name", arg, r, e);
 }
 
 static result opt_ignore(struct options *o, const char *arg, struct err *e)

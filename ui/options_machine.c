@@ -22,7 +22,7 @@ static const char *keep_copy(struct options *o, const char *s)
 /* Properties of which only some values can be had, and which then change nothing. */
 static const struct { const char *name, *values; } fixed_props[] = {
     { "smm", "off auto" }, { "vmport", "off auto" }, { "nvdimm", "off" }, { "i8042", "on" }, { "hmat", "off" },
-    { "kernel-irqchip", "on off split" }, { "kernel_irqchip", "on off split" }, { "mem-merge", "on off" }, { "dump-guest-core", "on off" },
+    { "kernel-irqchip", "on off split" }, { "kernel_irqchip", "on off split" }, { "mem-merge", "on off" },
     { "suppress-vmdesc", "on off" }, { "sata", "on" }, { "smbus", "on" },
 };
 
@@ -81,6 +81,9 @@ static int read_switches(struct options *o, struct opts *p, struct err *e)
     if (opts_bool(p, "acpi", !o->machine.no_acpi, &on, e) < 0)
         return -1;
     o->machine.no_acpi = !on;
+    if (opts_bool(p, "dump-guest-core", !o->machine.no_guest_core, &on, e) < 0)
+        return -1;
+    o->machine.no_guest_core = !on;
     if (opts_bool(p, "graphics", true, &on, e) < 0 || opts_enum(p, "smbios-entry-point-type", entry_points, o->machine.smbios_v3, &entry, e) < 0)
         return -1;
     o->machine.smbios_v3 = entry == 1;

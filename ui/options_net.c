@@ -30,11 +30,14 @@ void net_option_free(gpointer p)
 
 enum options_result options_netdev(struct options *o, const char *arg, struct err *e)
 {
+    const char *name;
     struct opts *n;
     char *option;
 
     if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
-        puts("Available netdev backend types:\nsocket\nstream\ndgram\nhubport\ntap\nuser");
+        puts("Available netdev backend types:");
+        for (unsigned i = 0; (name = net_kind_nth(i)); i++)
+            puts(name);
         return OPTIONS_DONE;
     }
     n = opts_parse(arg, "type", e);
@@ -82,8 +85,8 @@ static enum options_result print_models(void)
     return OPTIONS_DONE;
 }
 
-/* Moves the device's words out of `from` and adds the device before those of -device. netdev: its back end's id. */
-static enum options_result add_nic(struct options *o, struct opts *from, const char *netdev, const char *option, struct err *e)
+/* Moves the device's words out of `from` and adds the device before those of -device. netdev: its back end's id; id: its own, or NULL. */
+static enum options_result add_nic(struct options *o, struct opts *from, const char *netdev, const char *id, const char *option, struct err *e)
 {
     const char *model = opts_get(from, "model"), *mac = opts_get(from, "mac");
     const struct dev_class *cls;
@@ -96,6 +99,8 @@ static enum options_result add_nic(struct options *o, struct opts *from, const c
         return err_set(e, "%s: unsupported NIC model '%s' (-nic model=help lists them)", option, model ? model : DEFAULT_MODEL);
     s = g_string_new(cls->name);
     g_string_append_printf(s, ",netdev=%s", netdev);
+    if (id)
+        g_string_append_printf(s, ",id=%s", id);
     if (!mac)
         mac = opts_get(from, "macaddr");
     if (mac)
@@ -121,7 +126,7 @@ static enum options_result nic_from_opts(struct options *o, struct opts *n, cons
         snprintf(id, sizeof(id), "#nic%u", o->n_nics);
         opts_set(n, "id", id);
     }
-    return add_nic(o, n, opts_peek(n, "id"), option, e);
+    return add_nic(o, n, opts_peek(n, "id"), NULL, option, e);
 }
 
 enum options_result options_nic(struct options *o, const char *arg, struct err *e)
@@ -174,8 +179,8 @@ static enum options_result net_from_opts(struct options *o, struct opts *n, cons
     if (!strcmp(type, "dump"))
         return err_set(e, "%s: use -object filter-dump,id=ID,netdev=ID,file=FILE instead", option);
     if (!strcmp(type, "nic")) {
-        const char *netdev = opts_get(n, "netdev");
-        enum options_result r = add_nic(o, n, netdev ? netdev : add_hub_port(o, NULL, option), option, e);
+        const char *netdev = opts_get(n, "netdev"), *name = opts_peek(n, "id") ? opts_peek(n, "id") : opts_peek(n, "name");
+        enum options_result r = add_nic(o, n, netdev ? netdev : add_hub_port(o, NULL, option), name, option, e);
         opts_unset(n, "netdev");
         opts_unset(n, "type");
         opts_unset(n, "id");

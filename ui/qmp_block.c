@@ -62,12 +62,13 @@ static void add_snapshots(JsonBuilder *b, const struct blk_node *n)
     json_close_array(b);
 }
 
-static void add_image(JsonBuilder *b, struct blk_node *n)
+/* deep: with its backing image, and that's, and so on. */
+static void add_image(JsonBuilder *b, const char *member, struct blk_node *n, bool deep)
 {
     struct blk_info i = { 0 };
 
     node_info(n, &i);
-    json_open(b, "image");
+    json_open(b, member);
     json_int(b, "virtual-size", (i64)node_size(n));
     json_str(b, "filename", n->filename);
     if (i.cluster_size)
@@ -76,12 +77,17 @@ static void add_image(JsonBuilder *b, struct blk_node *n)
     json_int(b, "actual-size", (i64)node_allocated(n));
     json_bool(b, "dirty-flag", i.dirty);
     if (i.backing_file) {
+        char *full = node_backing_path(n->filename, i.backing_file);
         json_str(b, "backing-filename", i.backing_file);
+        json_str(b, "full-backing-filename", full);
+        g_free(full);
         if (i.backing_format)
             json_str(b, "backing-filename-format", i.backing_format);
     }
     if (node_snapshot_count(n))
         add_snapshots(b, n);
+    if (deep && n->backing)
+        add_image(b, "backing-image", n->backing, true);
     json_close(b);
 }
 
@@ -102,7 +108,7 @@ static void add_limits(JsonBuilder *b, const struct blk *blk)
 }
 
 /* blk: the drive, NULL for a node that is looked at by itself. */
-static void add_node(JsonBuilder *b, const char *member, struct blk_node *n, const struct blk *blk)
+static void add_node(JsonBuilder *b, const char *member, struct blk_node *n, const struct blk *blk, bool deep)
 {
     static const char *const zeroes[] = { "off", "on", "unmap" };
     unsigned depth = 0;
@@ -110,7 +116,7 @@ static void add_node(JsonBuilder *b, const char *member, struct blk_node *n, con
     for (const struct blk_node *k = n->backing; k; k = k->backing)
         depth++;
     json_open(b, member);
-    add_image(b, n);
+    add_image(b, "image", n, deep);
     add_limits(b, blk);
     json_str(b, "detect_zeroes", zeroes[n->detect_zeroes]);
     json_int(b, "write_threshold", 0);
@@ -142,7 +148,7 @@ static void add_drive(struct qmp_call *c, JsonBuilder *b, struct blk *k)
     json_bool(b, "locked", blk_is_locked(k));
     json_bool(b, "removable", removable);
     if (k->root)
-        add_node(b, "inserted", k->root, k);
+        add_node(b, "inserted", k->root, k, true);
     if (qdev)
         json_str(b, "qdev", qdev);
     if (removable)
@@ -182,7 +188,7 @@ int qmp_query_named_block_nodes(struct qmp_call *c)
 
     json_open_array(b, NULL);
     for (struct blk_node *n = node_first(); n; n = n->next)
-        add_node(b, NULL, n, NULL);
+        add_node(b, NULL, n, NULL, !qmp_bool(c, "flat", false));
     json_close_array(b);
     c->ret = json_take(b);
     return 0;
@@ -208,26 +214,38 @@ static void add_stats(JsonBuilder *b, const struct blk_stats *s)
     json_close(b);
 }
 
+/* k: NULL for a node that no drive uses, which counts nothing. */
+static void add_stats_of(struct qmp_call *c, JsonBuilder *b, struct blk *k, const struct blk_node *n)
+{
+    struct blk_stats s = { 0 };
+    char *qdev = k ? qmp_blk_user(c, k) : NULL;
+
+    if (k)
+        blk_get_stats(k, &s);
+    json_open(b, NULL);
+    if (k)
+        json_str(b, "device", k->id);
+    if (n)
+        json_str(b, "node-name", n->name);
+    add_stats(b, &s);
+    if (qdev)
+        json_str(b, "qdev", qdev);
+    json_close(b);
+    g_free(qdev);
+}
+
 int qmp_query_blockstats(struct qmp_call *c)
 {
     JsonBuilder *b = json_builder_new();
     GPtrArray *all = all_drives();
 
     json_open_array(b, NULL);
-    for (unsigned i = 0; i < all->len; i++) {
-        struct blk *k = all->pdata[i];
-        char *qdev = qmp_blk_user(c, k);
-        struct blk_stats s;
-        blk_get_stats(k, &s);
-        json_open(b, NULL);
-        json_str(b, "device", k->id);
-        if (k->root)
-            json_str(b, "node-name", k->root->name);
-        add_stats(b, &s);
-        if (qdev)
-            json_str(b, "qdev", qdev);
-        json_close(b);
-        g_free(qdev);
+    if (qmp_bool(c, "query-nodes", false)) {
+        for (struct blk_node *n = node_first(); n; n = n->next)
+            add_stats_of(c, b, blk_of_node(n), n);
+    } else {
+        for (unsigned i = 0; i < all->len; i++)
+            add_stats_of(c, b, all->pdata[i], ((struct blk *)all->pdata[i])->root);
     }
     json_close_array(b);
     g_ptr_array_unref(all);

@@ -7,7 +7,8 @@
 #include "ui/screendump.h"
 #include "ui/sendkey.h"
 
-int qmp_screendump(struct qmp_call *c)
+/* "device" and "head": a device that is there, and the one head that it has. */
+static int check_display(struct qmp_call *c)
 {
     const char *device = qmp_str(c, "device");
     bool there = true;
@@ -19,9 +20,14 @@ int qmp_screendump(struct qmp_call *c)
     }
     if (!there)
         return qmp_no_device(c, device);
-    if (qmp_int(c, "head", 0) != 0)
-        return err_set(&c->err, "there is only head 0");
-    return screendump(c->m, qmp_str(c, "filename"), qmp_has(c, "format") ? qmp_str(c, "format") : "ppm", device, &c->err);
+    return qmp_int(c, "head", 0) ? err_set(&c->err, "there is only head 0") : 0;
+}
+
+int qmp_screendump(struct qmp_call *c)
+{
+    if (check_display(c) < 0)
+        return -1;
+    return screendump(c->m, qmp_str(c, "filename"), qmp_has(c, "format") ? qmp_str(c, "format") : "ppm", qmp_str(c, "device"), &c->err);
 }
 
 /* --- keys --- */
@@ -151,6 +157,8 @@ int qmp_input_send_event(struct qmp_call *c)
     JsonArray *events = json_object_get_array_member(c->args, "events");
     struct motion m = { .buttons = input_buttons(c->m->input) };
 
+    if (check_display(c) < 0)
+        return -1;
     for (unsigned i = 0; i < json_array_get_length(events); i++) /* all are right, or none is sent */
         if (check_event(c, json_array_get_object_element(events, i)) < 0)
             return -1;

@@ -14,7 +14,7 @@ static const struct chr_kind *const kinds[] = {
 
 /* Names that QEMU knows and Gemel does not have. */
 static const char *const refused[] = {
-    "braille", "msmouse", "parallel", "parport", "qemu-vdagent", "spiceport", "spicevmc", "testdev", "vc", "wctablet", NULL,
+    "braille", "msmouse", "parallel", "parport", "qemu-vdagent", "spiceport", "spicevmc", "testdev", "wctablet", NULL,
 };
 
 static const char *const common_options[] = { "backend", "id", "mux", "logfile", "logappend", NULL };
@@ -37,7 +37,9 @@ static const struct chr_kind *kind_find(const char *name, struct err *e)
     for (unsigned i = 0; i < ARRAY_LEN(kinds); i++)
         if (!strcmp(kinds[i]->name, name) || (kinds[i]->alias && !strcmp(kinds[i]->alias, name)))
             return kinds[i];
-    if (listed(refused, name))
+    if (!strcmp(name, "vc"))
+        err_set(e, "'vc': there are no text consoles in the display; use stdio, pty or a socket");
+    else if (listed(refused, name))
         err_set(e, "the character device '%s' is not available here", name);
     else
         err_set(e, "'%s' is not a valid char driver; there are null, stdio, file, pipe, pty, socket, udp, ringbuf, serial", name);

@@ -36,6 +36,7 @@ struct machine_config {
     bool nographic;         /* firmware's console is the first serial port */
     const char *pflash[2];  /* -machine pflash0=, pflash1=: names of -blockdev */
     bool no_pit, no_hpet, no_acpi; /* -machine pit=off, hpet=off, acpi=off */
+    bool no_guest_core;     /* -machine dump-guest-core=off */
     unsigned cores, threads; /* of a socket, of a core; 0: 1 */
     u8 uuid[16];            /* -uuid, in the order of its text; zeros: none */
     const char *boot_order, *boot_once; /* -boot: letters a, c, d, n; NULL: not given */

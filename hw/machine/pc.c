@@ -90,6 +90,8 @@ static int pc_add_ram(struct machine *m, struct pc *pc, struct err *e)
     m->ram = ram_new("pc.ram", size, e);
     if (!m->ram)
         return -1;
+    if (m->cfg.no_guest_core)
+        ram_no_core(m->ram);
     region_init_ram(&pc->ram_low, "ram-low", m->ram, 0, PC_LOW_HOLE);
     region_add(&m->mem_root, 0, &pc->ram_low, 0);
     if (pc->ram.low > 1 * MiB) {

@@ -560,6 +560,8 @@ static void test_disks(void)
     expect(c, "query-block", NULL, "$[0].inserted.image.virtual-size", "1048576");
     expect(c, "query-block", NULL, "$[1].removable", "true");
     ok(c, "query-blockstats", NULL);
+    expect(c, "query-blockstats", "{\"query-nodes\": true}", "$[*].device", "\"d0\"");
+    expect(c, "query-blockstats", "{\"query-nodes\": true}", "$[1].stats.rd_operations", "0"); /* the format and the file below it */
     args = g_strdup_printf("{\"driver\": \"raw\", \"node-name\": \"n0\", \"read-only\": true, \"file\": {\"driver\": \"file\", \"filename\": \"%s/other.img\"}}", dir);
     ok(c, "blockdev-add", args);
     fails(c, "blockdev-add", args, "GenericError", "n0");
@@ -604,6 +606,10 @@ static void test_snapshots(void)
     c = start(PC "-drive file=DIR/top.qcow2,if=ide,id=d0 -drive file=DIR/flat.img,format=raw,if=ide,id=d1 -drive if=ide,index=2,media=cdrom,id=cd0");
     greet(c);
     hmp_says(c, "info snapshots", "no snapshot available");
+    hmp_says(c, "info snapshots now", "extraneous characters");
+    expect(c, "query-block", NULL, "$[0].inserted.image.backing-image.virtual-size", "1048576");
+    expect(c, "query-named-block-nodes", "{\"flat\": true}", "$[*].image.backing-image.virtual-size", NULL);
+    expect(c, "query-named-block-nodes", NULL, "$[*].image.backing-image.virtual-size", "1048576");
     ok(c, "blockdev-snapshot-internal-sync", "{\"device\": \"d0\", \"name\": \"2\"}");
     fails(c, "blockdev-snapshot-internal-sync", "{\"device\": \"d0\", \"name\": \"2\"}", "GenericError", "already exists");
     fails(c, "blockdev-snapshot-internal-sync", "{\"device\": \"d0\", \"name\": \"\"}", "GenericError", "Name is empty");
@@ -730,6 +736,8 @@ static void test_input(void)
     fails(c, "send-key", "{\"keys\": [{\"type\": \"qcode\", \"data\": \"anykey\"}]}", "GenericError", "anykey");
     ok(c, "input-send-event", "{\"events\": [{\"type\": \"rel\", \"data\": {\"axis\": \"x\", \"value\": 5}}, {\"type\": \"btn\", "
        "\"data\": {\"button\": \"left\", \"down\": true}}, {\"type\": \"key\", \"data\": {\"down\": true, \"key\": {\"type\": \"qcode\", \"data\": \"a\"}}}]}");
+    fails(c, "input-send-event", "{\"device\": \"d9\", \"events\": []}", "DeviceNotFound", "d9");
+    fails(c, "input-send-event", "{\"head\": 1, \"events\": []}", "GenericError", "head 0");
     fails(c, "input-send-event", "{\"events\": [{\"type\": \"btn\", \"data\": {\"button\": \"fourth\", \"down\": true}}]}", "GenericError", "fourth");
     fails(c, "screendump", "{\"filename\": \"/dev/null\", \"device\": \"d9\"}", "DeviceNotFound", "d9");
     fails(c, "set_password", "{\"protocol\": \"vnc\", \"password\": \"x\"}", "GenericError", "VNC");
