@@ -53,14 +53,21 @@ done
 for f in empty folder loop fifo missing /dev/null /dev/zero; do
     no "$f" -kernel "$kernel" -initrd $f
 done
+# Root reads everything, so it runs a copy as somebody else.
+program=$GEMEL
 if [ "$(id -u)" = 0 ]; then
-    skip /bad-input/unreadable "root reads everything"
-else
-    no unreadable -kernel unreadable
-    no unreadable -bios unreadable
-    no unreadable unreadable
-    no unreadable -kernel "$kernel" -initrd unreadable
+    cp "$GEMEL" "$tmp/copy" && chmod 755 "$tmp" "$tmp/copy"
+    printf '#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups %s/copy "$@"\n' "$tmp" >"$tmp/nobody"
+    chmod 755 "$tmp/nobody"
+    GEMEL=$tmp/nobody
 fi
+cp "$kernel" readable
+no unreadable -kernel unreadable
+no unreadable -bios unreadable
+no unreadable unreadable
+no unreadable -kernel readable -initrd unreadable
+rm readable
+GEMEL=$program
 
 # Values that are missing or out of range.
 no -kernel -kernel ''
@@ -124,13 +131,10 @@ port=$(free_port)
     >"$tmp/first.out" 2>"$tmp/first.err" <held &
 pid=$!
 exec 3>held
-if wait_for "$tmp/first.out" 'monitor'; then
-    no 'in use' -kernel "$kernel" -gdb tcp:127.0.0.1:$port
-    no 'in use' -kernel "$kernel" -serial tcp:127.0.0.1:$port,server,nowait
-    no 'another program' -kernel "$kernel" -serial unix:taken,server,nowait
-else
-    skip /bad-input/busy "cannot listen on port $port"
-fi
+check /bad-input/first-program wait_for "$tmp/first.out" 'monitor'
+no 'in use' -kernel "$kernel" -gdb tcp:127.0.0.1:$port
+no 'in use' -kernel "$kernel" -serial tcp:127.0.0.1:$port,server,nowait
+no 'another program' -kernel "$kernel" -serial unix:taken,server,nowait
 echo quit >&3
 wait $pid
 status=$?
