@@ -60,9 +60,9 @@ static int rom_read(struct pci_device *d, const char *path, struct err *e)
     if (r == 0 && !(d->rom = ram_new("rom", size, e)))
         r = -1;
     if (r == 0) {
+        rom_patch(d, (u8 *)data, len);
         memcpy(d->rom->host, data, len);
         memset(d->rom->host + len, 0xff, size - len);
-        rom_patch(d, d->rom->host, len);
         pci_root_keep_ram(pci_bus_root(d->bus), d->rom);
         region_init_rom(&d->rom_region, "pci-rom", d->rom, 0, size, NULL, NULL, NULL);
         d->bar[PCI_ROM_BAR].region = &d->rom_region;
