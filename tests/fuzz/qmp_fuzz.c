@@ -26,7 +26,7 @@
 enum { DISK_SIZE = 256 * 1024, ROUNDS_MAX = 1000 };
 
 static const char *const devices[] = { "virtio-scsi-pci,id=scsi0", "virtio-balloon-pci,id=balloon0", "ide-hd,drive=d0,id=disk0",
-                                       "scsi-cd,drive=d1,id=cd0", "virtio-net-pci,netdev=n0,id=nic0", "virtio-serial-pci,id=ser0" };
+                                       "scsi-cd,drive=d1,id=cd0", "virtio-net-pci,netdev=n0,id=nic0,romfile=", "virtio-serial-pci,id=ser0" };
 static struct test_pc *pc;
 static struct vm *vm;
 static struct chr *chr;

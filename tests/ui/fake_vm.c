@@ -3,6 +3,8 @@
 #include <glib.h>
 #include "cpu/cpuid.h"
 
+static struct cpu_model *model;
+
 static void fake_quit(struct ui *ui, int status)
 {
     struct vm *vm = container_of(ui, struct vm, ui);
@@ -23,8 +25,9 @@ struct vm *fake_vm_new(unsigned cpus)
         vm->cpu[i]->index = i;
     }
     lock_init(&vm->machine.lock, "machine", RANK_MACHINE);
-    vm->model = cpu_model_new(NULL, cpus, 1, 1, &e);
-    g_assert_nonnull(vm->model);
+    if (!model) /* never changes, and takes long */
+        model = cpu_model_new(NULL, cpus, 1, 1, &e);
+    g_assert_nonnull(model);
     vm->ui.vm = vm;
     vm->ui.quit = fake_quit;
     return vm;
@@ -34,7 +37,6 @@ void fake_vm_free(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->cpus; i++)
         g_aligned_free(vm->cpu[i]);
-    cpu_model_free(vm->model);
     g_free(vm);
 }
 
@@ -178,7 +180,7 @@ int vm_cpu_tid(struct vm *vm, unsigned i)
 
 const struct cpu_model *vm_cpu_model(struct vm *vm)
 {
-    return vm->model;
+    return model;
 }
 
 const char *vm_engine_name(struct vm *vm)

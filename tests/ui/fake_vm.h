@@ -12,7 +12,6 @@ struct vm {
     struct ui ui;
     struct machine machine;
     struct machine *built; /* shown instead of the empty one above, if the test sets it */
-    struct cpu_model *model;
     struct accel_config config;
     struct cpu *cpu[4];
     unsigned cpus;
