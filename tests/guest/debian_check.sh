@@ -27,18 +27,18 @@ machine_is() {
 
 # life NAME MACHINE: what every Debian must do once it was started.
 life() {
-    check "$1/login" shows 240 'gemel login:' || { vm_kill; return; }
+    check "$1/login" shows 600 'gemel login:' || { vm_kill; return; }
     check "$1/ssh" guest_up || { vm_kill; return; }
     check "$1/kernel" machine_is "$2"
     check "$1/no-trouble" no_trouble
     check "$1/download" downloads
     check "$1/write" guest 'dd if=/dev/urandom of=/root/data bs=1M count=20 status=none && sync && sha256sum /root/data > /root/data.sum'
     guest reboot
-    check "$1/reboot" shows 240 'gemel login:' 2 || { vm_kill; return; }
+    check "$1/reboot" shows 600 'gemel login:' 2 || { vm_kill; return; }
     check "$1/ssh-again" guest_up
     check "$1/data-kept" guest 'sha256sum -c --status /root/data.sum'
     monitor system_powerdown
-    check "$1/power-button" vm_ends 90
+    check "$1/power-button" vm_ends 240
 }
 
 bios() {

@@ -34,12 +34,21 @@ host_sources() {
     cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null
 }
 
+# The same without security updates, which not every mirror has whole.
+main_sources() {
+    host_sources | sed '/^deb .*-security/d' | awk 'BEGIN { RS = ""; ORS = "\n\n" } !/-security/'
+}
+
+install_root() {
+    "$1" | mmdebstrap --format=tar --variant=minbase --architectures="$arch" --include="$packages" bookworm "$tar.new" - >>"$tar.log" 2>&1
+}
+
 make_root() {
     [ -e "$tar" ] && return 0
     [ "$(id -u)" = 0 ] || { say "needs to be root for mmdebstrap"; exit 77; }
     say "installing Debian 12 ($arch) from packages"
-    host_sources | mmdebstrap --quiet --variant=minbase --architectures="$arch" --include="$packages" bookworm "$tar.new" - \
-        >"$tar.log" 2>&1 || { say "mmdebstrap failed; see $tar.log"; rm -f "$tar.new"; exit 77; }
+    rm -rf "$tar.new" "$tar.log"
+    install_root host_sources || install_root main_sources || { rm -f "$tar.new"; say "mmdebstrap failed; see $tar.log"; exit 77; }
     mv "$tar.new" "$tar"
 }
 

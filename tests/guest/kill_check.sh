@@ -43,7 +43,7 @@ kill_format() {
     for n in $(seq "$KILLS"); do
         name=/kill/$1/$n
         kill_start "$1"
-        check "$name/login" shows 240 'gemel login:' && check "$name/ssh" guest_up || { vm_kill; return; }
+        check "$name/login" shows 600 'gemel login:' && check "$name/ssh" guest_up || { vm_kill; return; }
         [ "$n" = 1 ] || check "$name/kept" kept
         guest "rm -f /root/f*; sync; setsid sh -c '$load' >/dev/null 2>&1 </dev/null &"
         check "$name/load" shows 60 '/root/f5'
@@ -53,11 +53,11 @@ kill_format() {
     done
     name=/kill/$1/last
     kill_start "$1"
-    check "$name/login" shows 240 'gemel login:'
+    check "$name/login" shows 600 'gemel login:'
     check "$name/ssh" guest_up && check "$name/kept" kept
     check "$name/no-trouble" no_trouble
     monitor system_powerdown
-    check "$name/power-button" vm_ends 90
+    check "$name/power-button" vm_ends 240
     check "$name/clean" kill_clean "$1"
     rm -f "$tmp"/kill.*
 }
