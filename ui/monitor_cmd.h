@@ -70,6 +70,7 @@ void mon_info_qom_tree(struct mon *m, char *args);
 void mon_info_block(struct mon *m, char *args);
 void mon_info_blockstats(struct mon *m, char *args);
 void mon_info_network(struct mon *m, char *args);
+void mon_info_usb(struct mon *m, char *args);
 void mon_info_usernet(struct mon *m, char *args);
 void mon_info_pci(struct mon *m, char *args);
 void mon_info_chardev(struct mon *m, char *args);

@@ -304,6 +304,7 @@ const struct mon_cmd mon_info_cmds[] = {
     { "snapshots", NULL, "", "show the disks' internal snapshots", mon_info_snapshots, false },
     { "status", NULL, "", "show whether the VM runs", info_status, false },
     { "tlb", NULL, "", "show the virtual to physical mappings", mon_info_tlb, true },
+    { "usb", NULL, "", "show the USB devices", mon_info_usb, false },
     { "usernet", NULL, "", "show the connections of user networking", mon_info_usernet, false },
     { "uuid", NULL, "", "show the UUID of the VM", mon_info_uuid, false },
     { "version", NULL, "", "show the version", info_version, false },

@@ -1,5 +1,6 @@
 /* The monitor's `info` about what QMP queries tell: disks, networks, PCI, streams, CPUs' places. Main thread. */
 #include "hw/backend/net.h"
+#include "hw/core/machine.h"
 #include "ui/display.h"
 #include "ui/monitor_cmd.h"
 #include "ui/qmp.h"
@@ -101,6 +102,20 @@ static void print_owned(struct mon *m, char *text)
 
 void mon_info_network(struct mon *m, char *args) { print_owned(m, net_info_all()); }
 void mon_info_usernet(struct mon *m, char *args) { print_owned(m, net_user_info()); }
+
+void mon_info_usb(struct mon *m, char *args)
+{
+    struct machine *mc = vm_machine(m->vm);
+    unsigned n = 0;
+
+    lock_acquire(&mc->lock);
+    for (const struct bus *b = mc->buses; b; b = b->next)
+        if (!strcmp(b->type, "usb-bus"))
+            print_owned(m, b->ops->info(b, n++));
+    lock_release(&mc->lock);
+    if (!n)
+        mon_print(m, "USB support not enabled\n");
+}
 
 /* --- PCI --- */
 

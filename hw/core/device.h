@@ -85,6 +85,8 @@ struct bus_ops {
     int (*plugged)(struct bus *b, struct device *d, struct err *e);
     /* Asks the guest to let d go; device_unplugged(d) follows when it agrees, perhaps at once. */
     int (*unplug_request)(struct bus *b, struct device *d, struct err *e);
+    /* A line for each device, for the monitor; n: which bus of its type it is. Caller frees. Optional. */
+    char *(*info)(const struct bus *b, unsigned n);
 };
 struct bus {
     const char *type;    /* matches dev_class.bus_type */

@@ -7,7 +7,7 @@
 
 enum {
     GET_REPORT = 1, GET_IDLE = 2, GET_PROTOCOL = 3, SET_REPORT = 9, SET_IDLE = 10, SET_PROTOCOL = 11, DESC_HID = 0x21, DESC_REPORT = 0x22,
-    EP_IN = 1, QUEUE = 16, KEYS_DOWN = 16, USAGE_MODIFIERS = 0xe0, ROLLOVER = 1, REPORT_MAX = 8,
+    EP_IN = 1, QUEUE = 16, STROKES = 128, KEYS_DOWN = 16, IDLE_UNIT_NS = 4000000, USAGE_MODIFIERS = 0xe0, ROLLOVER = 1, REPORT_MAX = 8,
 };
 enum hid_kind { HID_KEYBOARD, HID_MOUSE, HID_TABLET };
 
@@ -25,7 +25,9 @@ struct hid {
     struct hid_event last;                 /* pointer: what was sent last */
     u8 n_events, n_strokes;
     struct hid_event event[QUEUE];         /* pointer */
-    u8 stroke[QUEUE], stroke_down[QUEUE];  /* keyboard: usages that go down or up */
+    u8 stroke[STROKES], stroke_down[STROKES]; /* keyboard: usages that go down or up */
+    i64 repeat_at;                         /* VM time at which a report is repeated, if `idle` says so */
+    struct timer repeat;
 };
 
 /* -- descriptors ------------------------------------------------------------------------------------------------------ */
@@ -159,7 +161,7 @@ static void on_key(void *opaque, u16 code, bool down)
     struct hid *h = opaque;
     const struct key *k = key_by_code(code);
 
-    if (!k || !k->usage || h->n_strokes == QUEUE)
+    if (!k || !k->usage || h->n_strokes >= (down ? STROKES / 2 : STROKES)) /* what is down comes up again */
         return;
     h->stroke[h->n_strokes] = k->usage;
     h->stroke_down[h->n_strokes++] = down;
@@ -215,6 +217,21 @@ static int hid_descriptor(const struct hid *h, u8 type, u8 *data, unsigned len)
     return type == DESC_REPORT ? give(report[h->kind].at, report[h->kind].n, data, len) : USB_STALL;
 }
 
+/* A report was sent, or the idle rate has changed: when the report is sent again without a change (7.2.4). */
+static void repeat_arm(struct hid *h)
+{
+    timer_cancel(&h->repeat);
+    if (!h->idle)
+        return;
+    h->repeat_at = clock_ns(h->usb.dev.m->clock) + h->idle * (i64)IDLE_UNIT_NS;
+    timer_set(&h->repeat, h->repeat_at);
+}
+
+static void on_repeat(void *opaque)
+{
+    usb_wakeup(&((struct hid *)opaque)->usb);
+}
+
 static int hid_request(struct usb_device *d, const struct usb_setup *s, u8 *data, unsigned len)
 {
     struct hid *h = container_of(d, struct hid, usb);
@@ -231,6 +248,7 @@ static int hid_request(struct usb_device *d, const struct usb_setup *s, u8 *data
         return 0;
     case SET_IDLE:
         h->idle = s->value >> 8;
+        repeat_arm(h);
         return 0;
     case SET_PROTOCOL:
         h->protocol = s->value & 1;
@@ -248,7 +266,12 @@ static int hid_in(struct usb_device *d, unsigned ep, u8 *data, unsigned len)
     if (ep != EP_IN)
         return USB_STALL;
     n = next_report(h, r);
-    return n ? give(r, n, data, len) : USB_NAK;
+    if (!n && h->idle && clock_ns(d->dev.m->clock) >= h->repeat_at)
+        n = current_report(h, r);
+    if (!n)
+        return USB_NAK;
+    repeat_arm(h);
+    return give(r, n, data, len);
 }
 
 static void hid_usb_reset(struct usb_device *d)
@@ -257,6 +280,7 @@ static void hid_usb_reset(struct usb_device *d)
 
     h->idle = h->leds = h->modifiers = h->n_keys = h->n_events = h->n_strokes = 0;
     h->protocol = 1; /* reports as described */
+    repeat_arm(h);
     memset(&h->last, 0, sizeof(h->last));
 }
 
@@ -288,6 +312,7 @@ static int hid_realize(struct device *d, enum hid_kind kind, const char *name, s
         return -1;
     h->input = (struct input_handler){ .name = name, .key = kind == HID_KEYBOARD ? on_key : NULL, .rel = kind == HID_MOUSE ? on_rel : NULL,
                                        .abs = kind == HID_TABLET ? on_abs : NULL, .opaque = h };
+    timer_init(&h->repeat, d->m->clock, on_repeat, h);
     input_add_idle(d->m->input, &h->input);
     usb_reset(&h->usb);
     return 0;
@@ -301,6 +326,7 @@ static void hid_unrealize(struct device *d)
 {
     struct hid *h = container_of(d, struct hid, usb.dev);
 
+    timer_cancel(&h->repeat);
     input_del(d->m->input, &h->input);
     usb_detach(&h->usb);
 }
@@ -316,7 +342,7 @@ static void hid_post_load(struct device *d)
 
     h->n_keys = MIN_OF(h->n_keys, KEYS_DOWN);
     h->n_events = MIN_OF(h->n_events, QUEUE);
-    h->n_strokes = MIN_OF(h->n_strokes, QUEUE);
+    h->n_strokes = MIN_OF(h->n_strokes, STROKES);
     usb_post_load(&h->usb);
 }
 
@@ -328,12 +354,12 @@ static const struct snap_field hid_fields[] = {
     USB_SNAP, SNAP_U(struct hid, idle), SNAP_U(struct hid, protocol), SNAP_U(struct hid, leds), SNAP_U(struct hid, modifiers),
     SNAP_B(struct hid, keys), SNAP_U(struct hid, n_keys), SNAP_S(struct hid, last, event_fields), SNAP_U(struct hid, n_events),
     SNAP_U(struct hid, n_strokes), SNAP_AS(struct hid, event, event_fields), SNAP_B(struct hid, stroke), SNAP_B(struct hid, stroke_down),
-    SNAP_DONE
+    SNAP_U(struct hid, repeat_at), SNAP_T(struct hid, repeat), SNAP_DONE
 };
 
 #define HID_CLASS(name_, desc_, realize_) \
     { .name = name_, .desc = desc_, .state_size = sizeof(struct hid), .user_creatable = true, .bus_type = "usb-bus", .props = hid_props, \
-      .fields = hid_fields, .snap_version = 1, .realize = realize_, .reset = hid_reset, .unrealize = hid_unrealize, .post_load = hid_post_load }
+      .fields = hid_fields, .snap_version = 2, .realize = realize_, .reset = hid_reset, .unrealize = hid_unrealize, .post_load = hid_post_load }
 const struct dev_class usb_kbd_class = HID_CLASS("usb-kbd", "USB keyboard", keyboard_realize);
 const struct dev_class usb_mouse_class = HID_CLASS("usb-mouse", "USB mouse", mouse_realize);
 const struct dev_class usb_tablet_class = HID_CLASS("usb-tablet", "USB tablet: a pointer with absolute positions", tablet_realize);

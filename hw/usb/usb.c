@@ -1,10 +1,12 @@
 /* The standard part of USB devices (descriptors, addresses, configurations, features) and the ports of a bus. Machine lock held; called by
  * host controllers and devices in this folder. Universal Serial Bus Specification 2.0, sections 9.3 to 9.6. */
 #include "hw/usb/usb.h"
+#include <glib.h>
 #include <stdlib.h>
 #include "hw/core/machine.h"
 
-enum { FEATURE_HALT = 0, FEATURE_REMOTE_WAKEUP = 1, STATUS_REMOTE_WAKEUP = 2, CONFIG_SELF_POWERED = 0x40, LANG_EN_US = 0x0409 };
+enum { FEATURE_HALT = 0, FEATURE_REMOTE_WAKEUP = 1, STATUS_REMOTE_WAKEUP = 2, CONFIG_SELF_POWERED = 0x40, LANG_EN_US = 0x0409,
+       PRODUCT_AT = 15 /* in the device descriptor */ };
 
 static const struct snap_field control_fields[] = {
     SNAP_U(struct usb_control_state, stage), SNAP_B(struct usb_control_state, setup), SNAP_B(struct usb_control_state, data),
@@ -36,7 +38,22 @@ static int bus_unplug(struct bus *b, struct device *d, struct err *e)
     return 0;
 }
 
-static const struct bus_ops bus_ops = { NULL, bus_plugged, bus_unplug };
+/* The n-th bus of the machine, as `info usb` shows it. */
+static char *bus_info(const struct bus *bus, unsigned n)
+{
+    const struct usb_bus *b = container_of(bus, struct usb_bus, bus);
+    GString *s = g_string_new(NULL);
+
+    for (unsigned i = 0; i < b->n_ports; i++) {
+        const struct usb_device *d = b->port[i];
+        if (d)
+            g_string_append_printf(s, "  Device %u.%u, Port %u, Speed 12 Mb/s, Product %s%s%s\n", n, d->address, i + 1,
+                                   d->kind->strings[d->kind->device[PRODUCT_AT] - 1], d->dev.id ? ", ID: " : "", d->dev.id ? d->dev.id : "");
+    }
+    return g_string_free(s, FALSE);
+}
+
+static const struct bus_ops bus_ops = { .plugged = bus_plugged, .unplug_request = bus_unplug, .info = bus_info };
 
 void usb_bus_init(struct usb_bus *b, struct device *owner, unsigned ports, const struct usb_host_ops *ops, void *opaque)
 {

@@ -127,6 +127,10 @@ static void test_enumerate(void)
 {
     struct fixture *x = start();
     enumerate(x);
+    const struct bus *b = bus_find(x->m, "usb-bus.0");
+    char *info = b->ops->info(b, 0);
+    g_assert_cmpstr(info, ==, "  Device 0.5, Port 1, Speed 12 Mb/s, Product Gemel USB Keyboard\n");
+    g_free(info);
     g_assert_cmpuint(x->hc->intx, ==, 1);
     fm_out(x->f, IO + 2, 0x3f, 2);
     g_assert_cmpuint(x->hc->intx, ==, 0);
@@ -162,6 +166,59 @@ static void test_interrupt(void)
     go(x);
     g_assert_cmphex(r32(x, at + 4) & 0x7ff, ==, 7);
     g_assert_cmphex(r32(x, QH + 4), ==, TDS); /* short: the queue stays for the driver to see */
+    end(x);
+}
+
+/* With an idle rate a report comes again without a change. */
+static void test_idle(void)
+{
+    struct fixture *x = start();
+    enumerate(x);
+    begin(x);
+    u32 at = td(x, PID_IN, 5, 1, BUF, 8, IOC);
+    key(x, 0x1e, true);
+    go(x);
+    g_assert_false(r32(x, at + 4) & ACTIVE);
+    set(x, 5, 0x0a21 | 25ull << 24); /* SET_IDLE: 100 ms */
+    begin(x);
+    at = td(x, PID_IN, 5, 1, BUF, 8, IOC);
+    fm_write(x->f, BUF + 2, 0, 1);
+    go(x);
+    fm_step(x->f, 90000000);
+    g_assert_true(r32(x, at + 4) & ACTIVE);
+    fm_step(x->f, 16000000);
+    g_assert_false(r32(x, at + 4) & ACTIVE);
+    g_assert_cmphex(fm_read(x->f, BUF + 2, 1), ==, 0x04);
+    set(x, 5, 0x0a21);
+    begin(x);
+    at = td(x, PID_IN, 5, 1, BUF, 8, IOC);
+    go(x);
+    fm_step(x->f, 2000000000);
+    g_assert_true(r32(x, at + 4) & ACTIVE);
+    end(x);
+}
+
+/* What was typed while the guest did not look; the keys that are down when the queue is full come up all the same. */
+static void test_typing_ahead(void)
+{
+    struct fixture *x = start();
+    unsigned reports = 0, pressed = 0;
+    enumerate(x);
+    for (unsigned i = 0; i < 40; i++) {
+        key(x, 0x10 + i % 10, true);
+        key(x, 0x10 + i % 10, false);
+    }
+    for (;; reports++) {
+        begin(x);
+        u32 at = td(x, PID_IN, 5, 1, BUF, 8, IOC);
+        go(x);
+        if (r32(x, at + 4) & ACTIVE)
+            break;
+        pressed += fm_read(x->f, BUF + 2, 1) != 0;
+    }
+    g_assert_cmpuint(pressed, >=, 32);
+    g_assert_cmpuint(reports, ==, 40 + pressed);
+    g_assert_cmphex(fm_read(x->f, BUF + 2, 1), ==, 0);
     end(x);
 }
 
@@ -220,6 +277,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/hw/usb/uhci/enumerate", test_enumerate);
     g_test_add_func("/hw/usb/uhci/interrupt", test_interrupt);
+    g_test_add_func("/hw/usb/uhci/idle", test_idle);
+    g_test_add_func("/hw/usb/uhci/typing-ahead", test_typing_ahead);
     g_test_add_func("/hw/usb/uhci/ring", test_ring);
     g_test_add_func("/hw/usb/uhci/unplug", test_unplug);
     g_test_add_func("/hw/usb/uhci/random", test_random);
