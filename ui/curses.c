@@ -137,8 +137,10 @@ static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
     struct curses *c = opaque;
     int ch, next;
 
-    if (!(cond & G_IO_IN))
+    if (!(cond & G_IO_IN)) { /* the terminal is gone */
+        c->input = 0;
         return G_SOURCE_REMOVE;
+    }
     while ((ch = getch()) != ERR) {
         next = ch == 27 ? getch() : ERR; /* Escape and a key at once: Alt */
         type(c->d->m, next == ERR ? ch : next, next != ERR);
@@ -191,7 +193,8 @@ void curses_free(struct curses *c)
         return;
     c->d->poll = NULL;
     display_watch(c->d, false);
-    g_source_remove(c->input);
+    if (c->input)
+        g_source_remove(c->input);
     endwin();
     delscreen(c->screen);
     g_free(c);

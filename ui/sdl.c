@@ -23,7 +23,7 @@ struct sdl {
     SDL_Window *window;
     SDL_Renderer *renderer;
     SDL_Texture *texture;
-    const struct surface *surface;
+    const struct surface *surface; /* NULL: there is no console */
     guint timer;
     unsigned mods;         /* KMOD_* that make a key ours, all of them */
     const char *mods_name;
@@ -127,7 +127,10 @@ static bool hot_key(struct sdl *x, const SDL_KeyboardEvent *k)
     switch (k->keysym.scancode) {
     case SDL_SCANCODE_G: set_grab(x, !x->grabbed); break;
     case SDL_SCANCODE_F: set_full_screen(x, !x->full_screen); break;
-    case SDL_SCANCODE_U: SDL_SetWindowSize(x->window, x->surface->width, x->surface->height); break;
+    case SDL_SCANCODE_U:
+        if (x->surface)
+            SDL_SetWindowSize(x->window, x->surface->width, x->surface->height);
+        break;
     default: return false;
     }
     release_keys(x); /* the guest has seen the modifiers go down */
@@ -161,7 +164,7 @@ static void pointer(struct sdl *x, int dx, int dy, int px, int py, int wheel)
     struct input *in = x->m->input;
 
     lock_acquire(&x->m->lock);
-    if (input_is_absolute(in))
+    if (input_is_absolute(in) && x->surface)
         input_abs(in, (int)((i64)px * INPUT_ABS_MAX / MAX_OF(x->surface->width - 1, 1)),
                   (int)((i64)py * INPUT_ABS_MAX / MAX_OF(x->surface->height - 1, 1)), wheel, x->buttons);
     else if (x->grabbed)

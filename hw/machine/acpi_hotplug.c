@@ -100,7 +100,7 @@ static int hotplug_unplug_request(struct bus *b, struct device *d, struct err *e
     return 0;
 }
 
-const struct bus_ops acpi_hotplug_bus_ops = { pci_bus_attach, hotplug_plugged, hotplug_unplug_request };
+const struct bus_ops acpi_hotplug_bus_ops = { .attach = pci_bus_attach, .plugged = hotplug_plugged, .unplug_request = hotplug_unplug_request };
 
 u32 acpi_hotplug_slots(const struct machine *m)
 {

@@ -20,7 +20,7 @@ int pci_bus_attach(struct bus *b, struct device *d, struct err *e)
     return depth > PCI_MAX_DEPTH ? err_set(e, "bus=%s: behind more than %u bridges", b->name, PCI_MAX_DEPTH) : 0;
 }
 
-static const struct bus_ops pci_plain_ops = { pci_bus_attach, NULL, NULL };
+static const struct bus_ops pci_plain_ops = { .attach = pci_bus_attach };
 
 void pci_bus_init(struct pci_bus *b, struct machine *m, const char *name, struct pci_device *bridge, const struct bus_ops *ops)
 {

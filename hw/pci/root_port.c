@@ -126,7 +126,7 @@ static int root_port_unplug_request(struct bus *b, struct device *d, struct err 
     return 0;
 }
 
-static const struct bus_ops root_port_bus_ops = { pci_bus_attach, root_port_plugged, root_port_unplug_request };
+static const struct bus_ops root_port_bus_ops = { .attach = pci_bus_attach, .plugged = root_port_plugged, .unplug_request = root_port_unplug_request };
 
 /* -- registers ------------------------------------------------------------------------------------------------------ */
 

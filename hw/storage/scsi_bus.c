@@ -86,7 +86,7 @@ static int bus_unplug(struct bus *bus, struct device *d, struct err *e)
     return 0;
 }
 
-static const struct bus_ops scsi_plug_ops = { bus_attach, bus_plugged, bus_unplug };
+static const struct bus_ops scsi_plug_ops = { .attach = bus_attach, .plugged = bus_plugged, .unplug_request = bus_unplug };
 
 void scsi_bus_init(struct scsi_bus *b, struct device *owner, const struct scsi_bus_ops *ops, struct lock *lock, unsigned channels,
                    unsigned targets, unsigned luns)

@@ -146,6 +146,38 @@ static void test_window(void)
     end(x);
 }
 
+static void ignore_abs(void *opaque, int x, int y, int wheel, unsigned buttons) { g_assert_not_reached(); }
+
+/* A machine without a display adapter: the window is there, and a tablet's position has nothing to refer to. */
+static void test_no_console(void)
+{
+    struct fake_machine *f = fake_machine_new(1);
+    struct input_handler tablet = { .name = "tablet", .abs = ignore_abs };
+    struct ui ui = { 0 };
+    struct display_options o = { .display = "sdl", .vnc = g_ptr_array_new() };
+    struct display d;
+    struct err e;
+    i64 until = g_get_monotonic_time() + 10 * G_TIME_SPAN_SECOND;
+    lock_acquire(&f->m.lock);
+    input_add(f->m.input, &tablet);
+    lock_release(&f->m.lock);
+    g_assert_cmpint(display_start(&d, &ui, &f->m, &o, &e), ==, 0);
+    push_motion(10, 10, 1, 1);
+    SDL_SetModState(KMOD_LCTRL | KMOD_LALT);
+    push_key(SDL_SCANCODE_U, true);
+    while (SDL_HasEvents(SDL_FIRSTEVENT, SDL_LASTEVENT)) {
+        g_assert_cmpint(g_get_monotonic_time(), <, until);
+        g_main_context_iteration(NULL, TRUE);
+    }
+    SDL_SetModState(KMOD_NONE);
+    display_stop(&d);
+    lock_acquire(&f->m.lock);
+    input_del(f->m.input, &tablet);
+    lock_release(&f->m.lock);
+    fake_machine_free(f);
+    g_ptr_array_unref(o.vnc);
+}
+
 static void test_refused(void)
 {
     static const char *const bad[][2] = { { "sdl,gl=on", "gl" }, { "sdl,grab-mod=meta", "grab-mod" }, { "sdl,colour=red", "colour" } };
@@ -179,6 +211,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ui/sdl/keys", test_keys);
     g_test_add_func("/ui/sdl/pointer", test_pointer);
     g_test_add_func("/ui/sdl/window", test_window);
+    g_test_add_func("/ui/sdl/no-console", test_no_console);
     g_test_add_func("/ui/sdl/refused", test_refused);
     g_test_add_func("/ui/sdl/no-server", test_no_server);
     return g_test_run();
