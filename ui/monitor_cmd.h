@@ -86,6 +86,8 @@ void mon_drive_add(struct mon *m, char *args);
 void mon_drive_del(struct mon *m, char *args);
 void mon_commit(struct mon *m, char *args);
 void mon_info_snapshots(struct mon *m, char *args);
+/* monitor_devices.c */
+void mon_info_qtree(struct mon *m, char *args);
 /* monitor_hw.c */
 void mon_info_roms(struct mon *m, char *args);
 void mon_info_irq(struct mon *m, char *args);

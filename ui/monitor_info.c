@@ -164,28 +164,6 @@ static void info_mtree(struct mon *m, char *args)
 
 /* --- devices --- */
 
-static void print_prop(struct mon *m, const struct device *d, const struct prop *p)
-{
-    char *v = device_get_prop(d, p->name);
-    bool text = p->kind >= PROP_STR;
-
-    mon_print(m, text ? "  %s = \"%s\"\n" : "  %s = %s\n", p->name, v);
-    g_free(v);
-}
-
-static void info_qtree(struct mon *m, char *args)
-{
-    struct machine *mc = vm_machine(m->vm);
-
-    lock_acquire(&mc->lock);
-    for (const struct device *d = mc->devices; d; d = d->next) {
-        mon_print(m, "dev: %s, id \"%s\"\n", d->cls->name, d->id ? d->id : "");
-        for (const struct prop *p = d->cls->props; p && p->kind != PROP_END; p++)
-            print_prop(m, d, p);
-    }
-    lock_release(&mc->lock);
-}
-
 static u64 field_uint(const char *at, unsigned size)
 {
     u64 v = 0;
@@ -298,7 +276,7 @@ const struct mon_cmd mon_info_cmds[] = {
     { "pci", NULL, "", "show the PCI functions", mon_info_pci, false },
     { "pic", NULL, "", "show the interrupt controllers", info_pic, false },
     { "qom-tree", NULL, "", "show the tree of devices and objects", mon_info_qom_tree, false },
-    { "qtree", NULL, "", "show the devices", info_qtree, false },
+    { "qtree", NULL, "", "show the devices, each on its bus", mon_info_qtree, false },
     { "registers", NULL, "[-a]", "show the registers of this CPU (-a: of all)", info_registers, true },
     { "roms", NULL, "", "show the ROMs", mon_info_roms, false },
     { "snapshots", NULL, "", "show the disks' internal snapshots", mon_info_snapshots, false },

@@ -352,6 +352,24 @@ static void test_queries(void)
     quit(c);
 }
 
+/* Each device on its bus, each bus below what provides it. */
+static void test_device_tree(void)
+{
+    struct client *c = start(PC "-device piix3-usb-uhci,id=usb -device usb-tablet,id=tab,port=2 -device pci-bridge,id=br,chassis_nr=1 "
+                             "-device qemu-xhci,id=x,bus=br,addr=3");
+
+    greet(c);
+    hmp_says(c, "info qtree", "bus: main-system-bus\r\n  type System\r\n  dev: ");
+    hmp_says(c, "info qtree", "      bus: usb.0\r\n        type usb-bus\r\n        dev: usb-tablet, id \"tab\"\r\n          port = \"2\"\r\n");
+    hmp_says(c, "info qtree", "      bus: br\r\n        type PCI\r\n        dev: qemu-xhci, id \"x\"\r\n");
+    hmp_says(c, "info usb", "  Device 0.0, Port 2, Speed 12 Mb/s, Product Gemel USB Tablet, ID: tab\r\n");
+    quit(c);
+    c = start(PC);
+    greet(c);
+    hmp_says(c, "info usb", "USB support not enabled\r\n");
+    quit(c);
+}
+
 static void test_control(void)
 {
     struct client *c = start(PC "-no-shutdown");
@@ -825,6 +843,7 @@ int main(int argc, char **argv)
     dir = g_dir_make_tmp("gemel-qmp-XXXXXX", NULL);
     done = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_test_add_func("/qmp-live/queries", test_queries);
+    g_test_add_func("/qmp-live/device-tree", test_device_tree);
     g_test_add_func("/qmp-live/control", test_control);
     g_test_add_func("/qmp-live/descriptors", test_descriptors);
     g_test_add_func("/qmp-live/chardevs", test_chardevs);
