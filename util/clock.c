@@ -11,6 +11,7 @@
 
 #define NEVER INT64_MAX
 #define RUN_BATCH 256                        /* timers run before the main loop gets a turn */
+#define TURN_NS 100000                       /* timers that are due so soon after others let the main loop go first, once */
 #define MANUAL_EPOCH (1000000000ll * NS_PER_SEC) /* 2001-09-09 01:46:40 UTC */
 
 struct clock {
@@ -30,6 +31,8 @@ struct clock {
 struct clock_source {
     GSource source;
     struct clock *clock;
+    GPollFD poll; /* the timerfd */
+    i64 ran;      /* host time when timers last ran; 0: what else the main loop has to do has had its turn since */
 };
 
 static i64 host_ns(clockid_t id)
@@ -118,6 +121,17 @@ static void run_due(struct clock *c)
     lock_release(&c->lock);
 }
 
+/* Without turns a guest whose timer has a period of a microsecond would keep the main loop, which prefers this source, from the monitor. */
+static gboolean source_check(GSource *source)
+{
+    struct clock_source *s = (struct clock_source *)source;
+    if (!(s->poll.revents & G_IO_IN))
+        return FALSE;
+    bool soon = s->ran && host_ns(CLOCK_MONOTONIC) - s->ran < TURN_NS;
+    s->ran = 0;
+    return !soon;
+}
+
 static gboolean source_dispatch(GSource *source, GSourceFunc fn, gpointer data)
 {
     struct clock *c = ((struct clock_source *)source)->clock;
@@ -128,10 +142,11 @@ static gboolean source_dispatch(GSource *source, GSourceFunc fn, gpointer data)
         lock_release(&c->lock);
         run_due(c);
     }
+    ((struct clock_source *)source)->ran = host_ns(CLOCK_MONOTONIC);
     return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs source_funcs = { .dispatch = source_dispatch };
+static GSourceFuncs source_funcs = { .check = source_check, .dispatch = source_dispatch };
 
 struct clock *clock_new_real(struct lock *run_lock)
 {
@@ -145,8 +160,10 @@ struct clock *clock_new_real(struct lock *run_lock)
         exit(1);
     }
     c->source = g_source_new(&source_funcs, sizeof(struct clock_source));
-    ((struct clock_source *)c->source)->clock = c;
-    g_source_add_unix_fd(c->source, c->tfd, G_IO_IN);
+    struct clock_source *s = (struct clock_source *)c->source;
+    s->clock = c;
+    s->poll = (GPollFD){ .fd = c->tfd, .events = G_IO_IN };
+    g_source_add_poll(c->source, &s->poll);
     g_source_set_priority(c->source, G_PRIORITY_HIGH);
     g_source_attach(c->source, NULL);
     return c;

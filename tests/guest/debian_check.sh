@@ -37,7 +37,7 @@ life() {
     check "$1/reboot" shows 600 'gemel login:' 2 || { vm_kill; return; }
     check "$1/ssh-again" guest_up
     check "$1/data-kept" guest 'sha256sum -c --status /root/data.sum'
-    monitor system_powerdown
+    monitor system_powerdown >/dev/null
     check "$1/power-button" vm_ends 240
 }
 

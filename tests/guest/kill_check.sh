@@ -56,7 +56,7 @@ kill_format() {
     check "$name/login" shows 600 'gemel login:'
     check "$name/ssh" guest_up && check "$name/kept" kept
     check "$name/no-trouble" no_trouble
-    monitor system_powerdown
+    monitor system_powerdown >/dev/null
     check "$name/power-button" vm_ends 240
     check "$name/clean" kill_clean "$1"
     rm -f "$tmp"/kill.*

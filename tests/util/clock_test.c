@@ -161,12 +161,45 @@ static void test_other_thread(void)
     lock_fini(&l);
 }
 
+static gboolean on_idle(gpointer opaque)
+{
+    *(bool *)opaque = true;
+    return G_SOURCE_REMOVE;
+}
+
+static void busy_fire(void *opaque)
+{
+    struct timer *t = opaque;
+    timer_set(t, t->deadline + 1);
+}
+
+/* A timer that is always due does not keep the main loop from everything else. */
+static void test_busy(void)
+{
+    struct lock l;
+    lock_init(&l, "machine", RANK_MACHINE);
+    struct clock *c = clock_new_real(&l);
+    struct timer t;
+    bool idle = false;
+    timer_init(&t, c, busy_fire, &t);
+    timer_set(&t, 0);
+    clock_start(c);
+    g_idle_add(on_idle, &idle);
+    for (unsigned i = 0; i < 1000 && !idle; i++)
+        g_main_context_iteration(NULL, TRUE);
+    g_assert_true(idle);
+    timer_cancel(&t);
+    clock_free(c);
+    lock_fini(&l);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/clock/manual", test_manual);
     g_test_add_func("/clock/same-deadline", test_same_deadline);
     g_test_add_func("/clock/real", test_real);
+    g_test_add_func("/clock/busy", test_busy);
     g_test_add_func("/clock/other-thread", test_other_thread);
     return g_test_run();
 }
