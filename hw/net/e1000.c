@@ -113,6 +113,12 @@ static void write_tctl(struct e1000 *s, u32 off, u32 val)
     e1000_tx_run(s);
 }
 
+/* Pairs of the address's low and high part. */
+static void write_ra(struct e1000 *s, u32 off, u32 val)
+{
+    *e1000_reg(s, off) = off & 4 ? val & RAH_MASK : val;
+}
+
 /* Counters clear when read; those of 64 bits when their upper half is. */
 static u32 read_count(struct e1000 *s, u32 off)
 {
@@ -187,7 +193,7 @@ static const struct reg_row rows[] = {
     { STATS, (STATS_END - STATS) / 4, 0, 0, read_count, NULL },
     { RXCSUM, 1, 0x3ff, 0, NULL, NULL },
     { MTA, 128, 0xffffffff, 0, NULL, NULL },
-    { RAL0, 32, 0xffffffff, 0, NULL, NULL },
+    { RAL0, 32, 0, 0, NULL, write_ra },
     { VFTA, 128, 0xffffffff, 0, NULL, NULL },
     { WUC, 1, 0xf, 0, NULL, NULL },
     { WUFC, 1, 0xffffffff, 0, NULL, NULL },

@@ -29,11 +29,11 @@ enum {
     MDIC_READY = 1u << 28, MDIC_INT = 1u << 29, MDIC_ERROR = 1u << 30,
     ICR_TXDW = 1u << 0, ICR_TXQE = 1u << 1, ICR_LSC = 1u << 2, ICR_RXDMT0 = 1u << 4, ICR_RXO = 1u << 6, ICR_RXT0 = 1u << 7,
     ICR_MDAC = 1u << 9, ICR_TXD_LOW = 1u << 15, ICR_SRPD = 1u << 16, ICR_ALL = 0x1ffff,
-    RCTL_EN = 1u << 1, RCTL_SBP = 1u << 2, RCTL_UPE = 1u << 3, RCTL_MPE = 1u << 4, RCTL_LPE = 1u << 5, RCTL_BAM = 1u << 15,
+    RCTL_EN = 1u << 1, RCTL_SBP = 1u << 2, RCTL_UPE = 1u << 3, RCTL_MPE = 1u << 4, RCTL_LPE = 1u << 5, RCTL_LBM = 3u << 6, RCTL_BAM = 1u << 15,
     RCTL_VFE = 1u << 18, RCTL_BSEX = 1u << 25, RCTL_SECRC = 1u << 26,
     TCTL_EN = 1u << 1, TCTL_PSP = 1u << 3,
     RXCSUM_IPOFL = 1u << 8, RXCSUM_TUOFL = 1u << 9,
-    RAH_AV = 1u << 31, RDTR_FPD = 1u << 31,
+    RAH_AV = 1u << 31, RAH_MASK = 0x8003ffff, RDTR_FPD = 1u << 31,
 };
 
 /* Transmit descriptors (3.3): the command byte, and fields of the context and data forms. */
@@ -129,6 +129,8 @@ void e1000_receive(void *opaque, const u8 *frame, unsigned len, const struct net
 void e1000_eeprom_init(struct e1000 *s, u16 device_id);
 void e1000_phy_reset(struct e1000 *s);
 void e1000_set_link(struct e1000 *s, bool up);
+/* What is sent comes back and does not leave: RCTL.LBM, or the PHY's loopback. */
+bool e1000_loops_back(const struct e1000 *s);
 void e1000_write_mdic(struct e1000 *s, u32 off, u32 val);
 void e1000_write_eecd(struct e1000 *s, u32 off, u32 val);
 u32 e1000_read_eecd(struct e1000 *s, u32 off);

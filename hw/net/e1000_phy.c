@@ -9,7 +9,7 @@ enum phy_reg {
     PHY_EPSCON = 20, PHY_PAGE = 29, PHY_GEN = 30,
 };
 enum {
-    PHY_CTRL_RESET = 0x8000, PHY_CTRL_RESTART = 0x0200, PHY_STATUS_LINK = 0x0004, PHY_STATUS_AN_DONE = 0x0020,
+    PHY_CTRL_RESET = 0x8000, PHY_CTRL_LOOPBACK = 0x4000, PHY_CTRL_RESTART = 0x0200, PHY_STATUS_LINK = 0x0004, PHY_STATUS_AN_DONE = 0x0020,
     PHY_PSSTAT_LINK = 0x0400, PHY_PSSTAT_RESOLVED = 0x0800, PHY_ADDRESS = 1,
 };
 
@@ -60,6 +60,11 @@ void e1000_set_link(struct e1000 *s, bool up)
 
     *status = up ? *status | STATUS_LU : *status & ~STATUS_LU;
     phy_set_link(s, up);
+}
+
+bool e1000_loops_back(const struct e1000 *s)
+{
+    return (s->reg[RCTL / 4] & RCTL_LBM) || (s->phy[PHY_CTRL] & PHY_CTRL_LOOPBACK);
 }
 
 static void phy_write(struct e1000 *s, unsigned reg, u16 val)

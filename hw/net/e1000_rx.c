@@ -1,5 +1,5 @@
-/* The e1000's receive side: address and VLAN filters, checksum verification, frames into descriptors. Main thread (a link's delivery), machine
- * lock held. 8254x manual, 3.2, 9 (VLANs), 13.4.22 (RCTL). */
+/* The e1000's receive side: address and VLAN filters, checksum verification, frames into descriptors. Main thread (a link's delivery) or, in
+ * loopback, the transmitting vCPU's thread; machine lock held. 8254x manual, 3.2, 9 (VLANs), 13.4.22 (RCTL). */
 #include "hw/net/e1000.h"
 #include "mmu/dma.h"
 #include "util/inet_sum.h"

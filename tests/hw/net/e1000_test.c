@@ -551,6 +551,41 @@ static void test_tx_delay(void)
     nic_rig_free(r);
 }
 
+/* Loopback in the MAC and in the PHY: a frame comes back, with its checksum, and does not leave. */
+static void test_loopback(void)
+{
+    for (unsigned phy = 0; phy <= 1; phy++) {
+        struct nic_rig *r = start(RCTL_UPE | (phy ? 0 : 1u << 6), 0);
+        u8 f[300], back[300], d[DESC_SIZE];
+        unsigned len = rig_ip4_frame(f, 6, 200);
+        u32 tail = 0;
+        if (phy)
+            wr(r, MDIC, 1u << 26 | 1 << 21 | 0x4140);
+        st16(f + 50, inet_pseudo_sum(f + 14, true, 6, len - 34));
+        nic_rig_put(r, TX_DATA, f, len);
+        add(r, &tail, TX_DATA, len | 50 << 16 | D_EOP | 4u << 24, 34 << 8); /* sum from 34, to 50 */
+        go(r, tail);
+        rx_desc(r, 0, d);
+        g_assert_cmphex(d[12] & (RXD_DD | RXD_EOP), ==, RXD_DD | RXD_EOP);
+        nic_rig_get(r, RX_DATA, back, len);
+        g_assert_true(rig_csums_good(back, len));
+        g_assert_cmpmem(back, 50, f, 50);
+        g_assert_cmpuint(r->got->len, ==, 0);
+        nic_rig_free(r);
+    }
+}
+
+static void test_masks(void)
+{
+    struct nic_rig *r = start(0, 0);
+
+    wr(r, RAL0 + 8, 0xffffffff);
+    wr(r, RAH0 + 8, 0xffffffff);
+    g_assert_cmphex(rd(r, RAL0 + 8), ==, 0xffffffff);
+    g_assert_cmphex(rd(r, RAH0 + 8), ==, 0x8003ffff);
+    nic_rig_free(r);
+}
+
 /* The I/O BAR reaches the same registers. */
 static void test_io(void)
 {
@@ -659,6 +694,8 @@ int main(int argc, char **argv)
     g_test_add_func("/e1000/rx/buffers", test_buffers);
     g_test_add_func("/e1000/rx/checksum", test_rx_checksum);
     g_test_add_func("/e1000/moderation", test_moderation);
+    g_test_add_func("/e1000/loopback", test_loopback);
+    g_test_add_func("/e1000/masks", test_masks);
     g_test_add_func("/e1000/rx-delay", test_rx_delay);
     g_test_add_func("/e1000/tx-delay", test_tx_delay);
     g_test_add_func("/e1000/io", test_io);
