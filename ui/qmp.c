@@ -87,6 +87,12 @@ struct opts *qmp_opts(const struct qmp_call *c)
     return o;
 }
 
+int qmp_answer(struct qmp_call *c, JsonBuilder *b)
+{
+    c->ret = json_take(b);
+    return 0;
+}
+
 int qmp_fail(struct qmp_call *c, const char *cls, const char *fmt, ...)
 {
     va_list ap;

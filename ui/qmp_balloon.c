@@ -34,6 +34,5 @@ int qmp_query_balloon(struct qmp_call *c)
     json_open(b, NULL);
     json_int(b, "actual", actual);
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }

@@ -178,8 +178,7 @@ int qmp_query_block(struct qmp_call *c)
         add_drive(c, b, all->pdata[i]);
     json_close_array(b);
     g_ptr_array_unref(all);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_named_block_nodes(struct qmp_call *c)
@@ -190,8 +189,7 @@ int qmp_query_named_block_nodes(struct qmp_call *c)
     for (struct blk_node *n = node_first(); n; n = n->next)
         add_node(b, NULL, n, NULL, !qmp_bool(c, "flat", false));
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 static void add_stats(JsonBuilder *b, const struct blk_stats *s)
@@ -249,8 +247,7 @@ int qmp_query_blockstats(struct qmp_call *c)
     }
     json_close_array(b);
     g_ptr_array_unref(all);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 /* --- nodes --- */

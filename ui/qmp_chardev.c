@@ -16,8 +16,7 @@ int qmp_query_chardev(struct qmp_call *c)
         json_close(b);
     }
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_chardev_backends(struct qmp_call *c)
@@ -32,8 +31,7 @@ int qmp_query_chardev_backends(struct qmp_call *c)
         json_close(b);
     }
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 /* Members of ChardevBackend's data that -chardev calls otherwise. Dotted names come from nested objects; "addr.type" only chooses. */
@@ -95,8 +93,7 @@ int qmp_chardev_add(struct qmp_call *c)
     if (g_str_has_prefix(chr_filename(k), "pty:"))
         json_str(b, "pty", chr_filename(k) + strlen("pty:"));
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_chardev_remove(struct qmp_call *c)

@@ -34,6 +34,8 @@ i64 qmp_int(const struct qmp_call *c, const char *name, i64 def);
 bool qmp_bool(const struct qmp_call *c, const char *name, bool def);
 /* All arguments as an option list ("a.b" for nested ones). Caller frees. */
 struct opts *qmp_opts(const struct qmp_call *c);
+/* What was built is the answer; frees the builder. Returns 0. */
+int qmp_answer(struct qmp_call *c, JsonBuilder *b);
 /* An error of another class: "DeviceNotFound", "DeviceNotActive", "KVMMissingCap". Returns -1. */
 int qmp_fail(struct qmp_call *c, const char *cls, const char *fmt, ...) PRINTF(3, 4);
 int qmp_no_device(struct qmp_call *c, const char *name);

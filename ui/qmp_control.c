@@ -18,8 +18,7 @@ int qmp_query_status(struct qmp_call *c)
     json_bool(b, "singlestep", false);
     json_str(b, "status", vm_state_name(c->vm));
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_stop(struct qmp_call *c)

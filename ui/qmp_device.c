@@ -2,6 +2,7 @@
 #include "hw/backend/object.h"
 #include "ui/qmp_cmd.h"
 #include "ui/qmp_prop.h"
+#include "ui/qmp_schema.h"
 #include "util/opts.h"
 
 int qmp_device_add(struct qmp_call *c)
@@ -54,15 +55,8 @@ static void add_default(JsonBuilder *b, const struct prop *p)
         json_str(b, "default-value", p->def_str);
 }
 
-int qmp_device_list_properties(struct qmp_call *c)
+static void add_class(JsonBuilder *b, const struct dev_class *cls)
 {
-    const struct dev_class *cls = dev_class_find(qmp_str(c, "typename"));
-    JsonBuilder *b;
-
-    if (!cls)
-        return qmp_no_device(c, qmp_str(c, "typename"));
-    b = json_builder_new();
-    json_open_array(b, NULL);
     for (const struct prop *p = cls->props; p && p->kind != PROP_END; p++) {
         json_open(b, NULL);
         add_default(b, p);
@@ -72,9 +66,58 @@ int qmp_device_list_properties(struct qmp_call *c)
         json_str(b, "type", qmp_prop_type(p));
         json_close(b);
     }
+}
+
+int qmp_device_list_properties(struct qmp_call *c)
+{
+    const struct dev_class *cls = dev_class_find(qmp_str(c, "typename"));
+    JsonBuilder *b;
+
+    if (!cls)
+        return qmp_no_device(c, qmp_str(c, "typename"));
+    b = json_builder_new();
+    json_open_array(b, NULL);
+    add_class(b, cls);
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
+}
+
+/* A type of -object: the schema says what object-add takes. */
+static void add_object_type(JsonBuilder *b, const char *name)
+{
+    const struct qmp_def *options = qmp_def_find(QMP_STRUCT, "ObjectOptions"), *d = NULL;
+
+    for (unsigned i = 0; i < options->cases->len; i++) {
+        const struct qmp_case *k = &g_array_index(options->cases, struct qmp_case, i);
+        if (!strcmp(k->value, name))
+            d = qmp_def_find(QMP_STRUCT, k->type);
+    }
+    for (unsigned i = 0; d && i < d->members->len; i++) {
+        const struct qmp_member *m = &g_array_index(d->members, struct qmp_member, i);
+        json_open(b, NULL);
+        json_str(b, "name", m->name);
+        json_str(b, "type", !strcmp(m->type, "str") ? "string" : m->type);
+        json_close(b);
+    }
+}
+
+int qmp_qom_list_properties(struct qmp_call *c)
+{
+    const char *name = qmp_str(c, "typename");
+    const struct dev_class *cls = dev_class_find(name);
+    struct err ignored;
+    JsonBuilder *b;
+
+    if (!cls && object_check_type(name, &ignored) < 0)
+        return qmp_fail(c, "DeviceNotFound", "Class '%s' not found", name);
+    b = json_builder_new();
+    json_open_array(b, NULL);
+    if (cls)
+        add_class(b, cls);
+    else
+        add_object_type(b, name);
+    json_close_array(b);
+    return qmp_answer(c, b);
 }
 
 int qmp_object_add(struct qmp_call *c)

@@ -113,8 +113,7 @@ int qmp_query_dump(struct qmp_call *c)
     json_str(b, "status", words[last.status]);
     json_int(b, "completed", (i64)last.done);
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_dump_guest_memory_capability(struct qmp_call *c)
@@ -126,6 +125,5 @@ int qmp_query_dump_guest_memory_capability(struct qmp_call *c)
     json_str(b, NULL, "elf");
     json_close_array(b);
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }

@@ -200,6 +200,5 @@ int qmp_query_mice(struct qmp_call *c)
     }
     lock_release(&c->m->lock);
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }

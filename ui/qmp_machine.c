@@ -12,8 +12,7 @@ int qmp_query_name(struct qmp_call *c)
     if (c->ui->name)
         json_str(b, "name", c->ui->name);
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_uuid(struct qmp_call *c)
@@ -38,8 +37,7 @@ int qmp_query_kvm(struct qmp_call *c)
     json_bool(b, "enabled", kvm);
     json_bool(b, "present", kvm);
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_target(struct qmp_call *c)
@@ -49,8 +47,7 @@ int qmp_query_target(struct qmp_call *c)
     json_open(b, NULL);
     json_str(b, "arch", "x86_64");
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_machines(struct qmp_call *c)
@@ -73,8 +70,7 @@ int qmp_query_machines(struct qmp_call *c)
         json_close(b);
     }
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_current_machine(struct qmp_call *c)
@@ -84,8 +80,7 @@ int qmp_query_current_machine(struct qmp_call *c)
     json_open(b, NULL);
     json_bool(b, "wakeup-suspend-support", true);
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 /* --- CPUs --- */
@@ -125,8 +120,7 @@ int qmp_query_cpus_fast(struct qmp_call *c)
         g_free(path);
     }
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_hotpluggable_cpus(struct qmp_call *c)
@@ -266,8 +260,7 @@ int qmp_query_memory_size_summary(struct qmp_call *c)
     json_int(b, "base-memory", (i64)c->m->cfg.ram_size);
     json_int(b, "plugged-memory", 0);
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 static int empty_array(struct qmp_call *c)
@@ -276,8 +269,7 @@ static int empty_array(struct qmp_call *c)
 
     json_open_array(b, NULL);
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_iothreads(struct qmp_call *c)
@@ -295,8 +287,7 @@ int qmp_query_iothreads(struct qmp_call *c)
         json_close(b);
     }
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 /* There are no memory devices, nor ACPI slots that report (_OST) for them or for CPUs. */

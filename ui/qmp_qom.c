@@ -302,6 +302,5 @@ int qmp_qom_list_types(struct qmp_call *c)
     for (unsigned i = 0; (name = object_type_nth(i)) && (!what || !strcmp(what, "object") || !strcmp(what, "user-creatable")); i++)
         add_type(b, name, "object");
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }

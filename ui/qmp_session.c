@@ -44,8 +44,7 @@ int qmp_query_commands(struct qmp_call *c)
         json_close(b);
     }
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_query_qmp_schema(struct qmp_call *c)
@@ -161,8 +160,7 @@ int qmp_add_fd(struct qmp_call *c)
     json_int(b, "fdset-id", set);
     json_int(b, "fd", fd);
     json_close(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 int qmp_remove_fd(struct qmp_call *c)
@@ -198,6 +196,5 @@ int qmp_query_fdsets(struct qmp_call *c)
         json_close(b);
     }
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }

@@ -13,8 +13,7 @@ int qmp_query_vnc_servers(struct qmp_call *c)
     for (unsigned i = 0; d && i < d->n_vnc; i++)
         vnc_describe(d->vnc[i], b);
     json_close_array(b);
-    c->ret = json_take(b);
-    return 0;
+    return qmp_answer(c, b);
 }
 
 /* The older form, about the first server alone. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "hw/backend/chr_sock.h"
 #include "hw/backend/chr_ws.h"
+#include "util/sock.h"
 
 #define FDS_MAX 16 /* descriptors that a peer may leave unused */
 #define HANDSHAKE_S 10
@@ -186,12 +187,10 @@ static gboolean on_connected(gint fd, GIOCondition cond, gpointer opaque)
 {
     struct chr *c = opaque;
     struct sock *s = c->priv;
-    int error = 0;
-    socklen_t len = sizeof(error);
 
     chr_unwatch(&s->connects);
     s->pending = -1;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error) {
+    if (sock_error(fd)) {
         close(fd);
         sock_retry_later(c);
     } else {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "hw/backend/net_impl.h"
 #include "util/opts.h"
+#include "util/sock.h"
 #include "util/unix_path.h"
 
 enum { LENGTH_SIZE = 4, IN_SIZE = 128 * 1024, OUT_MAX = 512 * 1024 };
@@ -222,11 +223,9 @@ static gboolean on_connected(gint fd, GIOCondition cond, gpointer opaque)
 {
     struct net *n = opaque;
     struct stream *s = n->priv;
-    int error = 0;
-    socklen_t len = sizeof(error);
+    int error = sock_error(fd);
 
     net_unwatch(&s->out);
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
     if (error) {
         if (!s->c.reconnect)
             warn_report("netdev %s: cannot connect: %s", net_id(n), strerror(error));

@@ -262,9 +262,10 @@ int device_del(struct device *d, struct err *e)
         return err_set(e, "Device '%s' does not support hotplugging", name);
     if (!d->bus->ops || !d->bus->ops->unplug_request)
         return err_set(e, "Bus '%s' does not support hotplugging", d->bus->name);
-    if (d->unplugging)
+    if (d->unplugging && clock_ns(d->m->clock) < d->unplug_again)
         return err_set(e, "Device %s is already in the process of unplug", name);
     d->unplugging = true;
+    d->unplug_again = clock_ns(d->m->clock) + 5 * NS_PER_SEC;
     if (d->bus->ops->unplug_request(d->bus, d, e) < 0) {
         d->unplugging = false;
         return -1;

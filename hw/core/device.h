@@ -71,6 +71,7 @@ struct device {
     struct bus *bus;     /* the bus it sits on, or NULL */
     bool user_made;      /* by -device or device_add */
     bool unplugging;     /* device_del has asked the guest, which has not answered */
+    i64 unplug_again;    /* VM ns from which on it may ask once more */
     const u64 *irq_counts; /* an interrupt controller: how often each of its n_irqs inputs rose; else NULL */
     unsigned n_irqs;
     struct device *next; /* in the machine's list, creation order */

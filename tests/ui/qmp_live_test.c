@@ -349,6 +349,10 @@ static void test_queries(void)
     ok(c, "qom-list-types", NULL);
     expect(c, "device-list-properties", "{\"typename\": \"isa-debug-exit\"}", "$[0].name", "\"iobase\"");
     fails(c, "device-list-properties", "{\"typename\": \"nonsense\"}", "DeviceNotFound", "nonsense");
+    expect(c, "qom-list-properties", "{\"typename\": \"isa-debug-exit\"}", "$[0].name", "\"iobase\"");
+    expect(c, "qom-list-properties", "{\"typename\": \"iothread\"}", "$[0].name", "\"poll-max-ns\"");
+    expect(c, "qom-list-properties", "{\"typename\": \"rng-builtin\"}", "$", "[]");
+    fails(c, "qom-list-properties", "{\"typename\": \"nonsense\"}", "DeviceNotFound", "nonsense");
     quit(c);
 }
 

@@ -228,6 +228,12 @@ static void test_hotplug(void)
     g_assert_nonnull(device_find(&x.f->m, "new"));
     g_assert_cmpint(device_del(d, &e), <, 0);
     g_assert_nonnull(strstr(e.msg, "already in the process"));
+    wr(rp, cap + PCI_EXP_SLTSTA, 0x11f, 2);
+    lock_release(&x.f->m.lock);
+    fm_step(x.f, 5 * NS_PER_SEC); /* a guest that took no notice is asked once more */
+    lock_acquire(&x.f->m.lock);
+    g_assert_cmpint(device_del(d, &e), ==, 0);
+    g_assert_cmphex(rd(rp, cap + PCI_EXP_SLTSTA, 2), ==, 0x41);
     wr(rp, cap + PCI_EXP_SLTCTL, 0x1029 | 0x7c0, 2);
     g_assert_null(device_find(&x.f->m, "new"));
     g_assert_cmpuint(deleted, ==, 1);
