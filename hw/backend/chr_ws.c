@@ -26,7 +26,7 @@ static const char *header(char **lines, const char *name)
 {
     size_t n = strlen(name);
 
-    for (char **l = lines + 1; *l; l++)
+    for (char **l = lines; *l; l++) /* the first, the request itself, has no colon where it could mislead */
         if (!g_ascii_strncasecmp(*l, name, n) && (*l)[n] == ':')
             return *l + n + 1 + strspn(*l + n + 1, " \t");
     return NULL;
