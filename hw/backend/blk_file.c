@@ -146,6 +146,9 @@ static int file_open(struct blk_node *n, struct opts *o, struct err *e)
     if (locks && file_lock(f->fd, !n->readonly, n->flags & NODE_SHARE_RW, n->filename, e) < 0)
         goto fail;
     f->align = n->flags & NODE_DIRECT ? file_probe_align(f->fd) : 1;
+    /* Direct writes to what the page cache still has go to one thread of the kernel, one after the other; we are the only writer here. */
+    if ((n->flags & NODE_DIRECT) && !n->readonly)
+        posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
     pthread_mutex_init(&f->rmw, NULL);
     n->s = f;
     n->size = size;
