@@ -62,6 +62,8 @@ struct blk {
     struct blk_list finished;
     struct blk_list to_write;  /* buffered writes, for the writer */
     bool writing;              /* the writer's thread is at it, or about to be */
+    bool writer_runs;
+    pthread_t writer;          /* while it runs */
     bool draining;             /* somebody waits for its end */
     struct blk_list completing; /* [the device's lock] taken from there */
 };
@@ -94,6 +96,8 @@ void blk_io_map_end(struct blk_req *q);
 /* blk_writer.c. Device lock held. add: q is a mapped write. start: the writer that add has made due. */
 void blk_writer_add(struct blk *b, struct blk_req *q);
 void blk_writer_start(struct blk *b);
+/* For those who drain: false while the writer's thread may still touch b. In that thread: does what is queued. */
+bool blk_writer_done(struct blk *b);
 /* Sends what waits for the throttle as far as it lets it. Lock held. */
 void blk_io_unthrottle(struct blk *b);
 /* For those in blk.c that call devices. */

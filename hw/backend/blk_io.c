@@ -495,12 +495,7 @@ void blk_submit(struct blk *b, enum blk_op op, u64 off, const struct iovec *iov,
 /* True while requests are in flight or the writer's thread has not left b yet. */
 static bool is_busy(struct blk *b)
 {
-    bool writing;
-
-    lock_acquire(&b->lock);
-    writing = b->writing;
-    lock_release(&b->lock);
-    return writing || b->in_flight;
+    return !blk_writer_done(b) || b->in_flight;
 }
 
 static bool set_draining(struct blk *b, bool draining)

@@ -25,20 +25,39 @@ static bool try_complete(struct blk *b)
     return false;
 }
 
-/* The next write; with none left, whoever drains is told that the writer is gone: from then on it touches b no more. */
 static struct blk_req *take(struct blk *b)
 {
     struct blk_req *q;
 
     lock_acquire(&b->lock);
     q = blk_list_take(&b->to_write);
-    if (!q) {
-        b->writing = false;
+    lock_release(&b->lock);
+    return q;
+}
+
+/* True if nothing is left: whoever drains is told that the writer is gone. From then on it touches b no more. */
+static bool leave(struct blk *b)
+{
+    bool left;
+
+    lock_acquire(&b->lock);
+    left = !b->to_write.first;
+    if (left) {
+        b->writing = b->writer_runs = false;
         if (b->draining)
             blk_io_tell(b);
     }
     lock_release(&b->lock);
-    return q;
+    return left;
+}
+
+static void write_one(struct blk *b, struct blk_req *q)
+{
+    q->ret = node_writev(q->map.file, q->map.off, q->iov, q->n_iov, q->len);
+    blk_io_map_end(q);
+    lock_acquire(&b->lock);
+    blk_list_add(&b->finished, q);
+    lock_release(&b->lock);
 }
 
 static void write_all(gpointer data, gpointer unused)
@@ -47,16 +66,32 @@ static void write_all(gpointer data, gpointer unused)
     struct blk_req *q;
 
     handover_take(b);
-    while ((q = take(b))) {
-        int r = node_writev(q->map.file, q->map.off, q->iov, q->n_iov, q->len);
-        blk_io_map_end(q);
-        q->ret = r;
-        lock_acquire(&b->lock);
-        blk_list_add(&b->finished, q);
-        lock_release(&b->lock);
-        if (!try_complete(b))
-            blk_io_tell(b);
-    }
+    lock_acquire(&b->lock);
+    b->writer = pthread_self();
+    b->writer_runs = true;
+    lock_release(&b->lock);
+    do {
+        while ((q = take(b))) {
+            write_one(b, q);
+            if (!try_complete(b))
+                blk_io_tell(b);
+        }
+    } while (!leave(b));
+}
+
+/* A completion that the writer runs may drain: then nobody else does the writing. */
+bool blk_writer_done(struct blk *b)
+{
+    struct blk_req *q;
+    bool done, mine;
+
+    lock_acquire(&b->lock);
+    done = !b->writing;
+    mine = b->writer_runs && pthread_equal(b->writer, pthread_self());
+    lock_release(&b->lock);
+    while (mine && (q = take(b)))
+        write_one(b, q);
+    return done || mine;
 }
 
 void blk_writer_start(struct blk *b)

@@ -86,7 +86,7 @@ static void test_requests(void)
 
 struct drainer {
     struct blk *b;
-    unsigned done;
+    unsigned done, want;
 };
 
 static void on_done_drain(void *opaque, int ret)
@@ -104,7 +104,7 @@ static void test_drain_inside(void)
     struct err e = { "" };
     char *path = test_file(data, sizeof(data));
     struct blk *b = blk_open("d", "-drive", path, false, &e);
-    struct drainer d = { b, 0 };
+    struct drainer d = { .b = b };
     for (unsigned round = 0; round < 20; round++) {
         for (unsigned i = 0; i < 8; i++) {
             struct iovec v = { buf[i], 512 };
@@ -338,6 +338,51 @@ static bool all_done(struct lock *l, const struct result *r, unsigned n)
     return all;
 }
 
+static void lock_drain(void *opaque, int ret)
+{
+    struct drainer *d = opaque;
+    if (d->done++ % 3 == 0) { /* in the writer's thread, mostly; with more to write */
+        static u8 more[512];
+        struct iovec iov = { more, sizeof(more) };
+        if (d->done < 60)
+            blk_submit(d->b, BLK_WRITE, 0, &iov, 1, 0, 0, lock_drain, d), d->want++;
+        blk_drain(d->b);
+    }
+}
+
+/* A completion that drains, in whatever thread it comes. */
+static void test_writer_drains(void)
+{
+    u8 *data = g_malloc0(8192), buf[16][512];
+    char *path = test_file(data, 8192);
+    struct err e = { "" };
+    struct lock lock;
+
+    lock_init(&lock, "device", RANK_MACHINE);
+    for (unsigned round = 0; round < 200; round++) {
+        struct blk *b = blk_open("d", "-drive", path, false, &e);
+        struct drainer d = { .b = b, .want = 16 };
+        lock_acquire(&lock);
+        g_assert_cmpint(blk_attach(b, NULL, NULL, &lock, true, &e), ==, 0);
+        for (unsigned i = 0; i < 16; i++) {
+            struct iovec iov = { memset(buf[i], round + i, 512), 512 };
+            blk_submit(b, BLK_WRITE, i * 512, &iov, 1, 0, 0, lock_drain, &d);
+        }
+        for (bool done = false; !done;) {
+            lock_release(&lock);
+            g_main_context_iteration(NULL, FALSE);
+            lock_acquire(&lock);
+            done = d.done == d.want;
+        }
+        blk_detach(b);
+        lock_release(&lock);
+        blk_close(b);
+    }
+    lock_fini(&lock);
+    g_free(data);
+    test_file_free(path);
+}
+
 /* Buffered writes and reads from a device's lock, plugged or not, waited for or drained, and the back end goes at once. */
 static void test_writer(void)
 {
@@ -428,6 +473,7 @@ int main(int argc, char **argv)
     g_test_add_func("/blk/errors", test_errors);
     g_test_add_func("/blk/iothread", test_iothread);
     g_test_add_func("/blk/writer", test_writer);
+    g_test_add_func("/blk/writer-drains", test_writer_drains);
     g_test_add_func("/blk/limits", test_limits);
     return g_test_run();
 }
