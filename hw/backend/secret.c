@@ -99,7 +99,8 @@ static void secret_unlink(struct secret **p)
 
     *p = s->next;
     g_free(s->id);
-    explicit_bzero(s->bytes->data, s->bytes->len);
+    if (s->bytes->len) /* else there may be no memory at all */
+        explicit_bzero(s->bytes->data, s->bytes->len);
     g_byte_array_unref(s->bytes);
     g_free(s);
 }

@@ -562,6 +562,8 @@ static void test_objects(void)
     expect(c, "qom-list", "{\"path\": \"/objects\"}", "$[0].name", "\"s\"");
     fails(c, "qom-get", "{\"path\": \"/objects/s\", \"property\": \"data\"}", "GenericError", "data"); /* a secret stays one */
     ok(c, "object-del", "{\"id\": \"s\"}");
+    ok(c, "object-add", "{\"qom-type\": \"secret\", \"id\": \"empty\", \"data\": \"\"}");
+    ok(c, "object-del", "{\"id\": \"empty\"}");
     fails(c, "object-del", "{\"id\": \"s\"}", "GenericError", "not found");
     fails(c, "device_add", "{\"driver\": \"nonsense\"}", "GenericError", "nonsense");
     fails(c, "device_add", "{\"driver\": \"virtio-rng-pci\", \"id\": \"a b\"}", "GenericError", "expects an identifier");
