@@ -165,6 +165,7 @@ struct clock *clock_new_real(struct lock *run_lock)
     s->poll = (GPollFD){ .fd = c->tfd, .events = G_IO_IN };
     g_source_add_poll(c->source, &s->poll);
     g_source_set_priority(c->source, G_PRIORITY_HIGH);
+    g_source_set_can_recurse(c->source, TRUE); /* it does not; but GLib would make system calls at each event to prevent it */
     g_source_attach(c->source, NULL);
     return c;
 }

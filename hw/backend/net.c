@@ -406,6 +406,7 @@ GSource *net_watch(int fd, GIOCondition cond, GUnixFDSourceFunc fn, void *opaque
     GSource *s = g_unix_fd_source_new(fd, cond);
 
     g_source_set_callback(s, G_SOURCE_FUNC(fn), opaque, NULL);
+    g_source_set_can_recurse(s, TRUE); /* it does not; but GLib would make system calls at each event to prevent it */
     g_source_attach(s, NULL);
     return s;
 }
