@@ -64,6 +64,7 @@ struct iothread *iothread_new(const char *id, struct err *e)
         g_free(t);
         return NULL;
     }
+    iothread_sync(t); /* from now on its tid can be told */
     while (*tail)
         tail = &(*tail)->next;
     *tail = t;

@@ -712,6 +712,9 @@ static void test_all_options(void)
     ok(c, "object-add", "{\"qom-type\": \"iothread\", \"id\": \"io\", \"poll-max-ns\": 0, \"poll-grow\": 2, \"poll-shrink\": 1, \"aio-max-batch\": 0, "
        "\"thread-pool-min\": 0, \"thread-pool-max\": 64}");
     expect(c, "query-iothreads", NULL, "$[0].id", "\"io\"");
+    JsonNode *threads = run(c, "query-iothreads", NULL); /* whoever made it wants to pin it at once */
+    g_assert_cmpstr(member(threads, "$[0].thread-id"), !=, "0");
+    json_node_unref(threads);
     fails(c, "object-add", "{\"qom-type\": \"iothread\", \"id\": \"io2\", \"poll-max-ns\": -1}", "GenericError", "poll-max-ns");
     ok(c, "object-del", "{\"id\": \"io\"}");
     ok(c, "object-add", "{\"qom-type\": \"rng-random\", \"id\": \"rng\", \"filename\": \"/dev/urandom\"}");
