@@ -40,7 +40,8 @@ installer() {
     need /media/installer fetch_tree debian-installer-12-netboot-amd64 "$guests" || return
     drive=$BUILD/tests/guest/vnc_drive
     [ -e "$drive" ] || make --no-print-directory "$drive" >&2 || { skip /media/installer "libvncclient is not installed"; return; }
-    display=$(shuf -i 20-90 -n 1)
+    display=20
+    while port_used $((5900 + display)); do display=$((display + 1)); done
     vm_start -m 1024 -vnc "127.0.0.1:$display" -boot n -device e1000,netdev=n0 -netdev \
         "user,id=n0,tftp=$guests/debian-installer-12-netboot-amd64/usr/lib/debian-installer/images/12/amd64/gtk,bootfile=pxelinux.0"
     vnc="$drive 127.0.0.1:$((5900 + display))"

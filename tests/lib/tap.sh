@@ -105,11 +105,16 @@ tcp_listens() {
     cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q ":$(printf %04X "$1") [0-9A-F:]* 0A "
 }
 
-# free_port: a TCP port of this host that nobody listens at.
+# port_used PORT: some socket of this host is bound to it, whatever its state.
+port_used() {
+    cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6 2>/dev/null | grep -q "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$1") "
+}
+
+# free_port: a port that nobody uses, from below those that the kernel gives to outgoing connections.
 free_port() {
-    tap_port=$(shuf -i 20000-60000 -n 1)
-    while tcp_listens "$tap_port"; do
-        tap_port=$(shuf -i 20000-60000 -n 1)
+    tap_port=$(shuf -i 20000-32000 -n 1)
+    while port_used "$tap_port"; do
+        tap_port=$(shuf -i 20000-32000 -n 1)
     done
     echo "$tap_port"
 }
