@@ -170,7 +170,7 @@ GUEST_SYSTEMS := $(addprefix tests/guest/,kill_check.sh debian_check.sh media_ch
 check-guests: $(PROGRAM) $(IMG_PROGRAM)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/guest/must_run $(GUEST_SYSTEMS)
 
-bench-io: $(PROGRAM)
+bench-io: $(PROGRAM) $(BUILD)/tests/guest/vnc_drive
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' bench/io
 
 # The bare-metal guests and a kernel with two CPUs under the translator's stress switches.
