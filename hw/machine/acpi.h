@@ -12,6 +12,8 @@
 #define ACPI_ALIGN 64
 #define ACPI_FACS_WAKING_VECTOR 12 /* the FACS comes first in the tables */
 
+#define ACPI_VIRTIO_MMIO_MAX 32
+
 struct acpi_config {
     unsigned cpus;
     u32 pci_mem_start;     /* the PCI memory window below the I/O APIC */
@@ -24,6 +26,8 @@ struct acpi_config {
     bool hpet;
     u32 hotplug_slots;     /* bit n: slot n of the root bus has hot plug by ACPI; 0: nothing has */
     u16 pvpanic_port;      /* 0: there is none */
+    struct { u32 addr, gsi; } virtio_mmio[ACPI_VIRTIO_MMIO_MAX]; /* memory-mapped virtio transports */
+    unsigned n_virtio_mmio;
 };
 
 /* tables: FACS, DSDT, FADT, MADT, HPET, MCFG, RSDT, XSDT; their length does not depend on addresses; whose pointers are offsets into `tables` until linked. loader: the

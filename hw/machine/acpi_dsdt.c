@@ -7,6 +7,7 @@
 #include "hw/pci/q35.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/pm.h"
+#include "hw/virtio/virtio.h"
 
 enum { FW_CFG_PORT = 0x510, FW_CFG_PORTS = 12, LAST_PCI_MEM = 0xfebfffff };
 
@@ -351,6 +352,26 @@ static void dsdt_pvpanic(struct aml *a, const struct acpi_config *c)
     dsdt_isa_resources(a, c->pvpanic_port, 1, 0, -1);
 }
 
+/* Transports that a driver finds by the _HID which Linux' virtio_mmio has registered for them. */
+static void dsdt_virtio_mmio(struct aml *a, const struct acpi_config *c)
+{
+    char name[5];
+
+    for (unsigned i = 0; i < c->n_virtio_mmio; i++) {
+        g_snprintf(name, sizeof(name), "VR%02X", i & 0xff);
+        aml_device(a, name);
+        aml_name(a, "_HID");
+        aml_string(a, "LNRO0005");
+        aml_name_int(a, "_UID", i);
+        aml_name(a, "_CRS");
+        aml_resources(a);
+        aml_res_mem32(a, c->virtio_mmio[i].addr, VIRTIO_MMIO_SIZE, true);
+        aml_res_interrupt(a, &c->virtio_mmio[i].gsi, 1);
+        aml_resources_end(a);
+        aml_end(a);
+    }
+}
+
 static void dsdt_hotplug_event(struct aml *a)
 {
     aml_scope(a, "\\_GPE");
@@ -384,6 +405,7 @@ void acpi_dsdt_build(const struct acpi_config *c, GByteArray *out)
     dsdt_platform(&a, c);
     if (c->pvpanic_port)
         dsdt_pvpanic(&a, c);
+    dsdt_virtio_mmio(&a, c);
     for (unsigned i = 0; i < c->cpus; i++) {
         char name[5];
         g_snprintf(name, sizeof(name), "C%03X", i & 0xfff);

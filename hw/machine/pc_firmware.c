@@ -88,13 +88,24 @@ u64 pc_pci64_start(const struct pc *pc)
     return ALIGN_UP(4 * GiB + pc->ram.high, 1 * GiB);
 }
 
-static void pc_find_pvpanic(const struct machine *m, struct acpi_config *c)
+static u32 pc_prop_u32(const struct device *d, const char *name)
+{
+    char *text = device_get_prop(d, name);
+    u32 v = strtoul(text, NULL, 10);
+
+    g_free(text);
+    return v;
+}
+
+/* Devices that a driver finds by ACPI alone. */
+static void pc_find_platform(const struct machine *m, struct acpi_config *c)
 {
     for (const struct device *d = m->devices; d; d = d->next) {
-        if (!strcmp(d->cls->name, "pvpanic")) {
-            char *port = device_get_prop(d, "ioport");
-            c->pvpanic_port = atoi(port);
-            g_free(port);
+        if (!strcmp(d->cls->name, "pvpanic"))
+            c->pvpanic_port = pc_prop_u32(d, "ioport");
+        if (!strcmp(d->cls->name, "virtio-mmio") && c->n_virtio_mmio < ACPI_VIRTIO_MMIO_MAX) {
+            c->virtio_mmio[c->n_virtio_mmio].addr = pc_prop_u32(d, "addr");
+            c->virtio_mmio[c->n_virtio_mmio++].gsi = pc_prop_u32(d, "irq");
         }
     }
 }
@@ -108,7 +119,7 @@ static struct acpi_tables *pc_build_acpi(const struct machine *m, const struct p
     c.floppy = drive_find(DRIVE_FLOPPY, 0, 0) || drive_find(DRIVE_FLOPPY, 0, 1);
     if (c.pci64_start >= c.pci64_end)
         c.pci64_start = c.pci64_end = 0;
-    pc_find_pvpanic(m, &c);
+    pc_find_platform(m, &c);
     pc->chipset->describe(pc, &c);
     return acpi_build(&c);
 }

@@ -14,6 +14,7 @@
 #define VIRTIO_CONFIG_MAX 256
 #define VIRTQ_SIZE_MAX 1024   /* entries of a queue */
 #define VIRTQ_CHAIN_MAX 1024  /* descriptors of one chain, and pieces of host memory they may fall into */
+#define VIRTIO_MMIO_SIZE 0x200 /* bytes of registers and configuration of a memory-mapped transport */
 #define VIRTIO_NO_VECTOR 0xffff
 
 enum { /* device status, 2.1 */

@@ -10,7 +10,7 @@ enum mmio_reg {
     DRIVER_FEATURES = 0x020, DRIVER_FEATURES_SEL = 0x024, QUEUE_SEL = 0x030, QUEUE_NUM_MAX = 0x034, QUEUE_NUM = 0x038,
     QUEUE_READY = 0x044, QUEUE_NOTIFY = 0x050, INTERRUPT_STATUS = 0x060, INTERRUPT_ACK = 0x064, STATUS = 0x070,
     QUEUE_DESC = 0x080, QUEUE_DRIVER = 0x090, QUEUE_DEVICE = 0x0a0, SHM_LEN = 0x0b0, SHM_END = 0x0c0, QUEUE_RESET = 0x0c0,
-    CONFIG_GENERATION = 0x0fc, CONFIG = 0x100, MMIO_SIZE = 0x200,
+    CONFIG_GENERATION = 0x0fc, CONFIG = 0x100,
 };
 enum { INT_QUEUE = 1, INT_CONFIG = 2 };
 
@@ -138,12 +138,12 @@ static int mmio_realize(struct device *d, struct err *e)
 {
     struct mmio *s = (struct mmio *)d;
 
-    if (!s->addr || s->addr % MMIO_SIZE || s->addr >= BIT64(46))
-        return err_set(e, "virtio-mmio: addr=0x%llx must be a multiple of 512 where there is no RAM", (unsigned long long)s->addr);
+    if (!s->addr || s->addr % VIRTIO_MMIO_SIZE || s->addr >= 4 * GiB)
+        return err_set(e, "virtio-mmio: addr=0x%llx must be a multiple of 512 below 4 GiB, where there is no RAM", (unsigned long long)s->addr);
     if (s->irq >= ARRAY_LEN(d->m->gsi))
         return err_set(e, "virtio-mmio: irq=%u: there are interrupts 0 to %u", s->irq, (unsigned)ARRAY_LEN(d->m->gsi) - 1);
     bus_init(&s->bus, d->m, "virtio-bus", NULL, d, NULL, 1);
-    region_init_io(&s->regs, "virtio-mmio", MMIO_SIZE, &mmio_ops, s, &d->m->lock);
+    region_init_io(&s->regs, "virtio-mmio", VIRTIO_MMIO_SIZE, &mmio_ops, s, &d->m->lock);
     region_add(&d->m->mem_root, s->addr, &s->regs, 0);
     return 0;
 }

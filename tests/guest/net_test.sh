@@ -49,12 +49,12 @@ peers() {
     check "/net/peers/$1-$2/first" grep -q GUEST-OK "$tmp/out" || grep GUEST-FAIL "$tmp/out" | sed 's/^/# /'
 }
 
-# The card's iPXE ROM (package ipxe-qemu) gets an address, a script, the kernel and its initrd from the user network.
+# The card's iPXE ROM (package ipxe-qemu) gets an address from the user network, a script and the kernel by TFTP, the initrd by HTTP.
 netboot() {
     [ -e /usr/lib/ipxe/qemu/pxe-e1000.rom ] || { skip "/net/$1/netboot" "no ipxe-qemu"; return; }
-    cp "$guests/vmlinuz-stock" "$tmp/tftp/kernel" && cp "$tmp/initrd.gz" "$tmp/tftp/initrd"
-    printf '#!ipxe\nkernel kernel console=ttyS0 quiet panic=-1 gemel.driver=%s gemel.want=none gemel.mac=52:54:00:12:34:56\ninitrd initrd\nboot\n' \
-        "$(driver "$1")" >"$tmp/tftp/boot.ipxe"
+    cp "$guests/vmlinuz-stock" "$tmp/tftp/kernel" && cp "$tmp/initrd.gz" "$tmp/www/initrd"
+    printf '#!ipxe\nkernel kernel console=ttyS0 quiet panic=-1 gemel.driver=%s gemel.want=none gemel.mac=52:54:00:12:34:56\ninitrd http://10.0.2.2:%s/initrd\nboot\n' \
+        "$(driver "$1")" "$port" >"$tmp/tftp/boot.ipxe"
     gemel_run 240 -display none -vga none -nodefaults -serial stdio -no-reboot -m 256 \
         -nic "user,model=$1,tftp=$tmp/tftp,bootfile=boot.ipxe"
     check "/net/$1/netboot" grep -q GUEST-OK "$tmp/out"

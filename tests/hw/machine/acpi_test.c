@@ -10,7 +10,8 @@
 static struct acpi_tables *build(unsigned cpus)
 {
     struct acpi_config c = { .cpus = cpus, .pci_mem_start = 0xc0000000, .pm_base = 0x600, .com = { true, false, true },
-                             .hpet = true, .hotplug_slots = 0xfffffff8, .pvpanic_port = 0x505 };
+                             .hpet = true, .hotplug_slots = 0xfffffff8, .pvpanic_port = 0x505,
+                             .virtio_mmio = { { 0xfed40000, 16 }, { 0xfed41000, 17 } }, .n_virtio_mmio = 2 };
     return acpi_build(&c);
 }
 
