@@ -486,6 +486,7 @@ static void resume_disk(struct ata_dev *d)
 /* Called when the controller is loaded already. */
 void ata_post_load(struct ata_dev *d)
 {
+    scsi_forget(&d->req);
     d->aborted = false;
     d->multiple = MIN_OF(d->multiple, ATA_MULTIPLE_MAX);
     d->mwdma = MIN_OF(d->mwdma, 3);

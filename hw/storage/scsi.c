@@ -20,15 +20,20 @@ static const struct scsi_cmd *cmd_find(const struct scsi_req *r)
 
 /* -- ends --------------------------------------------------------------------------------------------------------------- */
 
-static void unlink_req(struct scsi_req *r)
+void scsi_forget(struct scsi_req *r)
 {
     struct scsi_req **p = r->lu ? &r->lu->active : NULL; /* NULL: scsi_start_absent */
 
-    while (p && *p != r)
+    while (p && *p && *p != r)
         p = &(*p)->next;
-    if (p)
+    if (p && *p)
         *p = r->next;
     r->next = NULL;
+}
+
+static void unlink_req(struct scsi_req *r)
+{
+    scsi_forget(r);
     r->phase = SCSI_IDLE;
     g_free(r->scratch);
     r->scratch = NULL;

@@ -65,8 +65,10 @@ void scsi_cancel(struct scsi_req *r);
 void scsi_lu_reset(struct scsi_lu *lu);
 /* Saved fields of a request. Before a save the back ends are drained, so that it waits for scsi_data or sits in the block layer for
  * werror=stop. With the adapter's fields filled in again, scsi_resume() takes such a request back, silently, and scsi_post_load() goes on
- * with it: repeats ops->data or the disk's part. Both return false if the loaded fields make no sense, and forget the request. */
+ * with it: repeats ops->data or the disk's part. Both return false if the loaded fields make no sense, and forget the request. A request that may
+ * have been under way when its fields were overwritten goes to scsi_forget() first. */
 extern const struct snap_field scsi_req_fields[];
+void scsi_forget(struct scsi_req *r);
 bool scsi_resume(struct scsi_req *r);
 bool scsi_post_load(struct scsi_req *r);
 
