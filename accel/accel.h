@@ -10,7 +10,7 @@ struct machine;
 struct cpu_model;
 struct _GString;
 
-/* --- a VM as the main thread, monitor and gdb stub see it (accel/vm.c). Main thread, machine lock not held. --- */
+/* --- a VM as the main thread, monitor and gdb server see it (accel/vm.c). Main thread, machine lock not held. --- */
 struct accel_config {
     const char *accel;      /* "dbt,interp=on,verify=on,one-insn-per-tb=on,tb-size=N" as given; NULL: default */
     const char *cpu;        /* "max,+avx2,-x2apic"; NULL: default */

@@ -1,4 +1,4 @@
-/* The gdb stub's transport: packets with checksums and acknowledgements on a character back end, and the stop replies that
+/* The gdb server's transport: packets with checksums and acknowledgements on a character back end, and the stop replies that
  * the VM's listener asks for. Main thread. Source: the gdb manual, appendix "gdb Remote Serial Protocol". */
 #include "ui/gdb.h"
 #include <stdarg.h>

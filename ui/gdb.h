@@ -1,4 +1,4 @@
-/* The gdb stub: gdb's remote serial protocol on a character back end. Main thread. */
+/* The gdb server: gdb's remote serial protocol on a character back end. Main thread. */
 #ifndef UI_GDB_H
 #define UI_GDB_H
 #include "ui/ui.h"

@@ -1,4 +1,4 @@
-/* Inside of the gdb stub: a session, shared by gdb.c (transport, run control) and gdb_packet.c (the packets). Main thread. */
+/* Inside of the gdb server: a session, shared by gdb.c (transport, run control) and gdb_packet.c (the packets). Main thread. */
 #ifndef UI_GDB_PRIV_H
 #define UI_GDB_PRIV_H
 #include <glib.h>

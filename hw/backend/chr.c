@@ -1,6 +1,6 @@
 /* Character back ends: the base object and its output queue. Input is read on the main loop's thread; output is written at once by the
  * calling thread where the host takes it, and else queued and written by the main loop. Called by serial ports, consoles, monitors and
- * the gdb stub. */
+ * the gdb server. */
 #include "hw/backend/chr_impl.h"
 #include <fcntl.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-/* Character back ends: byte streams behind serial ports, consoles, monitors and the gdb stub.
+/* Character back ends: byte streams behind serial ports, consoles, monitors and the gdb server.
  * The front end's callbacks run on the main loop's thread with the machine lock NOT held (they take it themselves);
  * chr_write may be called from any thread with the machine lock held and never blocks: what does not fit is queued.
  * Everything else is the main thread's. */

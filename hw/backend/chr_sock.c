@@ -262,7 +262,7 @@ static int sock_parse(struct sock *s, struct opts *o, struct err *e)
     if (opts_has(o, "delay"))
         s->nodelay = !strcmp(opts_get(o, "delay"), "off");
     if (s->is_ws && !s->addr.server)
-        return err_set(e, "Websocket client is not implemented");
+        return err_set(e, "websocket=on: only a server (server=on) speaks WebSocket here, a client does not");
     if (s->is_ws && s->is_telnet)
         return err_set(e, "telnet=on and websocket=on exclude each other");
     s->addr.scheme = s->is_ws ? "websocket" : s->is_telnet ? "telnet" : "tcp";

@@ -1,5 +1,6 @@
 /* Fuzz target: VNC clients: what one sends after the connection, after authentication, or after the whole handshake, in pieces. */
 #include <glib.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -46,7 +47,7 @@ static bool drain(int fd, unsigned ms, size_t until)
             return true;
         screen->n_keys = 0;
         if (n < 0 && !g_main_context_iteration(NULL, FALSE))
-            g_usleep(50);
+            poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 1);
     }
     return true;
 }

@@ -71,14 +71,17 @@ count() {
     grep -acF -e "$2" "$1" 2>/dev/null
 }
 
+ended() {
+    ! kill -0 "$emulator" 2>/dev/null
+}
+
+counted_or_ended() {
+    [ "$(count "$1" "$2")" -ge "$3" ] || ended
+}
+
 # until_count FILE TEXT N: until TEXT is on N lines; at most a minute.
 until_count() {
-    for _ in $(seq 600); do
-        [ "$(count "$1" "$2")" -ge "$3" ] && return 0
-        kill -0 "$emulator" 2>/dev/null || return 1
-        sleep 0.1
-    done
-    return 1
+    until_true 60 counted_or_ended "$1" "$2" "$3" && [ "$(count "$1" "$2")" -ge "$3" ]
 }
 
 # boot OPTION...: QMP is fd 3 and $tmp/qmp, the guest's serial line fd 4 and $tmp/out.
@@ -130,10 +133,7 @@ event() {
 
 end() {
     tell 'poweroff -f'
-    for _ in $(seq 300); do
-        kill -0 "$emulator" 2>/dev/null || break
-        sleep 0.1
-    done
+    until_true 30 ended
     kill -9 "$emulator" 2>/dev/null
     wait "$emulator"
     status=$?

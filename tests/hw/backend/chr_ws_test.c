@@ -231,7 +231,7 @@ static void test_socket(void)
     close(fd);
     chr_free_all();
     g_assert_null(chr_new("ws", "tcp:127.0.0.1:1,websocket=on", &e));
-    g_assert_cmpstr(e.msg, ==, "Websocket client is not implemented");
+    g_assert_cmpstr(e.msg, ==, "websocket=on: only a server (server=on) speaks WebSocket here, a client does not");
     g_assert_null(chr_new("ws", "tcp:127.0.0.1:0,server=on,wait=off,websocket=on,telnet=on", &e));
     g_assert_nonnull(strstr(e.msg, "exclude"));
     c = chr_new("ws", "websocket:127.0.0.1:0,server=on,wait=off", &e);
