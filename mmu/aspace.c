@@ -26,6 +26,9 @@ struct aspace {
     } listener[LISTENERS_MAX];
     unsigned n_listeners;
     struct aspace *next;
+    struct aspace *target; /* of a translated space: it has no view of its own, and is in no list; else NULL */
+    aspace_translate_fn *translate;
+    void *opaque;
 };
 
 /* --- quiescence: each reading thread has a slot with the epoch it last passed; 0 means it holds nothing --- */
@@ -202,6 +205,34 @@ struct aspace *aspace_new(const char *name, struct region *root)
     return as;
 }
 
+struct aspace *aspace_new_translated(const char *name, struct aspace *target, aspace_translate_fn *translate, void *opaque)
+{
+    struct aspace *as = g_new0(struct aspace, 1);
+
+    as->name = name;
+    as->target = target;
+    as->translate = translate;
+    as->opaque = opaque;
+    return as;
+}
+
+void aspace_translation_changed(struct aspace *as)
+{
+    __atomic_fetch_add(&as->generation, 1, __ATOMIC_SEQ_CST);
+}
+
+bool aspace_is_translated(const struct aspace *as) { return as->target != NULL; }
+
+bool aspace_translate(struct aspace **as, u64 *gpa, u64 *len, bool write)
+{
+    struct aspace *from = *as;
+
+    if (LIKELY(!from->target))
+        return true;
+    *as = from->target;
+    return from->translate(from->opaque, gpa, len, write);
+}
+
 void aspace_free(struct aspace *as)
 {
     if (!as)
@@ -232,7 +263,12 @@ void aspace_del_listener(struct aspace *as, void (*fn)(void *), void *opaque)
     }
 }
 
-u32 aspace_generation(const struct aspace *as) { return __atomic_load_n(&as->generation, __ATOMIC_ACQUIRE); }
+u32 aspace_generation(const struct aspace *as)
+{
+    u32 n = __atomic_load_n(&as->generation, __ATOMIC_ACQUIRE);
+
+    return LIKELY(!as->target) ? n : n + __atomic_load_n(&as->target->generation, __ATOMIC_ACQUIRE);
+}
 
 /* The first piece that ends above gpa. */
 static const struct frange *view_next(const struct view *v, gpa_t gpa)

@@ -21,6 +21,16 @@ struct frange {
 };
 
 struct aspace *aspace_new(const char *name, struct region *root);
+/* Guest memory as devices behind an IOMMU see it: dma.h's functions ask `translate` where [*addr, *addr + *len) lies in `target`, and whether it
+ * may be read, or written; it changes *addr, cuts *len (1 or more) to what lies together, and returns false if not even *addr may be. Only
+ * mmu/dma.h and the four functions below take such a space. The machine lock. */
+typedef bool aspace_translate_fn(void *opaque, u64 *addr, u64 *len, bool write);
+struct aspace *aspace_new_translated(const char *name, struct aspace *target, aspace_translate_fn *translate, void *opaque);
+/* What was translated may be no longer so. */
+void aspace_translation_changed(struct aspace *as);
+bool aspace_is_translated(const struct aspace *as);
+/* If *as is a translated space: changes it to its target and *gpa to the place there, as above. Otherwise changes nothing and returns true. */
+bool aspace_translate(struct aspace **as, u64 *gpa, u64 *len, bool write);
 void aspace_free(struct aspace *as);
 /* Called after each publication, under the region lock: engines flush what they derived from the old view. */
 void aspace_add_listener(struct aspace *as, void (*changed)(void *opaque), void *opaque);

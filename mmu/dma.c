@@ -5,9 +5,13 @@
 
 enum dir { DMA_READ, DMA_WRITE, DMA_WRITE_ROM };
 
+static int transfer_translated(struct aspace *as, gpa_t gpa, u8 *buf, u64 len, enum dir dir);
+
 static int transfer(struct aspace *as, gpa_t gpa, u8 *buf, u64 len, enum dir dir)
 {
     int ret = 0;
+    if (UNLIKELY(aspace_is_translated(as)))
+        return transfer_translated(as, gpa, buf, len, dir);
     aspace_thread_online();
     while (len) {
         const struct frange *f = aspace_find(as, gpa);
@@ -31,6 +35,28 @@ static int transfer(struct aspace *as, gpa_t gpa, u8 *buf, u64 len, enum dir dir
     return ret;
 }
 
+/* Piece by piece; what may not be accessed is as what is not there. */
+static int transfer_translated(struct aspace *as, gpa_t gpa, u8 *buf, u64 len, enum dir dir)
+{
+    int ret = 0;
+    u64 n;
+
+    for (; len; gpa += n, buf += n, len -= n) {
+        struct aspace *to = as;
+        gpa_t at = gpa;
+        n = len;
+        if (aspace_translate(&to, &at, &n, dir != DMA_READ)) {
+            ret |= transfer(to, at, buf, n, dir);
+            continue;
+        }
+        ret = -1;
+        n = MIN_OF(len, PAGE_SIZE - (gpa & (PAGE_SIZE - 1)));
+        if (dir == DMA_READ)
+            memset(buf, 0xff, n);
+    }
+    return ret;
+}
+
 int dma_read(struct aspace *as, gpa_t gpa, void *buf, u64 len) { return transfer(as, gpa, buf, len, DMA_READ); }
 
 int dma_write(struct aspace *as, gpa_t gpa, const void *buf, u64 len)
@@ -48,6 +74,8 @@ void *dma_map(struct aspace *as, gpa_t gpa, u64 *len, bool write)
     const struct frange *f;
     void *host = NULL;
 
+    if (!aspace_translate(&as, &gpa, len, write))
+        return NULL;
     aspace_thread_online();
     f = aspace_find(as, gpa);
     if (f && f->host && !(write && f->readonly)) {
@@ -58,8 +86,27 @@ void *dma_map(struct aspace *as, gpa_t gpa, u64 *len, bool write)
     return host;
 }
 
+static void written_translated(struct aspace *as, gpa_t gpa, u64 len)
+{
+    u64 n;
+
+    for (; len; gpa += n, len -= n) {
+        struct aspace *to = as;
+        gpa_t at = gpa;
+        n = len;
+        if (aspace_translate(&to, &at, &n, true))
+            dma_written(to, at, n);
+        else
+            n = MIN_OF(len, PAGE_SIZE - (gpa & (PAGE_SIZE - 1)));
+    }
+}
+
 void dma_written(struct aspace *as, gpa_t gpa, u64 len)
 {
+    if (UNLIKELY(aspace_is_translated(as))) {
+        written_translated(as, gpa, len);
+        return;
+    }
     aspace_thread_online();
     while (len) {
         const struct frange *f = aspace_find(as, gpa);
@@ -136,6 +183,8 @@ static bool window_covers(const struct aspace *as, const struct dma_window *w, g
 
 void *dma_window_map(struct aspace *as, struct dma_window *w, gpa_t gpa, u64 *len, bool write)
 {
+    if (!aspace_translate(&as, &gpa, len, write))
+        return NULL;
     if (UNLIKELY(!window_covers(as, w, gpa)) && !window_find(as, w, gpa))
         return NULL;
     if (write && w->readonly)
@@ -146,7 +195,7 @@ void *dma_window_map(struct aspace *as, struct dma_window *w, gpa_t gpa, u64 *le
 
 void dma_window_written(struct aspace *as, struct dma_window *w, gpa_t gpa, u64 len)
 {
-    if (LIKELY(window_covers(as, w, gpa)) && len <= w->end - gpa)
+    if (LIKELY(!aspace_is_translated(as) && window_covers(as, w, gpa)) && len <= w->end - gpa)
         ram_written(w->ram, w->ram_off + (gpa - w->start), len);
     else
         dma_written(as, gpa, len);

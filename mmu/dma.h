@@ -1,4 +1,5 @@
-/* A device's view of guest memory: RAM and ROM only, never another device's registers. Any thread, any lock held.
+/* A device's view of guest memory: RAM and ROM only, never another device's registers. Any thread, any lock held; with the space of a function
+ * behind an IOMMU (struct pci_device's dma) the machine lock.
  * Writes tell mmu/codepage.h, so that translated code stays true. */
 #ifndef MMU_DMA_H
 #define MMU_DMA_H
@@ -14,7 +15,8 @@ int dma_write_rom(struct aspace *as, gpa_t gpa, const void *buf, u64 len);
 /* The host memory of up to *len bytes of RAM at gpa, contiguous on the host; *len is cut to what is. write: it will be written, and ROM will
  * not do. NULL if gpa is not RAM. Valid as long as the machine, whose RAM blocks outlive their devices. */
 void *dma_map(struct aspace *as, gpa_t gpa, u64 *len, bool write);
-/* After bytes were written through dma_map's pointer: translated code is told. */
+/* After bytes were written through dma_map's pointer: translated code is told. What stays mapped while the machine lock is not held is told by
+ * its address in the target (aspace_translate), because an IOMMU's tables may have changed. */
 void dma_written(struct aspace *as, gpa_t gpa, u64 len);
 /* Gives whole pages of RAM in [gpa, gpa + len) back to the host; they read as zeros from now on. -1 if some of it is not writable RAM. */
 int dma_discard(struct aspace *as, gpa_t gpa, u64 len);

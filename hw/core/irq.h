@@ -16,11 +16,28 @@ static inline void irq_set(const struct irq_line *l, int level)
         l->set(l->opaque, l->n, level);
 }
 
-/* Where MSIs (and the IOAPIC's messages) are written: SDM vol. 3A section 11.11 address and data formats. */
+/* An interrupt message: SDM vol. 3A section 11.11 address and data formats. */
+struct msi {
+    u64 addr;
+    u32 data;
+    u16 source;    /* who sends it: bus << 8 | devfn, as IOMMUs know it */
+    bool platform; /* by a part of the chipset that sits on no bus */
+    bool wide;     /* it is for the 32-bit (x2APIC) destination `dest` instead of the one in addr */
+    u32 dest;
+};
+/* Sources of the chipset's parts, which the DMAR table names. */
+enum { MSI_SOURCE_IOAPIC = 0xf0f8, MSI_SOURCE_HPET = 0xf078 }; /* f0:1f.0, f0:0f.0 */
+
+/* Where MSIs and the I/O APIC's messages go: the local APICs, or an IOMMU in front of them. */
 struct msi_sink {
-    void (*send)(void *opaque, u64 addr, u32 data);
+    void (*send)(void *opaque, const struct msi *msg);
     void *opaque;
 };
+static inline void msi_send(const struct msi_sink *s, const struct msi *msg)
+{
+    if (s->send)
+        s->send(s->opaque, msg);
+}
 
 /* What interrupt controllers ask of the CPUs; implemented by accel/vcpu.c; any thread, never blocks. */
 struct cpu_pins {

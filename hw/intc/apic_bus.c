@@ -73,9 +73,11 @@ void apic_bus_ipi(struct apic_bus *bus, struct lapic *src, u64 icr)
     }
 }
 
-static void msi_send(void *opaque, u64 addr, u32 data)
+static void apic_bus_message(void *opaque, const struct msi *msg)
 {
     struct apic_bus *bus = opaque;
+    u64 addr = msg->addr;
+    u32 data = msg->data;
     enum apic_mode mode = LVT_MODE(data);
     bool logical = addr & MSI_LOGICAL;
     if (addr >> 20 != 0xfee) { /* a message to elsewhere is an ordinary memory write */
@@ -91,7 +93,7 @@ static void msi_send(void *opaque, u64 addr, u32 data)
     bool level = (data & ICR_LEVEL) && (mode == MODE_FIXED || mode == MODE_LOWEST);
     if (level && !(data & ICR_ASSERT))
         return;
-    apic_bus_deliver(bus, addr >> 12 & 0xff, logical, false, mode, data, level);
+    apic_bus_deliver(bus, msg->wide ? msg->dest : addr >> 12 & 0xff, logical, msg->wide, mode, data, level);
 }
 
 static void lint_set(void *opaque, int n, int level)
@@ -136,7 +138,7 @@ struct device *apic_bus_new(struct machine *m, struct err *e)
         return NULL;
     struct apic_bus *bus = container_of(d, struct apic_bus, dev);
     m->lapic_ops = &lapic_ops;
-    m->msi = (struct msi_sink){ msi_send, bus };
+    m->msi = (struct msi_sink){ apic_bus_message, bus };
     for (; bus->count < m->cfg.cpus; bus->count++) {
         struct lapic *s = lapic_new(bus, bus->count, e);
         if (!s)

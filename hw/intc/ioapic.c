@@ -11,7 +11,7 @@
 #define RTE_REMOTE_IRR BIT64(14) /* read-only */
 #define RTE_LEVEL BIT64(15)
 #define RTE_MASKED BIT64(16)
-#define RTE_WRITABLE 0xff0000000001afffull /* destination, mask, trigger, polarity, mode, vector */
+#define RTE_WRITABLE 0xffff00000001afffull /* destination, mask, trigger, polarity, mode, vector */
 #define MODE_LOWEST 1
 
 struct ioapic {
@@ -33,11 +33,10 @@ static bool rte_is_level(u64 e)
 static void ioapic_send(struct ioapic *s, unsigned pin)
 {
     u64 e = s->rte[pin];
-    u64 addr = 0xfee00000ull | (e >> 56) << 12 | (e & RTE_LOGICAL ? 4 : 0);
+    /* Bits 63:48 are the destination and what an IOMMU makes of the rest: VT-d specification, section 5.1.5.1. */
+    u64 addr = 0xfee00000ull | (e >> 48) << 4 | (e & RTE_LOGICAL ? 4 : 0);
     u32 data = (e & 0x7ff) | 1u << 14 | (rte_is_level(e) ? 1u << 15 : 0);
-    const struct msi_sink *msi = &s->dev.m->msi;
-    if (msi->send)
-        msi->send(msi->opaque, addr, data);
+    msi_send(&s->dev.m->msi, &(struct msi){ .addr = addr, .data = data, .source = MSI_SOURCE_IOAPIC, .platform = true });
 }
 
 /* A level-triggered pin speaks while its line is up and its last message has been answered. */

@@ -17,7 +17,7 @@ void e1000_ring_open(struct e1000 *s, struct e1000_ring *r, u32 bal, u32 len)
     r->base = *e1000_reg(s, bal) | (u64)*e1000_reg(s, bal + 4) << 32;
     r->count = *e1000_reg(s, len) / DESC_SIZE;
     size = r->count * (u64)DESC_SIZE;
-    r->host = r->count ? dma_map(s->pci.dev.m->mem, r->base, &size, true) : NULL;
+    r->host = r->count ? dma_map(s->pci.dma, r->base, &size, true) : NULL;
     if (size != r->count * (u64)DESC_SIZE)
         r->host = NULL;
 }
@@ -27,7 +27,7 @@ void e1000_ring_read(struct e1000 *s, const struct e1000_ring *r, u32 i, u8 desc
     if (r->host)
         memcpy(desc, r->host + i * (u64)DESC_SIZE, DESC_SIZE);
     else
-        dma_read(s->pci.dev.m->mem, r->base + i * (u64)DESC_SIZE, desc, DESC_SIZE);
+        dma_read(s->pci.dma, r->base + i * (u64)DESC_SIZE, desc, DESC_SIZE);
 }
 
 void e1000_ring_write(struct e1000 *s, const struct e1000_ring *r, u32 i, const u8 desc[DESC_SIZE])
@@ -35,11 +35,11 @@ void e1000_ring_write(struct e1000 *s, const struct e1000_ring *r, u32 i, const 
     u64 at = i * (u64)DESC_SIZE + 8;
 
     if (!r->host) {
-        dma_write(s->pci.dev.m->mem, r->base + at, desc + 8, 8);
+        dma_write(s->pci.dma, r->base + at, desc + 8, 8);
         return;
     }
     __atomic_store_n((u64 *)(void *)(r->host + at), ld64(desc + 8), __ATOMIC_RELEASE);
-    dma_written(s->pci.dev.m->mem, r->base + at, 8);
+    dma_written(s->pci.dma, r->base + at, 8);
 }
 
 /* -- statistics (13.7) ---------------------------------------------------------------------------------------------- */

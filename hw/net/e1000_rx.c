@@ -119,9 +119,9 @@ static void copy_out(struct e1000 *s, const struct rx_frame *f, u64 addr, u32 of
     static const u8 zeros[FRAME_MIN + CRC_LEN];
     u32 data = off < f->len ? MIN_OF(n, f->len - off) : 0;
 
-    dma_write(s->pci.dev.m->mem, addr, f->p + off, data);
+    dma_write(s->pci.dma, addr, f->p + off, data);
     if (n > data)
-        dma_write(s->pci.dev.m->mem, addr + data, zeros, n - data);
+        dma_write(s->pci.dma, addr + data, zeros, n - data);
 }
 
 /* False: the ring is too short for the frame, which is lost. */

@@ -37,7 +37,7 @@ static void add_data(struct e1000 *s, struct packet *p, u64 addr, u32 len)
         p->too_long = true;
         return;
     }
-    dma_read(s->pci.dev.m->mem, addr, s->buf + p->len, len);
+    dma_read(s->pci.dma, addr, s->buf + p->len, len);
     p->len += len;
 }
 

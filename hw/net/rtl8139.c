@@ -112,7 +112,7 @@ static void write_tsd(struct rtl8139 *s, unsigned off, u32 val, u32 mask)
     if (plus_tx(s)) {
         *rtl_reg32(s, off) = (*rtl_reg32(s, off) & ~mask) | (val & mask);
         if (i == 0 && (val & mask & DTCCR_CMD)) {
-            dma_write(s->pci.dev.m->mem, ld64(s->reg + DTCCR) & ~63ull, &s->tally, sizeof(s->tally));
+            dma_write(s->pci.dma, ld64(s->reg + DTCCR) & ~63ull, &s->tally, sizeof(s->tally));
             *rtl_reg32(s, DTCCR) &= ~DTCCR_CMD;
         }
         return;

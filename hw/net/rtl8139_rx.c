@@ -75,9 +75,9 @@ static void ring_put(struct rtl8139 *s, u32 *at, const void *p, u32 len)
 
     if (!whole)
         first = *at < size ? MIN_OF(len, size - *at) : 0;
-    dma_write(s->pci.dev.m->mem, base + *at, p, first);
+    dma_write(s->pci.dma, base + *at, p, first);
     if (len > first)
-        dma_write(s->pci.dev.m->mem, base, (const u8 *)p + first, len - first);
+        dma_write(s->pci.dma, base, (const u8 *)p + first, len - first);
     *at = len > first ? len - first : *at + first;
     if (!whole && *at == size)
         *at = 0;
@@ -124,7 +124,7 @@ static bool descs_hold(struct rtl8139 *s, u32 n)
     struct descriptor d;
 
     for (unsigned k = 0; k < RTL_DESCS; k++) {
-        if (dma_read(s->pci.dev.m->mem, desc_addr(s, i), &d, sizeof(d)) < 0 || !(d.opts1 & D_OWN))
+        if (dma_read(s->pci.dma, desc_addr(s, i), &d, sizeof(d)) < 0 || !(d.opts1 & D_OWN))
             return false;
         if ((d.opts1 & 0x1fff) >= n)
             return true;
@@ -159,9 +159,9 @@ static void copy_out(struct rtl8139 *s, u64 addr, const u8 *frame, u32 len, u32 
     static const u8 zeros[FRAME_MIN + RTL_CRC];
     u32 data = off < len ? MIN_OF(n, len - off) : 0;
 
-    dma_write(s->pci.dev.m->mem, addr, frame + off, data);
+    dma_write(s->pci.dma, addr, frame + off, data);
     if (n > data)
-        dma_write(s->pci.dev.m->mem, addr + data, zeros, n - data);
+        dma_write(s->pci.dma, addr + data, zeros, n - data);
 }
 
 static void put_descs(struct rtl8139 *s, const u8 *frame, u32 len, u16 status, bool known_good)
@@ -185,13 +185,13 @@ static void put_descs(struct rtl8139 *s, const u8 *frame, u32 len, u16 status, b
     }
     bits = csum_status(s, frame, len, known_good) | filter_status(status);
     for (unsigned k = 0; off < total && k < RTL_DESCS; k++) {
-        dma_read(s->pci.dev.m->mem, desc_addr(s, s->rx_index), &d, sizeof(d));
+        dma_read(s->pci.dma, desc_addr(s, s->rx_index), &d, sizeof(d));
         u32 n = MIN_OF(d.opts1 & 0x1fff, total - off), eor = d.opts1 & D_EOR;
         copy_out(s, d.addr, frame, len, off, n);
         d.opts1 = eor | (off ? 0 : D_FS) | (off + n == total ? D_LS | bits | total : n);
         d.opts2 = tag;
-        dma_write(s->pci.dev.m->mem, desc_addr(s, s->rx_index) + 4, &d.opts2, 4);
-        dma_write(s->pci.dev.m->mem, desc_addr(s, s->rx_index), &d.opts1, 4);
+        dma_write(s->pci.dma, desc_addr(s, s->rx_index) + 4, &d.opts2, 4);
+        dma_write(s->pci.dma, desc_addr(s, s->rx_index), &d.opts1, 4);
         s->rx_index = eor || s->rx_index + 1 == RTL_DESCS ? 0 : s->rx_index + 1;
         off += n;
     }

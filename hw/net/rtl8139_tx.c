@@ -38,7 +38,7 @@ static void send_tsd(struct rtl8139 *s, unsigned i)
     u32 len = s->tsd[i] & TSD_SIZE;
     struct net_offload o = { 0 };
 
-    dma_read(s->pci.dev.m->mem, ld32(s->reg + TSAD0 + 4 * i), s->buf, len);
+    dma_read(s->pci.dma, ld32(s->reg + TSAD0 + 4 * i), s->buf, len);
     if (len < 14) {
         GUEST_ERROR("rtl8139: a frame of %u bytes is not sent", len);
     } else {
@@ -77,7 +77,7 @@ static u64 ring_base(const struct rtl8139 *s, bool high)
 /* What is not in memory is not owned by the card. */
 static void read_desc(struct rtl8139 *s, u64 base, unsigned i, struct descriptor *d)
 {
-    if (dma_read(s->pci.dev.m->mem, base + 16 * i, d, sizeof(*d)) < 0)
+    if (dma_read(s->pci.dma, base + 16 * i, d, sizeof(*d)) < 0)
         d->opts1 = D_EOR;
 }
 
@@ -131,7 +131,7 @@ static bool write_back(struct rtl8139 *s, u64 base, unsigned from, unsigned n)
     while (n--) {
         read_desc(s, base, from, &d);
         d.opts1 &= D_EOR | D_FS | D_LS | 0xffff;
-        if (dma_write(s->pci.dev.m->mem, base + 16 * from, &d.opts1, 4) < 0)
+        if (dma_write(s->pci.dma, base + 16 * from, &d.opts1, 4) < 0)
             return false;
         from = next_index(from, &d);
     }
@@ -156,7 +156,7 @@ static bool send_packet(struct rtl8139 *s, u64 base, u8 *index)
         u32 part = d.opts1 & 0xffff;
         too_long |= part > RTL_FRAME_MAX - len;
         if (!too_long) {
-            dma_read(s->pci.dev.m->mem, d.addr, s->buf + len, part);
+            dma_read(s->pci.dma, d.addr, s->buf + len, part);
             len += part;
         }
         i = next_index(i, &d);

@@ -1,7 +1,6 @@
 /* Message signalled interrupts: the MSI capability with 64-bit addresses. Called by PCI devices, machine lock held. PCI Local Bus
  * Specification 3.0, section 6.8.1. */
-#include "hw/core/machine.h"
-#include "hw/pci/pci.h"
+#include "hw/pci/pci_priv.h"
 
 enum { MSI_CTL = 2, MSI_ADDR = 4, MSI_DATA = 12, MSI_SIZE = 14, MSI_CTL_ENABLE = 1, MSI_CTL_64BIT = 0x80 };
 
@@ -25,13 +24,12 @@ bool pci_msi_enabled(const struct pci_device *d)
 void pci_msi_send(struct pci_device *d, unsigned vector)
 {
     const u8 *c = d->config + d->msi_cap;
-    struct machine *m = d->dev.m;
     unsigned ctl = ld16(c + MSI_CTL), offered = (ctl >> 1) & 7, granted = (ctl >> 4) & 7;
     unsigned n = 1u << MIN_OF(offered, granted);
     u32 data = ld16(c + MSI_DATA);
 
-    if (!pci_msi_enabled(d) || !pci_is_master(d) || !m->msi.send)
+    if (!pci_msi_enabled(d))
         return;
     /* The device owns the low bits of the data; with fewer messages granted than asked for, they are shared. */
-    m->msi.send(m->msi.opaque, ld64(c + MSI_ADDR), (data & ~(n - 1)) | (vector & (n - 1)));
+    pci_message(d, ld64(c + MSI_ADDR), (data & ~(n - 1)) | (vector & (n - 1)));
 }

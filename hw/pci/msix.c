@@ -30,10 +30,8 @@ static bool msix_masked(const struct pci_device *d, unsigned vector)
 static void msix_deliver(struct pci_device *d, unsigned vector)
 {
     const u8 *entry = d->msix_table.data + vector * ENTRY_SIZE;
-    struct machine *m = d->dev.m;
 
-    if (pci_is_master(d) && m->msi.send)
-        m->msi.send(m->msi.opaque, ld64(entry + ENTRY_ADDR) & ~3ull, ld32(entry + ENTRY_DATA));
+    pci_message(d, ld64(entry + ENTRY_ADDR) & ~3ull, ld32(entry + ENTRY_DATA));
 }
 
 void pci_msix_send(struct pci_device *d, unsigned vector)

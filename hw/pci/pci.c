@@ -51,6 +51,7 @@ int pci_attach(struct pci_device *d, const struct pci_id *id, struct err *e)
     d->config_size = PCI_CONFIG_SIZE;
     d->cap_end = 0x40;
     pci_header_init(d, id);
+    pci_dma_attach(d);
     if (pci_rom_init(d, e) < 0) {
         pci_detach(d);
         return -1;
@@ -67,6 +68,7 @@ void pci_detach(struct pci_device *d)
         if (d->bar[n].mapped)
             region_del(d->bar[n].region);
     pci_msix_fini(d);
+    pci_dma_detach(d);
     d->bus->dev[d->devfn] = NULL;
     d->bus = NULL;
 }

@@ -57,6 +57,7 @@ enum pci_express_type { PCI_EXP_ENDPOINT = 0, PCI_EXP_ROOT_PORT = 4, PCI_EXP_TO_
 
 struct pci_device;
 struct acpi_hotplug;
+struct aspace;
 struct ram_block;
 
 struct pci_bar {
@@ -71,6 +72,14 @@ struct pci_ops {
     void (*config_changed)(struct pci_device *d, unsigned reg, unsigned len);
     /* The guest is about to read `len` bytes at `reg`: brings d->config up to date. */
     void (*config_reading)(struct pci_device *d, unsigned reg, unsigned len);
+};
+
+/* What an IOMMU in front of a root bus does for the functions behind it. */
+struct pci_iommu {
+    /* Makes and frees the space in which a function's requests are. */
+    struct aspace *(*attach)(void *opaque, struct pci_device *d);
+    void (*detach)(void *opaque, struct pci_device *d, struct aspace *as);
+    void *opaque;
 };
 
 /* A bus: that of a host bridge, or the secondary bus of a bridge. */
@@ -92,6 +101,7 @@ struct pci_bus {
     u16 pirq_users[8];           /* how many functions assert each PIRQ */
     struct acpi_hotplug *hotplug; /* of a root bus: its controller, for the bus_ops; NULL: none */
     struct _GPtrArray *ram;      /* of a root bus: blocks to free with it */
+    struct pci_iommu iommu;      /* of a root bus; functions NULL: none */
 };
 
 /* FIRST member of every PCI device's state struct. */
@@ -99,6 +109,7 @@ struct pci_device {
     struct device dev;
     struct pci_bus *bus;
     struct pci_bus *secondary; /* a bridge's, else NULL */
+    struct aspace *dma;        /* guest memory as its requests see it: dev.m->mem, or an IOMMU's view of it */
     const struct pci_ops *ops;
     char *addr; /* property: "SLOT" or "SLOT.FUNCTION", hexadecimal as in QEMU; NULL: the first free slot */
     char *romfile; /* property: file of the option ROM; NULL or "": none */
@@ -144,6 +155,10 @@ void pci_bus_free(struct pci_bus *b);
 struct pci_bus *pci_bus_of(const struct pci_device *d);
 static inline bool pci_bus_is_root(const struct pci_bus *b) { return !b->bridge; }
 struct pci_bus *pci_bus_root(struct pci_bus *b);
+/* Puts an IOMMU in front of a root bus, NULL: takes it away. Machine lock, before the guest runs or after its end. */
+void pci_set_iommu(struct pci_bus *root, const struct pci_iommu *iommu);
+/* The source of a function's requests, as they arrive at the root: those behind a bridge to conventional PCI have the bridge's. */
+u16 pci_source_id(const struct pci_device *d);
 /* Frees a function's memory with the root bus, not with the function: vCPUs and other devices' transfers may still use it when that goes. */
 void pci_root_keep_ram(struct pci_bus *root, struct ram_block *ram);
 

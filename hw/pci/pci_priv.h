@@ -1,4 +1,4 @@
-/* Inside of the PCI core: what pci.c, bus.c, msi.c, msix.c and rom.c share. Machine lock. */
+/* Inside of the PCI core: what pci.c, bus.c, dma.c, msi.c, msix.c and rom.c share. Machine lock. */
 #ifndef HW_PCI_PCI_PRIV_H
 #define HW_PCI_PCI_PRIV_H
 #include "hw/pci/pci.h"
@@ -13,6 +13,12 @@ void pci_intx_drive(struct pci_device *d, bool level);
 
 /* rom.c. The ROM's BAR, if romfile= names one that is there. */
 int pci_rom_init(struct pci_device *d, struct err *e);
+
+/* dma.c. Puts a new function into the IOMMU's hands, or takes it out. */
+void pci_dma_attach(struct pci_device *d);
+void pci_dma_detach(struct pci_device *d);
+/* Sends an interrupt message, if the function may. */
+void pci_message(struct pci_device *d, u64 addr, u32 data);
 
 /* msix.c */
 void pci_msix_config_changed(struct pci_device *d, unsigned reg, unsigned len);

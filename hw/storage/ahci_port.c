@@ -19,7 +19,7 @@ static struct ahci_port *port_of(const struct ata_dev *d)
 
 static struct aspace *mem_of(const struct ahci_port *p)
 {
-    return p->hba->pci.dev.m->mem;
+    return p->hba->pci.dma;
 }
 
 /* -- FISes to the guest ----------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* Scatter/gather lists, see sglist.h. Called by the IDE and AHCI controllers, machine lock held. */
 #include "hw/storage/sglist.h"
 #include <glib.h>
+#include "mmu/aspace.h"
 #include "mmu/dma.h"
 
 void sg_begin(struct sglist *s, struct aspace *as, bool write)
@@ -44,12 +45,14 @@ static void add_range(struct sglist *s, gpa_t gpa, u64 len)
 int sg_add(struct sglist *s, gpa_t gpa, u64 len)
 {
     while (len) {
-        u64 n = len;
-        void *host = dma_map(s->as, gpa, &n, s->write);
+        struct aspace *as = s->as;
+        u64 n = len, at = gpa;
+        void *host = aspace_translate(&as, &at, &n, s->write) ? dma_map(as, at, &n, s->write) : NULL;
         if (!host)
             return -1;
+        s->target = as;
         add_iov(s, host, n);
-        add_range(s, gpa, n);
+        add_range(s, at, n);
         s->len += n;
         gpa += n;
         len -= n;
@@ -60,7 +63,7 @@ int sg_add(struct sglist *s, gpa_t gpa, u64 len)
 void sg_end(struct sglist *s)
 {
     for (unsigned i = 0; i < s->n_range && s->write; i++)
-        dma_written(s->as, s->range[i].gpa, s->range[i].len);
+        dma_written(s->target, s->range[i].gpa, s->range[i].len);
     s->n_iov = s->n_range = 0;
     s->len = 0;
 }

@@ -13,6 +13,7 @@ struct sglist {
     unsigned n_iov, n_range, iov_room, range_room;
     u64 len;
     struct aspace *as;
+    struct aspace *target; /* which the ranges are in: as, or what lies behind an IOMMU */
     bool write; /* guest memory is written */
 };
 

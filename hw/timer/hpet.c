@@ -82,8 +82,7 @@ static void timer_raise(struct hpet_timer *t)
     if (!(t->config & T_ENABLE))
         return;
     if (t->config & T_FSB) {
-        if (m->msi.send)
-            m->msi.send(m->msi.opaque, t->fsb >> 32, t->fsb);
+        msi_send(&m->msi, &(struct msi){ .addr = t->fsb >> 32, .data = (u32)t->fsb, .source = MSI_SOURCE_HPET, .platform = true });
     } else if (gsi >= 0) {
         irq_set(&m->gsi[gsi], 1);
         if (!(t->config & T_LEVEL))

@@ -32,12 +32,12 @@ struct uhci {
 
 static bool read_mem(struct uhci *u, u32 at, void *buf, unsigned len)
 {
-    return pci_is_master(&u->pci) && !dma_read(u->pci.dev.m->mem, at, buf, len);
+    return pci_is_master(&u->pci) && !dma_read(u->pci.dma, at, buf, len);
 }
 
 static bool write_mem(struct uhci *u, u32 at, const void *buf, unsigned len)
 {
-    return pci_is_master(&u->pci) && !dma_write(u->pci.dev.m->mem, at, buf, len);
+    return pci_is_master(&u->pci) && !dma_write(u->pci.dma, at, buf, len);
 }
 
 static void update_line(struct uhci *u)

@@ -17,12 +17,12 @@ enum {
 
 bool xhci_read(struct xhci *x, u64 gpa, void *buf, unsigned len)
 {
-    return pci_is_master(&x->pci) && !dma_read(x->pci.dev.m->mem, gpa, buf, len);
+    return pci_is_master(&x->pci) && !dma_read(x->pci.dma, gpa, buf, len);
 }
 
 bool xhci_write(struct xhci *x, u64 gpa, const void *buf, unsigned len)
 {
-    return pci_is_master(&x->pci) && !dma_write(x->pci.dev.m->mem, gpa, buf, len);
+    return pci_is_master(&x->pci) && !dma_write(x->pci.dma, gpa, buf, len);
 }
 
 bool xhci_ring_next(struct xhci *x, struct xhci_ring *r, struct trb *t, u64 *at)

@@ -56,10 +56,17 @@ void virtq_again(struct virtq *q)
         timer_set(&q->v->again, clock_ns(virtio_machine(q->v)->clock));
 }
 
+/* Section 6.1: a device without VIRTIO_F_ACCESS_PLATFORM goes past what the platform puts between devices and memory. */
+static void choose_space(struct virtio *v)
+{
+    v->dma = virtio_has(v, VIRTIO_F_ACCESS_PLATFORM) && v->pci.dma ? v->pci.dma : virtio_machine(v)->mem;
+}
+
 int virtio_realize(struct virtio *v, struct err *e)
 {
     if (!v->lock)
         v->lock = &virtio_machine(v)->lock;
+    choose_space(v);
     v->n_queues = 0;
     timer_init(&v->again, virtio_machine(v)->clock, on_again, v);
     if (v->type->realize(v, e) < 0)
@@ -95,6 +102,8 @@ static void queue_power_on(struct virtq *q)
     q->vector = VIRTIO_NO_VECTOR;
     q->enabled = 0;
     q->desc = q->avail = q->used = 0;
+    g_free(q->table);
+    q->table = NULL;
     virtq_start_over(q);
 }
 
@@ -107,6 +116,7 @@ void virtio_reset(struct virtio *v)
     for (unsigned i = 0; i < v->n_queues; i++)
         queue_power_on(&v->q[i]);
     v->features = v->driver_features = 0;
+    choose_space(v);
     v->features_sel = v->driver_features_sel = 0;
     v->status = v->isr = v->broken = 0;
     v->queue_sel = 0;
@@ -139,6 +149,7 @@ void virtio_error(struct virtio *v, const char *fmt, ...)
 static void features_take(struct virtio *v, u64 features)
 {
     v->features = features;
+    choose_space(v);
     for (unsigned i = 0; i < v->n_queues; i++)
         virtq_start_over(&v->q[i]);
     if (v->type->features_set)
@@ -307,6 +318,7 @@ void virtio_post_load(struct virtio *v)
     bool sane = true;
 
     v->features &= v->offered;
+    choose_space(v);
     for (unsigned i = 0; i < v->n_queues; i++) {
         struct virtq *q = &v->q[i];
         sane &= queue_is_sane(q);

@@ -14,6 +14,7 @@
 #define VIRTIO_CONFIG_MAX 256
 #define VIRTQ_SIZE_MAX 1024   /* entries of a queue */
 #define VIRTQ_CHAIN_MAX 1024  /* descriptors of one chain, and pieces of host memory they may fall into */
+#define VIRTQ_AREA_PAGES (16 * VIRTQ_SIZE_MAX / PAGE_SIZE + 1)
 #define VIRTIO_MMIO_SIZE 0x200 /* bytes of registers and configuration of a memory-mapped transport */
 #define VIRTIO_NO_VECTOR 0xffff
 
@@ -40,10 +41,18 @@ struct virtq_elem {
     unsigned n_out, n_in;    /* pieces the device reads, writes */
     u64 out_len, in_len;     /* their bytes */
     struct iovec *out, *in;  /* host memory; `in` follows `out` */
-    gpa_t *gpa;              /* of each piece */
+    gpa_t *gpa;              /* of each piece, behind an IOMMU if there is one */
 };
 
 typedef void virtq_handler(struct virtio *v, struct virtq *q);
+
+/* One of a queue's three areas, looked up. Behind an IOMMU its pages may lie anywhere. */
+struct virtq_area {
+    u8 *host;    /* of its first byte; NULL: it is in the pages */
+    gpa_t gpa;   /* of that in guest memory */
+    u32 skew;    /* of its first byte in the first page */
+    struct { u8 *host; gpa_t gpa; } page[VIRTQ_AREA_PAGES];
+};
 
 struct virtq {
     struct virtio *v;
@@ -63,7 +72,8 @@ struct virtq {
     u16 seen_avail;               /* split: the driver's index when it was last read */
     u32 map_generation;           /* of the address space the ring pointers come from */
     bool mapped, again;
-    u8 *desc_ring, *avail_ring, *used_ring;
+    struct virtq_area desc_ring, avail_ring, used_ring;
+    u8 *table;                    /* an indirect table that lies in several places, copied; or NULL */
     struct dma_window ring_window, window; /* where the rings, and mostly the buffers, are */
     struct virtq_elem *in_flight; /* popped, not pushed; the newest first */
     unsigned n_in_flight;
@@ -120,6 +130,7 @@ struct virtio {
     const struct virtio_transport *transport;
     struct virtio_pci_state pt;
     struct lock *lock;
+    struct aspace *dma;        /* where rings and buffers are: guest memory, or with VIRTIO_F_ACCESS_PLATFORM what the bus shows of it */
     bool indirect_desc, event_idx, iommu_platform, packed, queue_reset_on, any_layout; /* properties */
     u64 offered;               /* feature bits the device has */
     u64 features;              /* accepted by the driver [saved, as all below] */

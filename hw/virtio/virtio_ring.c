@@ -6,7 +6,9 @@
 #include "mmu/aspace.h"
 #include "util/log.h"
 
-static struct aspace *space(const struct virtq *q) { return q->v->pci.dev.m->mem; }
+static struct aspace *space(const struct virtq *q) { return q->v->dma; }
+/* What lies behind an IOMMU, or the same. */
+static struct aspace *memory(const struct virtq *q) { return q->v->pci.dev.m->mem; }
 
 /* -- rings -------------------------------------------------------------------------------------------------------------- */
 
@@ -35,12 +37,44 @@ void virtq_loaded(struct virtq *q)
     q->mapped = false;
 }
 
-static u8 *map_area(struct virtq *q, gpa_t gpa, u64 len, bool write)
+/* The host memory of [gpa, gpa + len) if that lies in one piece, with *at its address in guest memory; or NULL. */
+static u8 *map_piece(struct virtq *q, gpa_t gpa, u64 len, bool write, gpa_t *at)
 {
+    struct aspace *as = space(q);
     u64 got = len;
-    u8 *p = dma_window_map(space(q), &q->ring_window, gpa, &got, write);
+    u8 *p;
 
-    return p && got == len && !(gpa & 1) ? p : NULL;
+    *at = gpa;
+    if (!aspace_translate(&as, at, &got, write))
+        return NULL;
+    p = got == len ? dma_window_map(as, &q->ring_window, *at, &got, write) : NULL;
+    return got == len ? p : NULL;
+}
+
+static bool map_pages(struct virtq *q, struct virtq_area *a, gpa_t gpa, u64 len, bool write)
+{
+    unsigned n;
+
+    a->skew = gpa % PAGE_SIZE;
+    for (unsigned i = 0; len; i++, gpa += n, len -= n) {
+        u32 off = gpa % PAGE_SIZE;
+        gpa_t at;
+        n = MIN_OF(len, PAGE_SIZE - off);
+        u8 *p = i < ARRAY_LEN(a->page) ? map_piece(q, gpa, n, write, &at) : NULL;
+        if (!p)
+            return false;
+        a->page[i].host = p - off;
+        a->page[i].gpa = at - off;
+    }
+    return true;
+}
+
+static bool map_area(struct virtq *q, struct virtq_area *a, gpa_t gpa, u64 len, u64 align, bool write)
+{
+    if (gpa & 1)
+        return false;
+    a->host = map_piece(q, gpa, len, write, &a->gpa);
+    return a->host || (aspace_is_translated(space(q)) && !(gpa & (align - 1)) && map_pages(q, a, gpa, len, write));
 }
 
 static bool map_rings(struct virtq *q)
@@ -50,10 +84,8 @@ static bool map_rings(struct virtq *q)
 
     q->map_generation = aspace_generation(space(q));
     q->ops->areas(q, &desc, &avail, &used);
-    q->desc_ring = map_area(q, q->desc, desc, packed);
-    q->avail_ring = map_area(q, q->avail, avail, false);
-    q->used_ring = map_area(q, q->used, used, true);
-    q->mapped = q->desc_ring && q->avail_ring && q->used_ring;
+    q->mapped = map_area(q, &q->desc_ring, q->desc, desc, 16, false) && (!packed || map_area(q, &q->desc_ring, q->desc, desc, 16, true)) &&
+                map_area(q, &q->avail_ring, q->avail, avail, packed ? 4 : 2, false) && map_area(q, &q->used_ring, q->used, used, 4, true);
     if (!q->mapped)
         virtio_error(q->v, "queue %u has a ring that is not in RAM", q->index);
     return q->mapped;
@@ -67,14 +99,21 @@ static inline bool rings_ready(struct virtq *q)
     return LIKELY(q->mapped && q->map_generation == aspace_generation(space(q))) || map_rings(q);
 }
 
-void virtq_ring_written(struct virtq *q, gpa_t area, const u8 *ring, const void *p, unsigned len)
+void virtq_ring_written(struct virtq *q, const struct virtq_area *a, u32 off, u32 len)
 {
-    dma_window_written(space(q), &q->ring_window, area + ((const u8 *)p - ring), len);
+    if (LIKELY(a->host)) {
+        dma_window_written(memory(q), &q->ring_window, a->gpa + off, len);
+        return;
+    }
+    for (u32 i = 0; i < len; i++) { /* few bytes, perhaps in two pages */
+        u32 at = a->skew + off + i;
+        dma_window_written(memory(q), &q->ring_window, a->page[at / PAGE_SIZE].gpa + at % PAGE_SIZE, 1);
+    }
 }
 
 /* -- chains --------------------------------------------------------------------------------------------------------------- */
 
-int virtq_chain_add(struct virtq *q, struct virtq_chain *c, gpa_t gpa, u32 len, bool write)
+static int chain_add(struct virtq *q, struct virtq_chain *c, struct aspace *as, gpa_t gpa, u32 len, bool write)
 {
     u64 left = len, part;
 
@@ -85,18 +124,33 @@ int virtq_chain_add(struct virtq *q, struct virtq_chain *c, gpa_t gpa, u32 len, 
     }
     for (; left; left -= part, gpa += part) {
         unsigned n = c->n_out + c->n_in;
+        struct aspace *to = as;
+        gpa_t at = gpa;
         part = left;
-        void *p = n < VIRTQ_CHAIN_MAX ? dma_window_map(space(q), &q->window, gpa, &part, write) : NULL;
+        void *p = n < VIRTQ_CHAIN_MAX && aspace_translate(&to, &at, &part, write) ? dma_window_map(to, &q->window, at, &part, write) : NULL;
         if (!p) {
             virtio_error(q->v, "queue %u has a buffer at %llx that is not in RAM", q->index, (unsigned long long)gpa);
             return -1;
         }
         c->iov[n] = (struct iovec){ p, part };
-        c->gpa[n] = gpa;
+        c->gpa[n] = at;
         write ? c->n_in++ : c->n_out++;
     }
     *(write ? &c->in_len : &c->out_len) += len;
     return 0;
+}
+
+int virtq_chain_add(struct virtq *q, struct virtq_chain *c, gpa_t gpa, u32 len, bool write)
+{
+    return chain_add(q, c, space(q), gpa, len, write);
+}
+
+/* A copy of a table that an IOMMU puts together from several places. */
+static const u8 *copy_table(struct virtq *q, gpa_t gpa, u32 len)
+{
+    if (!q->table)
+        q->table = g_malloc(16 * VIRTQ_CHAIN_MAX);
+    return dma_read(space(q), gpa, q->table, len) < 0 ? NULL : q->table;
 }
 
 const u8 *virtq_indirect(struct virtq *q, gpa_t gpa, u32 len, unsigned *count)
@@ -107,7 +161,11 @@ const u8 *virtq_indirect(struct virtq *q, gpa_t gpa, u32 len, unsigned *count)
     *count = len / 16;
     if (len && !(len % 16) && *count <= VIRTQ_CHAIN_MAX && virtio_has(q->v, VIRTIO_F_INDIRECT_DESC))
         p = dma_window_map(space(q), &q->window, gpa, &got, false);
-    if (!p || got != len) {
+    if (p && got < len && aspace_is_translated(space(q)))
+        p = copy_table(q, gpa, len);
+    else if (got != len)
+        p = NULL;
+    if (!p) {
         virtio_error(q->v, "queue %u has an indirect table at %llx of %u bytes", q->index, (unsigned long long)gpa, len);
         return NULL;
     }
@@ -157,7 +215,7 @@ static int restored_chain(struct virtq *q, struct virtq_chain *c)
     c->id = r->id;
     c->ring_descs = r->ring_descs;
     for (unsigned i = 0; i < r->n_out + r->n_in && ret == 0; i++)
-        ret = virtq_chain_add(q, c, r->gpa[i], r->out[i].iov_len, i >= r->n_out);
+        ret = chain_add(q, c, memory(q), r->gpa[i], r->out[i].iov_len, i >= r->n_out);
     g_free(r);
     return ret < 0 ? -1 : 1;
 }
@@ -212,7 +270,7 @@ static void data_written(struct virtq *q, const struct virtq_elem *e, u64 writte
 {
     for (unsigned i = 0; i < e->n_in && written; i++) {
         u64 n = MIN_OF(written, e->in[i].iov_len);
-        dma_window_written(space(q), &q->window, e->gpa[e->n_out + i], n);
+        dma_window_written(memory(q), &q->window, e->gpa[e->n_out + i], n);
         written -= n;
     }
 }

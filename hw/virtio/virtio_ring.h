@@ -41,7 +41,14 @@ int virtq_load_in_flight(struct virtio *v, const struct _GByteArray *in);
 int virtq_chain_add(struct virtq *q, struct virtq_chain *c, gpa_t gpa, u32 len, bool write);
 /* The host memory of an indirect table, *count descriptors of 16 bytes; NULL after virtio_error. */
 const u8 *virtq_indirect(struct virtq *q, gpa_t gpa, u32 len, unsigned *count);
-/* Bytes of the driver's or device's area were written at p. */
-void virtq_ring_written(struct virtq *q, gpa_t area, const u8 *ring, const void *p, unsigned len);
+/* Where byte `off` of an area is; what is aligned there as the specification says lies together for its first 16 (descriptors), 4 or 2 bytes. */
+static inline u8 *virtq_area_at(const struct virtq_area *a, u32 off)
+{
+    if (LIKELY(a->host))
+        return a->host + off;
+    return a->page[(a->skew + off) / PAGE_SIZE].host + (a->skew + off) % PAGE_SIZE;
+}
+/* Bytes at `off` of an area were written. */
+void virtq_ring_written(struct virtq *q, const struct virtq_area *a, u32 off, u32 len);
 
 #endif

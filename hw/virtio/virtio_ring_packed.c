@@ -13,7 +13,7 @@ enum { DESC_AVAIL = 1 << 7, DESC_USED = 1 << 15 };
 enum { EVENT_OFF_WRAP = 0, EVENT_FLAGS = 2, EVENT_WRAP = 1 << 15 };
 enum { EVENTS_ENABLE = 0, EVENTS_DISABLE = 1, EVENTS_DESC = 2 };
 
-static u8 *slot(const struct virtq *q, unsigned i) { return q->desc_ring + 16ull * i; }
+static u8 *slot(const struct virtq *q, unsigned i) { return virtq_area_at(&q->desc_ring, 16 * i); }
 
 static void packed_areas(const struct virtq *q, u64 *desc, u64 *avail, u64 *used)
 {
@@ -109,7 +109,7 @@ static void packed_publish(struct virtq *q, const struct virtq_elem *e, u32 writ
     st32(p + offsetof(struct packed_desc, len), written);
     st16(p + offsetof(struct packed_desc, id), e->id);
     __atomic_store_n((u16 *)(p + offsetof(struct packed_desc, flags)), flags, __ATOMIC_RELEASE);
-    virtq_ring_written(q, q->desc, q->desc_ring, p, 16);
+    virtq_ring_written(q, &q->desc_ring, 16 * q->used_idx, 16);
     step(q, &q->used_idx, &q->used_wrap, e->ring_descs);
     q->signalled = MIN_OF(q->signalled + e->ring_descs, q->size);
 }
@@ -120,8 +120,8 @@ static bool packed_wants_interrupt(struct virtq *q)
     bool valid = q->signalled_valid;
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* our used descriptor comes before our look at the driver's wish */
-    flags = __atomic_load_n((u16 *)(q->avail_ring + EVENT_FLAGS), __ATOMIC_RELAXED) & 3;
-    event = __atomic_load_n((u16 *)(q->avail_ring + EVENT_OFF_WRAP), __ATOMIC_RELAXED);
+    flags = __atomic_load_n((u16 *)virtq_area_at(&q->avail_ring, EVENT_FLAGS), __ATOMIC_RELAXED) & 3;
+    event = __atomic_load_n((u16 *)virtq_area_at(&q->avail_ring, EVENT_OFF_WRAP), __ATOMIC_RELAXED);
     q->signalled = 0;
     q->signalled_valid = 1;
     if (flags != EVENTS_DESC || !virtio_has(q->v, VIRTIO_F_EVENT_IDX))
@@ -138,9 +138,9 @@ static void packed_notifications(struct virtq *q, bool on)
     u16 flags = !on ? EVENTS_DISABLE : virtio_has(q->v, VIRTIO_F_EVENT_IDX) ? EVENTS_DESC : EVENTS_ENABLE;
 
     if (flags == EVENTS_DESC)
-        st16(q->used_ring + EVENT_OFF_WRAP, q->last_avail | (q->avail_wrap ? EVENT_WRAP : 0));
-    __atomic_store_n((u16 *)(q->used_ring + EVENT_FLAGS), flags, __ATOMIC_RELEASE);
-    virtq_ring_written(q, q->used, q->used_ring, q->used_ring, 4);
+        st16(virtq_area_at(&q->used_ring, EVENT_OFF_WRAP), q->last_avail | (q->avail_wrap ? EVENT_WRAP : 0));
+    __atomic_store_n((u16 *)virtq_area_at(&q->used_ring, EVENT_FLAGS), flags, __ATOMIC_RELEASE);
+    virtq_ring_written(q, &q->used_ring, 0, 4);
 }
 
 const struct virtq_ops virtq_packed_ops = {

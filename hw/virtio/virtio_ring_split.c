@@ -30,7 +30,7 @@ static int split_waiting(struct virtq *q)
 
     if (n)
         return n;
-    q->seen_avail = __atomic_load_n((u16 *)(q->avail_ring + RING_IDX), __ATOMIC_ACQUIRE);
+    q->seen_avail = __atomic_load_n((u16 *)virtq_area_at(&q->avail_ring, RING_IDX), __ATOMIC_ACQUIRE);
     n = q->seen_avail - q->last_avail;
     if (n <= q->size)
         return n;
@@ -41,8 +41,8 @@ static int split_waiting(struct virtq *q)
 
 static bool split_empty(struct virtq *q) { return split_waiting(q) <= 0; }
 
-/* Walks one table; an indirect descriptor may end a chain of the queue's own table. */
-static int walk_table(struct virtq *q, struct virtq_chain *c, const u8 *table, unsigned count, unsigned i, bool nested)
+/* Walks one table, the queue's own or (nested) an indirect one, which an indirect descriptor may put at the end of a chain. */
+static int walk_table(struct virtq *q, struct virtq_chain *c, const u8 *nested, unsigned count, unsigned i)
 {
     struct vring_desc d;
 
@@ -51,7 +51,7 @@ static int walk_table(struct virtq *q, struct virtq_chain *c, const u8 *table, u
             virtio_error(q->v, "queue %u: descriptor %u of %u", q->index, i, count);
             return -1;
         }
-        memcpy(&d, table + 16ull * i, sizeof(d));
+        memcpy(&d, nested ? nested + 16 * i : virtq_area_at(&q->desc_ring, 16 * i), sizeof(d));
         if (d.flags & DESC_INDIRECT) {
             unsigned n;
             const u8 *inner = nested || (d.flags & DESC_NEXT) ? NULL : virtq_indirect(q, d.addr, d.len, &n);
@@ -59,7 +59,7 @@ static int walk_table(struct virtq *q, struct virtq_chain *c, const u8 *table, u
                 virtio_error(q->v, "queue %u: an indirect descriptor inside a table or in the middle of a chain", q->index);
                 return -1;
             }
-            return walk_table(q, c, inner, n, 0, true);
+            return walk_table(q, c, inner, n, 0);
         }
         if (virtq_chain_add(q, c, d.addr, d.len, d.flags & DESC_WRITE) < 0)
             return -1;
@@ -77,8 +77,8 @@ static int split_read_chain(struct virtq *q, struct virtq_chain *c)
 
     if (n <= 0)
         return n;
-    c->id = load16(q->avail_ring + RING_ENTRIES + 2 * (q->last_avail & (q->size - 1)));
-    if (walk_table(q, c, q->desc_ring, q->size, c->id, false) < 0)
+    c->id = load16(virtq_area_at(&q->avail_ring, RING_ENTRIES + 2 * (q->last_avail & (q->size - 1))));
+    if (walk_table(q, c, NULL, q->size, c->id) < 0)
         return -1;
     q->last_avail++;
     return 1;
@@ -88,14 +88,14 @@ static void split_unread(struct virtq *q, const struct virtq_elem *e) { q->last_
 
 static void split_publish(struct virtq *q, const struct virtq_elem *e, u32 written)
 {
-    u8 *entry = q->used_ring + RING_ENTRIES + 8 * (q->used_idx & (q->size - 1));
+    u32 entry = RING_ENTRIES + 8 * (q->used_idx & (q->size - 1));
 
-    st32(entry, e->id);
-    st32(entry + 4, written);
+    st32(virtq_area_at(&q->used_ring, entry), e->id);
+    st32(virtq_area_at(&q->used_ring, entry + 4), written);
     q->used_idx++;
-    __atomic_store_n((u16 *)(q->used_ring + RING_IDX), q->used_idx, __ATOMIC_RELEASE);
-    virtq_ring_written(q, q->used, q->used_ring, entry, 8);
-    virtq_ring_written(q, q->used, q->used_ring, q->used_ring + RING_IDX, 2);
+    __atomic_store_n((u16 *)virtq_area_at(&q->used_ring, RING_IDX), q->used_idx, __ATOMIC_RELEASE);
+    virtq_ring_written(q, &q->used_ring, entry, 8);
+    virtq_ring_written(q, &q->used_ring, RING_IDX, 2);
 }
 
 static bool split_wants_interrupt(struct virtq *q)
@@ -107,20 +107,20 @@ static bool split_wants_interrupt(struct virtq *q)
     q->signalled = q->used_idx;
     q->signalled_valid = 1;
     if (!virtio_has(q->v, VIRTIO_F_EVENT_IDX))
-        return !(load16(q->avail_ring + RING_FLAGS) & NO_INTERRUPT);
-    event = load16(q->avail_ring + RING_ENTRIES + 2 * q->size);
+        return !(load16(virtq_area_at(&q->avail_ring, RING_FLAGS)) & NO_INTERRUPT);
+    event = load16(virtq_area_at(&q->avail_ring, RING_ENTRIES + 2 * q->size));
     return !valid || (u16)(q->used_idx - event - 1) < (u16)(q->used_idx - before);
 }
 
 static void split_notifications(struct virtq *q, bool on)
 {
-    u8 *p = q->used_ring + (virtio_has(q->v, VIRTIO_F_EVENT_IDX) ? RING_ENTRIES + 8 * q->size : RING_FLAGS);
+    u32 off = virtio_has(q->v, VIRTIO_F_EVENT_IDX) ? RING_ENTRIES + 8 * q->size : RING_FLAGS;
     u16 val = virtio_has(q->v, VIRTIO_F_EVENT_IDX) ? q->last_avail : on ? 0 : NO_NOTIFY;
 
     if (virtio_has(q->v, VIRTIO_F_EVENT_IDX) && !on)
         return; /* the event index that stands is behind already */
-    store16(p, val);
-    virtq_ring_written(q, q->used, q->used_ring, p, 2);
+    store16(virtq_area_at(&q->used_ring, off), val);
+    virtq_ring_written(q, &q->used_ring, off, 2);
 }
 
 const struct virtq_ops virtq_split_ops = {

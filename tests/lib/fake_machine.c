@@ -16,11 +16,12 @@ static void gsi_set(void *opaque, int n, int level)
     f->level[n] = level;
 }
 
-static void msi_send(void *opaque, u64 addr, u32 data)
+static void take_message(void *opaque, const struct msi *msg)
 {
     struct fake_machine *f = opaque;
-    f->msi_addr = addr;
-    f->msi_data = data;
+    f->msi_addr = msg->addr;
+    f->msi_data = msg->data;
+    f->msi = *msg;
     f->msis++;
 }
 
@@ -81,7 +82,7 @@ struct fake_machine *fake_machine_new(unsigned cpus)
     m->pins = (struct cpu_pins){ f, pin_kick, pin_nmi, pin_smi, pin_init, pin_sipi, pin_ignne };
     for (unsigned i = 0; i < ARRAY_LEN(m->gsi); i++)
         m->gsi[i] = fm_line(f, i);
-    m->msi = (struct msi_sink){ msi_send, f };
+    m->msi = (struct msi_sink){ take_message, f };
     m->request = request;
     m->request_opaque = f;
     m->tsc_now = tsc_now;

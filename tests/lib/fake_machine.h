@@ -12,6 +12,7 @@ struct fake_machine {
     unsigned falls[24];
     u64 msi_addr;           /* last message */
     u32 msi_data;
+    struct msi msi;         /* all of it */
     unsigned msis;
     enum machine_request request; /* last request */
     int request_code;

@@ -47,7 +47,7 @@ static unsigned takers(u8 vector)
 static void msi(u64 addr, u32 data)
 {
     lock_acquire(&f->m.lock);
-    f->m.msi.send(f->m.msi.opaque, addr, data);
+    msi_send(&f->m.msi, &(struct msi){ .addr = addr, .data = data });
     lock_release(&f->m.lock);
 }
 

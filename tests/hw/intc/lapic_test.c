@@ -478,7 +478,7 @@ static void *sender(void *arg)
     for (unsigned i = 0; i < r->rounds; i++) {
         pthread_barrier_wait(&r->b);
         lock_acquire(&f->m.lock);
-        f->m.msi.send(f->m.msi.opaque, 0xfee00000, 0x61);
+        msi_send(&f->m.msi, &(struct msi){ .addr = 0xfee00000, .data = 0x61 });
         lock_release(&f->m.lock);
         pthread_barrier_wait(&r->b);
     }

@@ -174,7 +174,7 @@ static void test_msi(void)
     pci_msi_send(&t->pci, 2);
     g_assert_cmpuint(x.f->msis, ==, 0); /* not a bus master yet */
     wr(t, PCI_COMMAND, PCI_CMD_MASTER, 2);
-    x.f->m.msi.send(x.f->m.msi.opaque, 0, 0);
+    msi_send(&x.f->m.msi, &(struct msi){ 0 });
     pci_msi_send(&t->pci, 2);
     g_assert_cmpuint(x.f->msis, ==, 2);
     g_assert_cmphex(x.f->msi_addr, ==, 0xfee01000);
