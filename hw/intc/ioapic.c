@@ -11,7 +11,7 @@
 #define RTE_REMOTE_IRR BIT64(14) /* read-only */
 #define RTE_LEVEL BIT64(15)
 #define RTE_MASKED BIT64(16)
-#define RTE_WRITABLE 0xffff00000001afffull /* destination, mask, trigger, polarity, mode, vector */
+#define RTE_WRITABLE 0xffff00000001afffull /* destination with the extension of ICH9, mask, trigger, polarity, mode, vector */
 #define MODE_LOWEST 1
 
 struct ioapic {

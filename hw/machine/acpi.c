@@ -1,6 +1,6 @@
-/* The PC's ACPI tables and the linker script that goes with them: RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET, MCFG and the DSDT of
+/* The PC's ACPI tables and the linker script that goes with them: RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET, MCFG, DMAR and the DSDT of
  * hw/machine/acpi_dsdt.c. Main thread, called by hw/machine/pc.c. ACPI 6.4, section 5.2; HPET 1.0a, section 3.2.4; PCI Firmware
- * Specification 3.2, section 4.1.2. */
+ * Specification 3.2, section 4.1.2; VT-d specification, chapter 8. */
 #include "hw/machine/acpi.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
@@ -245,6 +245,33 @@ static u32 mcfg_build(struct acpi_tables *t, const struct acpi_config *c)
     return at;
 }
 
+/* What reports interrupts on its own to the remapping hardware. */
+static void dmar_scope(struct acpi_tables *t, u8 type, u8 id, u16 source)
+{
+    const u8 b[8] = { type, sizeof(b), 0, 0, id, source >> 8, source >> 3 & 31, source & 7 };
+
+    table_append(t, b, sizeof(b));
+}
+
+/* One remapping unit for everything. */
+static u32 dmar_build(struct acpi_tables *t, const struct acpi_config *c)
+{
+    enum { INTR_REMAP = 1, X2APIC_OPT_OUT = 2, DRHD = 0, INCLUDE_PCI_ALL = 1, SCOPE_IOAPIC = 3, SCOPE_HPET = 4, SCOPE_SIZE = 8 };
+    u32 at = table_begin(t, "DMAR", 1);
+    u8 head[12] = { c->iommu_bits - 1, (c->intremap ? INTR_REMAP : 0) | (c->x2apic_opt_out ? X2APIC_OPT_OUT : 0) };
+    u8 drhd[16] = { DRHD, 0, 0, 0, INCLUDE_PCI_ALL };
+
+    st16(drhd + 2, sizeof(drhd) + SCOPE_SIZE * (c->hpet ? 2 : 1));
+    st64(drhd + 8, c->iommu);
+    table_append(t, head, sizeof(head));
+    table_append(t, drhd, sizeof(drhd));
+    dmar_scope(t, SCOPE_IOAPIC, 0, MSI_SOURCE_IOAPIC);
+    if (c->hpet)
+        dmar_scope(t, SCOPE_HPET, 0, MSI_SOURCE_HPET);
+    table_end(t, at);
+    return at;
+}
+
 /* RSDT (width 4) or XSDT (width 8) that points to n tables. */
 static u32 sdt_build(struct acpi_tables *t, const char sig[4], const u32 *tables, unsigned n, u8 width)
 {
@@ -279,7 +306,7 @@ static void rsdp_build(struct acpi_tables *t, u32 rsdt, u32 xsdt)
 struct acpi_tables *acpi_build(const struct acpi_config *c)
 {
     struct acpi_tables *t = g_new0(struct acpi_tables, 1);
-    u32 list[4], facs, dsdt;
+    u32 list[5], facs, dsdt;
     unsigned n = 0;
 
     t->tables = g_byte_array_new();
@@ -295,6 +322,8 @@ struct acpi_tables *acpi_build(const struct acpi_config *c)
         list[n++] = hpet_build(t);
     if (c->q35)
         list[n++] = mcfg_build(t, c);
+    if (c->iommu)
+        list[n++] = dmar_build(t, c);
     u32 rsdt = sdt_build(t, "RSDT", list, n, 4);
     u32 xsdt = sdt_build(t, "XSDT", list, n, 8);
     rsdp_build(t, rsdt, xsdt);

@@ -28,9 +28,12 @@ struct acpi_config {
     u16 pvpanic_port;      /* 0: there is none */
     struct { u32 addr, gsi; } virtio_mmio[ACPI_VIRTIO_MMIO_MAX]; /* memory-mapped virtio transports */
     unsigned n_virtio_mmio;
+    u64 iommu;             /* registers of the DMA remapping hardware; 0: there is none */
+    u8 iommu_bits;         /* its host address width */
+    bool intremap, x2apic_opt_out; /* flags of the DMAR table */
 };
 
-/* tables: FACS, DSDT, FADT, MADT, HPET, MCFG, RSDT, XSDT; their length does not depend on addresses; whose pointers are offsets into `tables` until linked. loader: the
+/* tables: FACS, DSDT, FADT, MADT, HPET, MCFG, DMAR, RSDT, XSDT; their length does not depend on addresses; whose pointers are offsets into `tables` until linked. loader: the
  * commands (fw_cfg linker/loader format) that place both parts, relocate pointers and fill in checksums. */
 struct acpi_tables {
     GByteArray *tables, *rsdp, *loader;

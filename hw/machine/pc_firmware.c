@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "hw/backend/drive.h"
 #include "hw/core/datafile.h"
+#include "hw/iommu/intel_iommu.h"
 #include "hw/machine/boot_order.h"
 #include "hw/machine/fw_cfg.h"
 #include "hw/machine/smbios.h"
@@ -113,6 +114,7 @@ static void pc_find_platform(const struct machine *m, struct acpi_config *c)
 static struct acpi_tables *pc_build_acpi(const struct machine *m, const struct pc *pc)
 {
     struct acpi_config c = { .cpus = m->cfg.cpus, .pci64_start = pc_pci64_start(pc), .pci64_end = PCI_MEM64_END, .hpet = !m->cfg.no_hpet };
+    struct intel_iommu_info iommu;
 
     for (unsigned i = 0; i < PC_COM_PORTS; i++)
         c.com[i] = m->cfg.serial_chr[i] != NULL;
@@ -120,6 +122,12 @@ static struct acpi_tables *pc_build_acpi(const struct machine *m, const struct p
     if (c.pci64_start >= c.pci64_end)
         c.pci64_start = c.pci64_end = 0;
     pc_find_platform(m, &c);
+    if (intel_iommu_find(m, &iommu)) {
+        c.iommu = iommu.base;
+        c.iommu_bits = iommu.address_bits;
+        c.intremap = iommu.intremap;
+        c.x2apic_opt_out = iommu.intremap && !iommu.eim;
+    }
     pc->chipset->describe(pc, &c);
     return acpi_build(&c);
 }

@@ -3,7 +3,7 @@
 #include "hw/pci/confport.h"
 #include "hw/core/machine.h"
 
-enum { CONFIG_ENABLE = 0x80000000u, CONFADD_PORT = 0xcf8, CONFDATA_PORT = 0xcfc };
+enum { CONFIG_ENABLE = 0x80000000u, CONFADD_PORT = 0xcf8, CONFDATA_PORT = 0xcfc, CONFADD_LOW = 3 };
 
 /* CONFADD takes only aligned dwords; every other cycle passes on to what lies behind it (0xcf9: reset control). */
 static const struct region *confadd_behind(const struct pci_confport *p, u64 off, unsigned size)
@@ -23,7 +23,7 @@ static u64 confadd_read(void *opaque, u64 off, unsigned size)
     const struct region *r;
 
     if (off == 0 && size == 4)
-        return p->addr;
+        return p->addr & ~(u32)CONFADD_LOW;
     r = confadd_behind(p, off, size);
     return r && r->ops->read ? r->ops->read(r->opaque, CONFADD_PORT + off - r->addr, size) : MASK64(8 * size);
 }
@@ -34,17 +34,18 @@ static void confadd_write(void *opaque, u64 off, u64 val, unsigned size)
     const struct region *r;
 
     if (off == 0 && size == 4)
-        p->addr = val & ~0x7f000003u;
+        p->addr = val & ~0x7f000000u;
     else if ((r = confadd_behind(p, off, size)) && r->ops->write)
         r->ops->write(r->opaque, CONFADD_PORT + off - r->addr, val, size);
 }
 
-/* The bus and register that the latched address and a port offset select; NULL if the cycle has no target. */
-static struct pci_bus *confdata_target(const struct pci_confport *p, u64 off, unsigned *reg)
+/* The bus and register that the latched address and a port offset select; NULL if the cycle has no target. Programs that leave the low bits of a
+ * register's number in CONFADD, where they are reserved and read as zeros, and access port 0xcfc get what they mean, as with QEMU. */
+static struct pci_bus *confdata_target(const struct pci_confport *p, u64 off, unsigned size, unsigned *reg)
 {
-    u32 a = p->addr;
+    u32 a = p->addr, low = (a & CONFADD_LOW) | off;
 
-    *reg = (a & 0xfc) + off;
+    *reg = (a & 0xfc) + (low + size <= 4 ? low : off);
     return (a & CONFIG_ENABLE) ? pci_bus_number(p->m->pci, a >> 16) : NULL;
 }
 
@@ -52,7 +53,7 @@ static u64 confdata_read(void *opaque, u64 off, unsigned size)
 {
     struct pci_confport *p = opaque;
     unsigned reg;
-    struct pci_bus *b = confdata_target(p, off, &reg);
+    struct pci_bus *b = confdata_target(p, off, size, &reg);
 
     return b ? pci_config_read(b, p->addr >> 8, reg, size) : MASK64(8 * size);
 }
@@ -61,7 +62,7 @@ static void confdata_write(void *opaque, u64 off, u64 val, unsigned size)
 {
     struct pci_confport *p = opaque;
     unsigned reg;
-    struct pci_bus *b = confdata_target(p, off, &reg);
+    struct pci_bus *b = confdata_target(p, off, size, &reg);
 
     if (b)
         pci_config_write(b, p->addr >> 8, reg, val, size);

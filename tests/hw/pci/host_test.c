@@ -57,6 +57,12 @@ static void test_ports(void)
     g_assert_cmphex(fm_config_read(x.f, 1, 0, 0x0e, 1), ==, 0x80); /* function 3 exists too */
     g_assert_cmphex(fm_config_read(x.f, 1, 3, 0, 4), ==, 0x71138086);
     g_assert_cmphex(fm_in(x.f, 0xcf8, 4), ==, 0x80000b00);
+    fm_out(x.f, 0xcf8, 0x80000002, 4); /* low bits: reserved, but programs leave them there */
+    g_assert_cmphex(fm_in(x.f, 0xcf8, 4), ==, 0x80000000);
+    g_assert_cmphex(fm_in(x.f, 0xcfc, 2), ==, 0x1237);
+    g_assert_cmphex(fm_in(x.f, 0xcfe, 2), ==, 0x1237);
+    g_assert_cmphex(fm_in(x.f, 0xcfc, 4), ==, 0x12378086);
+    g_assert_cmphex(fm_in(x.f, 0xcff, 1), ==, 0x12);
     fm_out(x.f, 0xcf8, 0x80010000, 4); /* bus 1 */
     g_assert_cmphex(fm_in(x.f, 0xcfc, 4), ==, 0xffffffff);
     fm_out(x.f, 0xcf8, 0, 4); /* not enabled */
