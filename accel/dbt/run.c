@@ -210,9 +210,18 @@ static void run_block(struct vcpu *v)
     }
 }
 
-static bool must_interpret(const struct vcpu *v, const struct dbt *t)
+/* The shadow of STI and MOV SS keeps events off for one instruction: with none there it is over, and the next look is behind the next block. */
+static void shadow_drop(struct vcpu *v)
+{
+    struct cpu *c = v->c;
+    if (c->int_shadow && !(c->mode & (MODE_SLOW | MODE_STEP)) && !vcpu_has_event(v))
+        c->int_shadow = 0;
+}
+
+static bool must_interpret(struct vcpu *v, const struct dbt *t)
 {
     const struct dbt_vcpu *d = v->engine;
+    shadow_drop(v);
     return d->interp_next || v->c->int_shadow || (v->c->mode & (MODE_SLOW | MODE_STEP)) || v->step || t->interp;
 }
 
