@@ -10,6 +10,7 @@ struct piece {
     u8 *host;                /* RAM or ROM that may be read directly; NULL: device */
     const struct frange *f;
     bool direct;             /* may be accessed through host for this acc, now and by emitted code */
+    bool beside;             /* not direct only because the page holds translated code */
     bool lapic;
     bool global;
 };
@@ -49,7 +50,7 @@ static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *
     p->lapic = m->hooks && m->hooks->is_lapic && m->hooks->is_lapic(m->hooks->opaque, w.gpa & PAGE_MASK);
     p->f = aspace_find(m->mem, w.gpa);
     p->host = !p->lapic && p->f && p->f->host ? p->f->host + (w.gpa - p->f->start) : NULL;
-    p->direct = false;
+    p->direct = p->beside = false;
     gpa_t page = w.gpa & PAGE_MASK;
     bool whole = p->host && p->f->start <= page && page + PAGE_SIZE <= p->f->end;
     bool watched = m->hooks && m->hooks->is_watched && m->hooks->is_watched(m->hooks->opaque, addr & PAGE_MASK);
@@ -57,7 +58,8 @@ static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *
         return 0;
     bool wants = acc & ACC_WRITE;
     u64 ram_page = p->f->ram_off + (page - p->f->start);
-    bool writable = wants && !p->f->readonly && !codepage_test(p->f->ram, ram_page);
+    p->beside = wants && !p->f->readonly;
+    bool writable = p->beside && !codepage_test(p->f->ram, ram_page);
     enum tlb_mode t = table_of(r, acc);
     tlb_fill(m->tlb, t, addr & PAGE_MASK, &w, p->host - (w.gpa - page), writable);
     if (writable && codepage_test(p->f->ram, ram_page)) { /* a translator came between: see codepage.h */
@@ -96,6 +98,20 @@ bool mem_journal_last(const struct mem_journal *j, unsigned i)
     return true;
 }
 
+static u64 ram_offset(const struct piece *p) { return p->f->ram_off + (p->gpa - p->f->start); }
+
+/* Whether a store to a page with code meets none of it. The order pairs with the translator's, which sets the grains and then looks at
+ * `beside`: either it learns of this store, or this finds the grains. */
+static bool store_beside(struct mem_ctx *m, const struct piece *p, unsigned size)
+{
+    u64 off = ram_offset(p);
+    __atomic_fetch_or(&m->beside, mem_beside_bit(p->host), __ATOMIC_SEQ_CST);
+    if (codepage_get(p->f->ram, off) & codepage_grains(off, size))
+        return false;
+    dirty_mark(p->f->ram, off, size);
+    return true;
+}
+
 enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f)
 {
     struct piece p, q;
@@ -104,11 +120,25 @@ enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsign
         return PROBE_FAULT;
     if (size > room)
         return translate(m, addr + room, acc, &q, f) ? PROBE_FAULT : PROBE_SLOW;
-    if (!p.direct)
+    if (!p.direct && !(p.beside && store_beside(m, &p, size)))
         return PROBE_SLOW;
     if (UNLIKELY(m->journal) && acc & ACC_WRITE)
         journal_add(m->journal, p.host, size);
     *host = p.host;
+    return PROBE_RAM;
+}
+
+enum probe_result mem_probe_page(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, struct mem_page *page, struct mem_fault *f)
+{
+    struct piece p, q;
+    unsigned room = (unsigned)(PAGE_SIZE - (addr & (PAGE_SIZE - 1)));
+    if (translate(m, addr, acc, &p, f))
+        return PROBE_FAULT;
+    if (size > room)
+        return translate(m, addr + room, acc, &q, f) ? PROBE_FAULT : PROBE_SLOW;
+    if (UNLIKELY(m->journal) || !(p.direct || p.beside))
+        return PROBE_SLOW;
+    *page = (struct mem_page){ p.host, p.direct ? NULL : p.f->ram, ram_offset(&p) };
     return PROBE_RAM;
 }
 
@@ -157,7 +187,7 @@ static void piece_write(struct mem_ctx *m, const struct piece *p, const u8 *buf,
 {
     if (p->host && !p->f->readonly) {
         if (UNLIKELY(m->journal)) {
-            if (codepage_test(p->f->ram, p->f->ram_off + (p->gpa - p->f->start)))
+            if (codepage_test(p->f->ram, ram_offset(p)))
                 m->journal->device(m->journal->opaque); /* would drop translations */
             journal_add(m->journal, p->host, n);
         }
@@ -168,7 +198,7 @@ static void piece_write(struct mem_ctx *m, const struct piece *p, const u8 *buf,
         case 8: st64(p->host, ld64(buf)); break;
         default: memcpy(p->host, buf, n);
         }
-        ram_written(p->f->ram, p->f->ram_off + (p->gpa - p->f->start), n);
+        ram_written(p->f->ram, ram_offset(p), n);
         return;
     }
     for (unsigned i = 0, u; i < n; i += u) {

@@ -27,7 +27,9 @@ struct mem_ctx { /* what an access needs; embedded pointers are constant for a v
     struct aspace *mem;
     struct vcpu_mem_hooks *hooks;
     struct mem_journal *journal; /* NULL: writes are for good */
+    u64 beside; /* [atomic] mem_beside_bit of pages with code that stores may be under way to, since the engine last cleared it */
 };
+static inline u64 mem_beside_bit(const void *host_page) { return 1ull << (((u64)host_page >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 58); }
 struct vcpu_mem_hooks {
     /* The per-CPU local APIC page: true if gpa lies in it, then these are used instead of the address space. */
     bool (*is_lapic)(void *opaque, gpa_t page);
@@ -47,12 +49,19 @@ struct mem_fault {
 };
 
 enum probe_result {
-    PROBE_RAM,   /* *host points to `size` bytes that may be accessed directly (writes: no code there) */
-    PROBE_SLOW,  /* allowed, but crosses a page, is MMIO or ROM, holds code, or is watched: use mem_read/mem_write */
+    PROBE_RAM,   /* *host points to `size` bytes that may be accessed directly (writes: no code there) until the next block boundary */
+    PROBE_SLOW,  /* allowed, but crosses a page, is MMIO or ROM, meets code, or is watched: use mem_read/mem_write */
     PROBE_FAULT, /* f filled */
 };
 /* Checks the whole [addr, addr + size) for acc (enum access, incl. ACC_USER), filling the TLB. size 1..64. */
 enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f);
+/* The same for an access that may go on to any byte of the page. */
+struct mem_page {
+    u8 *host;              /* of addr */
+    struct ram_block *ram; /* not NULL: the page holds code; after a write call ram_written(ram, off ...) */
+    u64 off;               /* of addr in ram */
+};
+enum probe_result mem_probe_page(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, struct mem_page *page, struct mem_fault *f);
 /* Any length up to 4096; all bytes are checked before any is written. 0, or -1 with f filled. MMIO is done in units of
  * size when size is 1, 2, 4, 8. Writes to code pages invalidate the translations they touch first. */
 int mem_read(struct mem_ctx *m, gla_t addr, void *buf, unsigned size, unsigned acc, struct mem_fault *f);

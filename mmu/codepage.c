@@ -1,4 +1,4 @@
-/* Bits that mark RAM pages holding translated code, and the call to the translator when one is written. Any thread. */
+/* Bits that mark grains of RAM holding translated code, and the call to the translator when one is written. Any thread. */
 #include "mmu/codepage.h"
 
 static code_write_fn *listener; /* set once, before vCPU threads start */
@@ -10,16 +10,14 @@ void codepage_set_listener(code_write_fn *fn, void *opaque)
     listener_opaque = opaque;
 }
 
-void codepage_set(struct ram_block *b, u64 off)
+u64 codepage_set(struct ram_block *b, u64 off, u64 grains)
 {
-    u64 n = off >> PAGE_BITS;
-    __atomic_fetch_or(&b->code_bits[n >> 3], 1u << (n & 7), __ATOMIC_SEQ_CST);
+    return __atomic_fetch_or(&b->code_grains[off >> PAGE_BITS], grains, __ATOMIC_SEQ_CST);
 }
 
-void codepage_clear(struct ram_block *b, u64 off)
+void codepage_clear(struct ram_block *b, u64 off, u64 grains)
 {
-    u64 n = off >> PAGE_BITS;
-    __atomic_fetch_and(&b->code_bits[n >> 3], (u8)~(1u << (n & 7)), __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&b->code_grains[off >> PAGE_BITS], ~grains, __ATOMIC_SEQ_CST);
 }
 
 void codepage_written(struct ram_block *b, u64 off, u64 len)
@@ -27,7 +25,7 @@ void codepage_written(struct ram_block *b, u64 off, u64 len)
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the write itself comes first: see codepage.h */
     while (len) {
         u64 n = MIN_OF(len, PAGE_SIZE - (off & (PAGE_SIZE - 1)));
-        if (codepage_test(b, off) && listener)
+        if (codepage_get(b, off) & codepage_grains(off, n) && listener)
             listener(listener_opaque, b, off, n);
         off += n;
         len -= n;

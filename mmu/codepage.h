@@ -1,23 +1,37 @@
-/* Which RAM pages hold translated code, and who must hear of a write to them. The bits live in struct ram_block; the
- * listener is the translator (accel/dbt). Any thread. */
+/* Which grains of RAM hold translated code, and who must hear of a write to them. The bits live in struct ram_block; the listener is the
+ * translator (accel/dbt). Any thread.
+ *
+ * A page with any grain set has no write tag in a TLB. Its stores take slow paths: one that meets no grain goes straight to memory (mem_probe),
+ * the others tell the listener. */
 #ifndef MMU_CODEPAGE_H
 #define MMU_CODEPAGE_H
 #include "mmu/ram.h"
 
-/* Called after a write of len bytes to a page whose code bit is set; must drop the translations it touches and may clear the bit.
- * On the writer's thread, after the write: a translator sets the bit before it reads the bytes and publishes under the code
+#define CODE_GRAIN_BITS 6 /* 64 bytes: the grains of a page are the bits of a u64 */
+
+/* Called after a write of len bytes within one page that meets a grain with code; must drop the translations it touches and may clear grains.
+ * On the writer's thread, after the write: a translator sets the grains before it reads the bytes and publishes under the code
  * lock, so it either sees the new bytes or is dropped here. */
 typedef void code_write_fn(void *opaque, struct ram_block *b, u64 off, u64 len);
 void codepage_set_listener(code_write_fn *fn, void *opaque);
 
-static inline bool codepage_test(const struct ram_block *b, u64 off)
+/* The grains of [off, off + len), which lies within one page; len > 0. */
+static inline u64 codepage_grains(u64 off, u64 len)
 {
-    u64 n = off >> 12;
-    return __atomic_load_n(&b->code_bits[n >> 3], __ATOMIC_ACQUIRE) >> (n & 7) & 1;
+    unsigned first = (off & (PAGE_SIZE - 1)) >> CODE_GRAIN_BITS, last = ((off & (PAGE_SIZE - 1)) + len - 1) >> CODE_GRAIN_BITS;
+    return (~0ull >> (63 - (last - first))) << first;
 }
-void codepage_set(struct ram_block *b, u64 off);
-void codepage_clear(struct ram_block *b, u64 off);
-/* Tells the listener about each code page in [off, off + len). */
+/* The grains with code of off's page. */
+static inline u64 codepage_get(const struct ram_block *b, u64 off)
+{
+    return __atomic_load_n(&b->code_grains[off >> PAGE_BITS], __ATOMIC_SEQ_CST);
+}
+static inline bool codepage_test(const struct ram_block *b, u64 off) { return codepage_get(b, off) != 0; }
+/* Sets these grains of off's page; returns the ones that were set before. */
+u64 codepage_set(struct ram_block *b, u64 off, u64 grains);
+/* Clears them. */
+void codepage_clear(struct ram_block *b, u64 off, u64 grains);
+/* Tells the listener about what of [off, off + len) meets code. */
 void codepage_written(struct ram_block *b, u64 off, u64 len);
 
 #endif

@@ -12,20 +12,21 @@ struct ram_block *ram_new(const char *name, u64 size, struct err *e)
 {
     size = ALIGN_UP(size, PAGE_SIZE);
     struct ram_block *b = calloc(1, sizeof(*b));
-    u8 *bits = calloc(1, size / PAGE_SIZE / 8 + 1), *dirty = calloc(1, size / PAGE_SIZE);
+    u64 *grains = calloc(size / PAGE_SIZE, sizeof(*grains));
+    u8 *dirty = calloc(1, size / PAGE_SIZE);
     int fd = memfd_create(name, MFD_CLOEXEC);
-    if (!b || !bits || !dirty || fd < 0 || ftruncate(fd, (off_t)size) < 0)
+    if (!b || !grains || !dirty || fd < 0 || ftruncate(fd, (off_t)size) < 0)
         goto fail;
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (p == MAP_FAILED)
         goto fail;
-    *b = (struct ram_block){ .name = name, .host = p, .size = size, .fd = fd, .code_bits = bits, .dirty = dirty };
+    *b = (struct ram_block){ .name = name, .host = p, .size = size, .fd = fd, .code_grains = grains, .dirty = dirty };
     return b;
 fail:
     err_set(e, "cannot get %llu MiB of memory for %s: %s", (unsigned long long)(size / MiB), name, strerror(errno));
     if (fd >= 0)
         close(fd);
-    free(bits);
+    free(grains);
     free(dirty);
     free(b);
     return NULL;
@@ -37,7 +38,7 @@ void ram_free(struct ram_block *b)
         return;
     munmap(b->host, b->size);
     close(b->fd);
-    free(b->code_bits);
+    free(b->code_grains);
     free(b->dirty);
     free(b);
 }

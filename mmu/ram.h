@@ -9,7 +9,7 @@ struct ram_block {
     u8 *host;
     u64 size;
     int fd;
-    u8 *code_bits; /* one bit a page: it holds translated code (mmu/codepage.h) */
+    u64 *code_grains; /* [atomic] one a page: which of its 64-byte grains hold translated code (mmu/codepage.h) */
     u8 *dirty;     /* [atomic] one byte a page: who has not seen its last change (mmu/dirty.h) */
     u8 dirty_clients; /* [atomic] who wants to know */
 };

@@ -30,6 +30,7 @@ struct tb *dbt_block(struct vcpu *v);
 struct dbt_fetch {
     struct vcpu *v;
     struct mem_fault fault;
+    u64 end;                    /* linear address that it must not read at or behind; 0: none */
     bool faulted, limit;        /* limit: past the end of CS */
     bool locked, device;        /* locked: the code lock is held, so that no device is read; device: there was one */
 };

@@ -139,7 +139,9 @@ static void interp_one(struct vcpu *v)
     if (lift_block(d->block, c, c->rip, 1, dbt_fetch, &f) < 0)
         dbt_fetch_raise(v, &f);
     c->int_shadow = 0;
+    vcpu_code_enter(v); /* a translator that waits for stores under way waits for this instruction's */
     ir_interp(c, d->block);
+    vcpu_code_leave(v);
     d->interp_ones++;
     if (v->watch_hit) {
         v->watch_hit = NULL;
@@ -174,6 +176,12 @@ static void branch_undo(struct vcpu *v)
     cpu_branch_fault(c, (i64)end->imm);
 }
 
+/* All stores of what ran are in memory. */
+static void block_boundary(struct cpu *c)
+{
+    __atomic_store_n(&cpu_mem(c)->beside, 0, __ATOMIC_RELEASE);
+}
+
 static void run_block(struct vcpu *v)
 {
     struct cpu *c = v->c;
@@ -198,6 +206,7 @@ static void run_block(struct vcpu *v)
     u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : dbt_enter(c, tb->code.entry);
     if (UNLIKELY((ret & DBT_EXIT_MASK) == DBT_EXIT_LOOKUP && cpu_is64(c) && !is_canonical(c, c->rip)))
         branch_undo(v);
+    block_boundary(c);
     u64 flushes = t->st.flushes; /* no flush can come between while this vCPU counts as inside emitted code */
     vcpu_code_leave(v);
     if (UNLIKELY(d->verify))

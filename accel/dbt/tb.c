@@ -18,7 +18,7 @@ static unsigned hash_of(const struct tb_key *k)
 int tb_init(struct dbt *d, struct err *e)
 {
     d->hash = calloc(HASH_SIZE, sizeof(*d->hash));
-    d->pages = g_hash_table_new(g_direct_hash, g_direct_equal);
+    d->pages = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
     d->all = g_ptr_array_new();
     the_dbt = d;
     return backend_init(d->cache_size, e);
@@ -53,16 +53,64 @@ struct tb *tb_find(struct dbt *d, const struct tb_key *k)
     return NULL;
 }
 
+/* --- pages --- */
+struct code_page {
+    struct tb *first; /* list: tb->page[].next */
+    u64 grains;       /* of the blocks in the list, and perhaps of some that were in it */
+};
+
 static void *page_key(const struct ram_block *b, u64 off) { return b->host + (off & PAGE_MASK); }
+
+static struct code_page *page_of(const struct dbt *d, const struct ram_block *b, u64 off)
+{
+    return g_hash_table_lookup(d->pages, page_key(b, off));
+}
+
+static u64 tb_grains(const struct tb *tb, unsigned side)
+{
+    return codepage_grains(tb->page[side].lo, tb->page[side].hi - tb->page[side].lo);
+}
+
+u64 tb_page_grains(const struct dbt *d, const struct ram_block *b, u64 off)
+{
+    const struct code_page *p = page_of(d, b, off);
+    return p ? p->grains : 0;
+}
+
+static void page_list_add(struct dbt *d, struct tb *tb, unsigned side)
+{
+    struct code_page *p = page_of(d, tb->page[side].ram, tb->page[side].off);
+    if (!p) {
+        p = g_new0(struct code_page, 1);
+        g_hash_table_insert(d->pages, page_key(tb->page[side].ram, tb->page[side].off), p);
+    }
+    tb->page[side].next = p->first;
+    p->first = tb;
+    p->grains |= tb_grains(tb, side);
+}
+
+static unsigned page_side(const struct tb *tb, const void *key)
+{
+    return page_key(tb->page[0].ram, tb->page[0].off) == key ? 0 : 1;
+}
+
+static void page_list_remove(struct dbt *d, struct tb *tb, unsigned side)
+{
+    void *key = page_key(tb->page[side].ram, tb->page[side].off);
+    struct code_page *p = g_hash_table_lookup(d->pages, key);
+    struct tb **link = &p->first;
+    while (*link != tb)
+        link = &(*link)->page[page_side(*link, key)].next;
+    *link = tb->page[side].next;
+    if (!p->first)
+        g_hash_table_remove(d->pages, key);
+}
 
 void tb_publish(struct dbt *d, struct tb *tb)
 {
     assert(lock_is_mine(&d->lock));
-    for (unsigned i = 0; i < 2 && tb->page[i].ram; i++) {
-        void *key = page_key(tb->page[i].ram, tb->page[i].off);
-        tb->page[i].next = g_hash_table_lookup(d->pages, key);
-        g_hash_table_insert(d->pages, key, tb);
-    }
+    for (unsigned i = 0; i < 2 && tb->page[i].ram; i++)
+        page_list_add(d, tb, i);
     struct tb_key k = { tb->pc, tb->cs_base, tb->mode, tb->phys };
     struct tb **head = &d->hash[hash_of(&k)];
     tb->hash_next = *head;
@@ -78,32 +126,6 @@ static void hash_remove(struct dbt *d, struct tb *tb)
         p = &(*p)->hash_next;
     if (*p)
         __atomic_store_n(p, tb->hash_next, __ATOMIC_RELEASE);
-}
-
-static unsigned page_side(const struct tb *tb, const void *key)
-{
-    return page_key(tb->page[0].ram, tb->page[0].off) == key ? 0 : 1;
-}
-
-static void page_list_remove(struct dbt *d, struct tb *tb, unsigned side)
-{
-    void *key = page_key(tb->page[side].ram, tb->page[side].off);
-    struct tb *head = g_hash_table_lookup(d->pages, key);
-    if (head == tb) {
-        if (tb->page[side].next)
-            g_hash_table_insert(d->pages, key, tb->page[side].next);
-        else
-            g_hash_table_remove(d->pages, key);
-        return;
-    }
-    while (head) {
-        unsigned s = page_side(head, key);
-        if (head->page[s].next == tb) {
-            head->page[s].next = tb->page[side].next;
-            return;
-        }
-        head = head->page[s].next;
-    }
 }
 
 /* Makes direct jumps to the block leave emitted code again. */
@@ -135,17 +157,20 @@ void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len)
     struct dbt *d = opaque;
     void *key = page_key(b, off);
     unsigned lo = off & (PAGE_SIZE - 1), hi = lo + (unsigned)len;
+    u64 left = 0;
     lock_acquire(&d->lock);
-    struct tb *tb = g_hash_table_lookup(d->pages, key);
-    while (tb) {
+    struct code_page *p = page_of(d, b, off);
+    for (struct tb *tb = p ? p->first : NULL, *next; tb; tb = next) {
         unsigned s = page_side(tb, key);
-        struct tb *next = tb->page[s].next;
+        next = tb->page[s].next;
         if (tb->page[s].lo < hi && tb->page[s].hi > lo)
             tb_kill(d, tb);
-        tb = next;
+        else
+            left |= tb_grains(tb, s);
     }
-    if (!g_hash_table_lookup(d->pages, key))
-        codepage_clear(b, off);
+    if (left)
+        p->grains = left;
+    codepage_clear(b, off, ~left);
     lock_release(&d->lock);
 }
 
@@ -188,7 +213,7 @@ static void clear_bits(struct dbt *d)
     for (unsigned i = 0; i < d->all->len; i++) {
         struct tb *tb = g_ptr_array_index(d->all, i);
         for (unsigned s = 0; s < 2 && tb->page[s].ram; s++)
-            codepage_clear(tb->page[s].ram, tb->page[s].off);
+            codepage_clear(tb->page[s].ram, tb->page[s].off, ~0ull);
     }
 }
 

@@ -46,7 +46,7 @@ struct dbt {
     struct vm *vm;
     struct lock lock;                /* RANK_CODE */
     struct tb **hash;                /* [atomic] heads */
-    GHashTable *pages;               /* host page address -> struct tb * list; code lock */
+    GHashTable *pages;               /* host page address -> struct code_page; code lock */
     GPtrArray *all;                  /* every tb since the last flush, in the order of their code; code lock */
     struct tb_stats st;
     bool interp, verify, one_insn;   /* -accel options */
@@ -69,6 +69,8 @@ void tb_publish(struct dbt *d, struct tb *tb);
 void tb_flush_all(struct dbt *d);
 /* code_write_fn: drops the blocks that the written bytes belong to. Any thread. */
 void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
+/* The grains (mmu/codepage.h) of off's page that blocks need. Code lock. */
+u64 tb_page_grains(const struct dbt *d, const struct ram_block *b, u64 off);
 /* The block whose emitted code contains this host address, dead ones included; NULL if none. Takes the code lock. */
 struct tb *tb_by_host_pc(const void *pc);
 /* Lets exit n of `from` jump to `to`, if both still live and the link is legal. flushes: d->st.flushes while `from` surely existed. */

@@ -28,7 +28,9 @@ int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n)
         f->faulted = f->device = true;
         return -1;
     }
-    int got = mem_fetch(cpu_mem(c), linear, buf, n, cpu_data_acc(c) | ACC_EXEC, &gpa, &f->fault);
+    if (f->end)
+        n = (unsigned)MIN_OF((u64)n, f->end - linear);
+    int got = !n ? 0 : mem_fetch(cpu_mem(c), linear, buf, n, cpu_data_acc(c) | ACC_EXEC, &gpa, &f->fault);
     if (got < 0)
         f->faulted = true;
     return got;
@@ -57,17 +59,39 @@ static struct tlb_exec *code_page(struct vcpu *v, u64 linear)
     return x;
 }
 
-/* From now on stores to the page are seen by tb_code_written(). Returns true if another vCPU had it writable and may be between its TLB
- * hit and its store: then all must pass a block boundary before the bytes are read. */
-static bool watch_page(struct dbt *d, struct vcpu *self, struct ram_block *ram, u64 off, gpa_t gpa)
+/* Bytes from which a block may be made. They are watched before it is known how long it will be. */
+struct watch {
+    struct ram_block *ram; /* NULL: nothing */
+    u64 off;               /* of the page */
+    u64 grains, fresh;     /* all; those that were not watched before */
+};
+
+static bool watch_holds(const struct watch *w) { return !w->ram || !(w->grains & ~codepage_get(w->ram, w->off)); }
+
+/* The block has been made, or not: gives back what is watched for nothing. Code lock. */
+static void watch_trim(const struct dbt *d, const struct watch *w)
+{
+    if (w->ram && w->fresh)
+        codepage_clear(w->ram, w->off, w->fresh & ~tb_page_grains(d, w->ram, w->off));
+}
+
+/* From now on stores to [off, off + len), within one page, are seen by tb_code_written(). Returns true if another vCPU may be between its TLB
+ * hit, or its look at the grains, and its store: then all must pass a block boundary before the bytes are read. */
+static bool watch_bytes(struct dbt *d, struct vcpu *self, struct watch *w, const struct tlb_exec *x, unsigned off, unsigned len)
 {
     bool others = false;
-    if (codepage_test(ram, off))
+    u64 grains = codepage_grains(off, len), had = codepage_set(x->ram, x->ram_off, grains);
+    *w = (struct watch){ x->ram, x->ram_off, grains, grains & ~had };
+    if (!w->fresh)
         return false;
-    codepage_set(ram, off);
-    for (unsigned i = 0; i < d->vm->n_cpus; i++)
-        if (tlb_revoke_write(&d->vm->cpu[i]->c->tlb, gpa & PAGE_MASK) && d->vm->cpu[i] != self)
-            others = true;
+    u64 beside = mem_beside_bit(x->host);
+    for (unsigned i = 0; i < d->vm->n_cpus; i++) {
+        struct vcpu *v = d->vm->cpu[i];
+        bool writes = __atomic_load_n(&cpu_mem(v->c)->beside, __ATOMIC_SEQ_CST) & beside;
+        if (!had)
+            writes |= tlb_revoke_write(&v->c->tlb, x->gpa & PAGE_MASK);
+        others |= writes && v != self;
+    }
     return others;
 }
 
@@ -149,32 +173,39 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     return tb;
 }
 
+#define WATCH_BYTES 512 /* what a block may be made of: more than nearly all are */
+
+/* Watches what the block at linear may be made of. True: see watch_bytes. */
+static bool watch_source(struct dbt *d, struct vcpu *v, const struct tlb_exec *page, u64 linear, struct watch w[2])
+{
+    struct tlb_exec *y;
+    struct mem_fault flt;
+    unsigned off = linear & (PAGE_SIZE - 1), len = MIN_OF(WATCH_BYTES, PAGE_SIZE - off);
+    bool others = watch_bytes(d, v, &w[0], page, off, len);
+    w[1].ram = NULL;
+    if (off > PAGE_SIZE - 15 && !mem_exec_page(cpu_mem(v->c), ALIGN_UP(linear + 1, PAGE_SIZE), cpu_data_acc(v->c) | ACC_EXEC, &y, &flt) && y->ram)
+        others |= watch_bytes(d, v, &w[1], y, 0, 15);
+    return others;
+}
+
 /* Makes the block. Outside of the code section. */
 static void translate(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *page, u64 linear)
 {
     for (;;) {
-        struct dbt_fetch f = { .v = v, .locked = true };
-        bool others = watch_page(d, v, page->ram, page->ram_off, page->gpa);
-        struct tlb_exec *y;
-        struct mem_fault flt;
-        struct ram_block *ram2 = NULL;
-        u64 off2 = 0;
-        if ((linear & (PAGE_SIZE - 1)) > PAGE_SIZE - 15 &&
-            !mem_exec_page(cpu_mem(v->c), ALIGN_UP(linear + 1, PAGE_SIZE), cpu_data_acc(v->c) | ACC_EXEC, &y, &flt) && y->ram) {
-            ram2 = y->ram;
-            off2 = y->ram_off;
-            others |= watch_page(d, v, ram2, off2, y->gpa);
-        }
-        if (others)
+        struct dbt_fetch f = { .v = v, .locked = true, .end = linear + WATCH_BYTES };
+        struct watch w[2];
+        if (watch_source(d, v, page, linear, w))
             wait_boundary(d);
         lock_acquire(&d->lock);
-        if (!codepage_test(page->ram, page->ram_off) || (ram2 && !codepage_test(ram2, off2))) {
-            lock_release(&d->lock); /* a write emptied the page meanwhile: watch it again */
+        if (!watch_holds(&w[0]) || !watch_holds(&w[1])) {
+            lock_release(&d->lock); /* a write made them free meanwhile: again */
             continue;
         }
         struct tb *tb = tb_find(d, k);
         if (!tb)
             tb = translate_locked(d, v, k, page, &f);
+        for (unsigned i = 0; i < 2; i++)
+            watch_trim(d, &w[i]);
         lock_release(&d->lock);
         if (tb)
             return;

@@ -7,6 +7,7 @@
 #include "cpu/help/io.h"
 #include "cpu/help/operand.h"
 #include "cpu/ir/alu.h"
+#include "mmu/ram.h"
 
 enum rep { REP_NONE, REP_E, REP_NE };
 
@@ -64,21 +65,26 @@ struct side {
     gla_t lin;
     u8 *host;     /* NULL: element by element through the slow path */
     unsigned acc;
+    struct ram_block *code; /* of a page that holds translated code: side_written */
+    u64 off;      /* in it */
 };
 
 static void side_probe(struct str *s, struct side *e, unsigned seg, unsigned r, unsigned acc, u64 *n)
 {
     struct cpu *c = s->c;
     struct mem_fault f;
-    void *host = NULL;
+    struct mem_page page;
     u64 off = reg(s, r);
+    e->code = NULL;
     e->acc = acc | cpu_data_acc(c) | (seg == S_SS ? ACC_STACK : 0);
     e->lin = seg_linear(c, seg, off, s->osize, s->asize, acc);
     e->host = tlb_hit(cpu_tlb(c), e->lin, s->osize, acc == ACC_WRITE);
     if (!e->host) {
-        switch (mem_probe(cpu_mem(c), e->lin, s->osize, e->acc, &host, &f)) {
+        switch (mem_probe_page(cpu_mem(c), e->lin, s->osize, e->acc, &page, &f)) {
         case PROBE_RAM:
-            e->host = host;
+            e->host = page.host;
+            e->code = acc == ACC_WRITE ? page.ram : NULL;
+            e->off = page.off;
             break;
         case PROBE_SLOW:
             break;
@@ -125,6 +131,13 @@ static void side_write(struct str *s, const struct side *e, u64 v)
     }
 }
 
+/* n elements from e on have been stored. */
+static void side_written(const struct str *s, const struct side *e, u64 n)
+{
+    if (e->code)
+        ram_written(e->code, s->back ? e->off - (n - 1) * s->osize : e->off, n * s->osize);
+}
+
 /* Lowest address of n elements the first of which is at p. */
 static u8 *low_end(const struct str *s, u8 *p, u64 n) { return s->back ? p - (n - 1) * s->osize : p; }
 
@@ -145,6 +158,7 @@ static u64 movs_chunk(struct str *s, u64 n)
     side_probe(s, &dst, S_ES, R_DI, ACC_WRITE, &n);
     if (n == 1) {
         side_write(s, &dst, side_read(s, &src));
+        side_written(s, &dst, 1);
         return 1;
     }
     u8 *from = low_end(s, src.host, n), *to = low_end(s, dst.host, n);
@@ -154,6 +168,7 @@ static u64 movs_chunk(struct str *s, u64 n)
         memmove(to, from, bytes);
     else
         copy_overlapping(s, dst.host, src.host, n);
+    side_written(s, &dst, n);
     return n;
 }
 
@@ -179,6 +194,7 @@ static u64 stos_chunk(struct str *s, u64 n)
         side_write(s, &dst, s->c->gpr[R_AX]);
     else
         fill(low_end(s, dst.host, n), s->c->gpr[R_AX], s->osize, n);
+    side_written(s, &dst, n);
     return n;
 }
 
@@ -259,10 +275,12 @@ static u64 ins_chunk(struct str *s, u64 n)
     io_check(s->c, (u16)s->c->gpr[R_DX], s->osize);
     side_probe(s, &dst, S_ES, R_DI, ACC_WRITE, &n);
     u32 moved = port_string(s, &dst, n, false);
-    if (moved)
-        return moved;
-    side_write(s, &dst, io_read(s->c, (u16)s->c->gpr[R_DX], s->osize));
-    return 1;
+    if (!moved) {
+        side_write(s, &dst, io_read(s->c, (u16)s->c->gpr[R_DX], s->osize));
+        moved = 1;
+    }
+    side_written(s, &dst, moved);
+    return moved;
 }
 
 static u64 outs_chunk(struct str *s, u64 n)

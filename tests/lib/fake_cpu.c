@@ -15,6 +15,7 @@ struct fake_board {
     unsigned users, dev_reads, dev_writes;
 };
 static unsigned code_writes;
+static u64 code_bytes;
 
 static u64 dev_read(void *opaque, u64 off, unsigned size)
 {
@@ -26,7 +27,11 @@ static void dev_write(void *opaque, u64 off, u64 val, unsigned size) { ((struct 
 
 static const struct region_ops dev_ops = { dev_read, dev_write, 1, 8 };
 
-static void code_written(void *opaque, struct ram_block *b, u64 off, u64 len) { __atomic_fetch_add(&code_writes, 1, __ATOMIC_RELAXED); }
+static void code_written(void *opaque, struct ram_block *b, u64 off, u64 len) 
+{
+    __atomic_fetch_add(&code_writes, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&code_bytes, len, __ATOMIC_RELAXED);
+}
 
 static struct fake_board *board_new(void)
 {
@@ -162,13 +167,14 @@ void fake_cpu_map(struct fake_cpu *f, gla_t a, u64 flags)
 void fake_cpu_code(struct fake_cpu *f, gpa_t a, bool on)
 {
     if (on)
-        codepage_set(f->board->ram, a & PAGE_MASK);
+        codepage_set(f->board->ram, a, ~0ull);
     else
-        codepage_clear(f->board->ram, a & PAGE_MASK);
+        codepage_clear(f->board->ram, a, ~0ull);
     tlb_flush(&f->c->tlb, true);
 }
 
 unsigned fake_cpu_code_writes(const struct fake_cpu *f) { return __atomic_load_n(&code_writes, __ATOMIC_RELAXED); }
+u64 fake_cpu_code_bytes(const struct fake_cpu *f) { return __atomic_load_n(&code_bytes, __ATOMIC_RELAXED); }
 unsigned fake_cpu_dev_reads(const struct fake_cpu *f) { return f->board->dev_reads; }
 unsigned fake_cpu_dev_writes(const struct fake_cpu *f) { return f->board->dev_writes; }
 

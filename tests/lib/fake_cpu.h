@@ -32,6 +32,7 @@ void fake_cpu_map(struct fake_cpu *f, gla_t a, u64 flags);
 /* Marks the RAM page at a as holding translated code; counts writes to it. */
 void fake_cpu_code(struct fake_cpu *f, gpa_t a, bool on);
 unsigned fake_cpu_code_writes(const struct fake_cpu *f);
+u64 fake_cpu_code_bytes(const struct fake_cpu *f); /* of all of them */
 unsigned fake_cpu_dev_reads(const struct fake_cpu *f);
 unsigned fake_cpu_dev_writes(const struct fake_cpu *f);
 /* Runs fn; returns -1 if it returned, else the vector of the exception (f->c->fault has the rest). */

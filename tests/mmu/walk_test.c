@@ -248,12 +248,25 @@ static void test_access(void)
     g_assert_cmpint(mem_write(&ctx, 0x200ffc, &zero, 8, ACC_WRITE | ACC_USER, &f), ==, -1);
     g_assert_cmphex(ld32(ram->host + 0x9ffc), ==, 0x55667788);
     codepage_set_listener(on_code, NULL);
-    codepage_set(ram, 0x9000);
+    tlb_revoke_write(tlb, 0x9000);
+    codepage_set(ram, 0x9000, codepage_grains(0x9030, 0x50)); /* two grains: the page's first 0x80 bytes */
     g_assert_cmpint(mem_probe(&ctx, 0x200000, 4, ACC_WRITE | ACC_USER, &host, &f), ==, PROBE_SLOW);
     g_assert_cmpint(mem_probe(&ctx, 0x200000, 4, ACC_READ | ACC_USER, &host, &f), ==, PROBE_RAM);
     g_assert_cmpint(mem_write(&ctx, 0x200000, &v, 4, ACC_WRITE | ACC_USER, &f), ==, 0);
     g_assert_cmpuint(code_writes, ==, 1);
-    codepage_clear(ram, 0x9000);
+    g_assert_cmpint(mem_probe(&ctx, 0x20007e, 4, ACC_WRITE | ACC_USER, &host, &f), ==, PROBE_SLOW);
+    g_assert_cmphex(ctx.beside & mem_beside_bit(ram->host + 0x9000), !=, 0);
+    g_assert_cmpint(mem_probe(&ctx, 0x200080, 4, ACC_WRITE | ACC_USER, &host, &f), ==, PROBE_RAM);
+    g_assert_true(host == ram->host + 0x9080);
+    g_assert_null(tlb_hit(&tlb->t[TLB_USER], 0x200080, 4, true));
+    g_assert_cmpint(mem_write(&ctx, 0x200080, &v, 4, ACC_WRITE | ACC_USER, &f), ==, 0);
+    g_assert_cmpuint(code_writes, ==, 1);
+    struct mem_page page;
+    g_assert_cmpint(mem_probe_page(&ctx, 0x200ff0, 4, ACC_WRITE | ACC_USER, &page, &f), ==, PROBE_RAM);
+    g_assert_true(page.ram == ram && page.off == 0x9ff0 && page.host == ram->host + 0x9ff0);
+    codepage_clear(ram, 0x9000, ~0ull);
+    g_assert_cmpint(mem_probe_page(&ctx, 0x200ff0, 4, ACC_WRITE | ACC_USER, &page, &f), ==, PROBE_RAM);
+    g_assert_null(page.ram);
     codepage_set_listener(NULL, NULL);
     g_assert_cmpint(mem_fetch(&ctx, 0x200ffc, buf, 15, ACC_USER, &gpa, &f), ==, 4);
     g_assert_cmphex(gpa, ==, 0x9ffc);

@@ -203,13 +203,18 @@ static void test_device(void)
 static void test_code_page(void)
 {
     struct fake_cpu *f = fake_cpu_new(64, NULL);
-    unsigned before = fake_cpu_code_writes(f);
+    u64 before = fake_cpu_code_bytes(f);
     fake_cpu_code(f, 0x21000, true);
     f->c->gpr[R_AX] = 0x90;
     set_regs(f, 0x40, 0, 0x20fe0);
     g_assert_cmpint(call(f, HELP_stos, pack(1, 8, S_DS, 1)), ==, -1);
-    g_assert_cmpuint(fake_cpu_code_writes(f), ==, before + 0x20);
+    g_assert_cmpuint(fake_cpu_code_bytes(f), ==, before + 0x20);
     g_assert_cmphex(f->ram[0x2101f], ==, 0x90);
+    before = fake_cpu_code_bytes(f);
+    f->c->dflag = 1;
+    set_regs(f, 8, 0x20100, 0x21010); /* down, the last two elements in the page below */
+    g_assert_cmpint(call(f, HELP_movs, pack(4, 8, S_DS, 1)), ==, -1);
+    g_assert_cmpuint(fake_cpu_code_bytes(f), ==, before + 0x14);
     fake_cpu_free(f);
 }
 
