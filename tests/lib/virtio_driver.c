@@ -8,9 +8,9 @@ enum { R_DEVICE_FEATURES = 0x10, R_DEVICE_SEL = 0x14, R_DRIVER_FEATURES = 0x20, 
        R_DEVICE = 0xa0, R_CONFIG = 0x100 };
 enum { F_NEXT = 1, F_WRITE = 2, F_INDIRECT = 4, F_AVAIL = 1 << 7, F_USED = 1 << 15 };
 
-static void put(struct vdrv *d, u64 gpa, const void *p, u64 len) { g_assert_cmpint(dma_write(d->f->m.mem, gpa, p, len), ==, 0); }
-static u16 get16(struct vdrv *d, u64 gpa) { u16 v; dma_read(d->f->m.mem, gpa, &v, 2); return v; }
-static u32 get32(struct vdrv *d, u64 gpa) { u32 v; dma_read(d->f->m.mem, gpa, &v, 4); return v; }
+static void put(struct vdrv *d, u64 gpa, const void *p, u64 len) { g_assert_cmpint(dma_write(d->mem, gpa, p, len), ==, 0); }
+static u16 get16(struct vdrv *d, u64 gpa) { u16 v; dma_read(d->mem, gpa, &v, 2); return v; }
+static u32 get32(struct vdrv *d, u64 gpa) { u32 v; dma_read(d->mem, gpa, &v, 4); return v; }
 static void put16(struct vdrv *d, u64 gpa, u16 v) { put(d, gpa, &v, 2); }
 
 u32 vdrv_reg(struct vdrv *d, unsigned reg) { return fm_read(d->f, d->base + reg, 4); }
@@ -34,6 +34,7 @@ struct vdrv *vdrv_new(struct fake_machine *f, unsigned index, const char *name, 
     struct vdrv *d = g_new0(struct vdrv, 1);
 
     d->f = f;
+    d->mem = f->m.mem;
     d->base = VDRV_BASE + 4096 * index;
     d->irq = 5 + index;
     d->heap = 1 * MiB + index * 2 * MiB;

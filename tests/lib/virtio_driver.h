@@ -27,6 +27,7 @@ struct vdrv_queue {
 struct vdrv {
     struct fake_machine *f;
     struct device *dev, *transport;
+    struct aspace *mem;    /* guest memory as the device sees it, where rings and buffers are; the machine's unless a test puts another */
     u64 base;
     unsigned irq;
     u64 features;

@@ -192,6 +192,32 @@ static void test_x2apic_destinations(void)
     fake_machine_free(f);
 }
 
+/* Messages of an IOMMU: 32-bit destinations. */
+static void test_wide(void)
+{
+    static const struct { u32 dest; u64 addr; unsigned set; } cases[] = {
+        { 3, 0xfee00000, 1u << 3 }, { 0x12, 0xfee00004, 0x12 }, { 0x1001f, 0xfee00004, 0 }, { 0x103, 0xfee00000, 0 }, { 0xff, 0xfee00000, 0 },
+        { ~0u, 0xfee00000, 0x1f },
+    };
+    setup();
+    for (unsigned i = 0; i < CPUS; i++)
+        g_assert_cmpint(ops->set_base(f->m.lapic[i], ops->get_base(f->m.lapic[i]) | 0x400), ==, 0);
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        unsigned set = 0;
+        lock_acquire(&f->m.lock);
+        msi_send(&f->m.msi, &(struct msi){ .addr = cases[i].addr, .data = 0x47, .wide = true, .dest = cases[i].dest });
+        lock_release(&f->m.lock);
+        for (unsigned n = 0; n < CPUS; n++) {
+            if (ops->ack(f->m.lapic[n]) >= 0) {
+                set |= 1u << n;
+                ops->x2_write(f->m.lapic[n], 0x80b, 0);
+            }
+        }
+        g_assert_cmphex(set, ==, cases[i].set);
+    }
+    fake_machine_free(f);
+}
+
 static void test_cpu_count(void)
 {
     struct fake_machine *g = fake_machine_new(65);
@@ -213,6 +239,7 @@ int main(int argc, char **argv)
     g_test_add_func("/apic-bus/special-modes", test_special_modes);
     g_test_add_func("/apic-bus/msi", test_msi);
     g_test_add_func("/apic-bus/x2apic", test_x2apic_destinations);
+    g_test_add_func("/apic-bus/wide", test_wide);
     g_test_add_func("/apic-bus/cpu-count", test_cpu_count);
     return g_test_run();
 }

@@ -172,6 +172,30 @@ static void test_q35(void)
     acpi_free(moved);
 }
 
+static void test_dmar(void)
+{
+    static const struct { bool intremap, opt_out; u8 flags; } cases[] = { { false, false, 0 }, { true, false, 1 }, { true, true, 3 } };
+
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        struct acpi_config c = { .cpus = 1, .pci_mem_start = 0x80000000, .pm_base = 0x600, .hpet = i > 0, .q35 = true, .ecam = 0xb0000000,
+                                 .ecam_size = 256 * MiB, .iommu = 0xfed90000, .iommu_bits = 48, .intremap = cases[i].intremap,
+                                 .x2apic_opt_out = cases[i].opt_out };
+        struct acpi_tables *t = acpi_build(&c);
+        acpi_link(t, TABLES, RSDP);
+        const u8 *rsdt = table(t, ld32(t->rsdp->data + 16), "RSDT"), *d = table(t, ld32(rsdt + ld32(rsdt + 4) - 4), "DMAR");
+        unsigned scopes = c.hpet ? 2 : 1;
+        g_assert_cmpuint(d[36], ==, 47);
+        g_assert_cmphex(d[37], ==, cases[i].flags);
+        g_assert_cmpuint(ld32(d + 4), ==, 48 + 16 + 8 * scopes);
+        g_assert_cmpmem(d + 48, 8, ((u8[]){ 0, 0, 16 + 8 * scopes, 0, 1, 0, 0, 0 }), 8); /* DRHD, INCLUDE_PCI_ALL */
+        g_assert_cmphex(ld64(d + 56), ==, 0xfed90000);
+        g_assert_cmpmem(d + 64, 8, "\x03\x08\0\0\0\xf0\x1f\0", 8);
+        if (c.hpet)
+            g_assert_cmpmem(d + 72, 8, "\x04\x08\0\0\0\xf0\x0f\0", 8);
+        acpi_free(t);
+    }
+}
+
 /* Intel's compiler takes back what it disassembles, without an error. */
 static void check_iasl(struct acpi_tables *t)
 {
@@ -225,6 +249,7 @@ int main(int argc, char **argv)
     g_test_add_func("/acpi/loader", test_loader);
     g_test_add_func("/acpi/aml", test_aml);
     g_test_add_func("/acpi/q35", test_q35);
+    g_test_add_func("/acpi/dmar", test_dmar);
     g_test_add_func("/acpi/iasl", test_iasl);
     return g_test_run();
 }
