@@ -19,6 +19,10 @@ static void test_options(void)
     lock_acquire(&m->lock);
     g_assert_null(device_create(m, "intel-iommu", NULL, NULL, &e));
     g_assert_true(g_pattern_match_simple("*only the machine q35*", e.msg));
+    m->pci = pci_bus_new(m); /* not PCI Express: the machine pc */
+    g_assert_null(device_create(m, "intel-iommu", NULL, NULL, &e));
+    g_assert_true(g_pattern_match_simple("*only the machine q35*", e.msg));
+    pci_bus_free(m->pci);
     m->pci = pci_root_new(m, true, NULL);
     for (unsigned i = 0; i < ARRAY_LEN(refused); i++) {
         g_assert_null(device_create(m, "intel-iommu", NULL, refused[i].props, &e));
