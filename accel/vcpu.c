@@ -321,6 +321,16 @@ static void plat_kick(struct cpu *c, u32 apic_id)
     vcpu_kick(vm->cpu[apic_id], XREQ_INTR);
 }
 
+static void plat_pmu_timer(struct cpu *c, u64 tsc) { timer_set(&vcpu_of(c)->pmu_timer, (i64)tsc); }
+
+/* Main thread, machine lock. */
+static void pmu_timer_fire(void *opaque)
+{
+    struct vcpu *v = opaque;
+    __atomic_store_n(&v->c->pmu.fired, true, __ATOMIC_RELEASE);
+    vcpu_kick(v, XREQ_INTR);
+}
+
 static u64 plat_random(struct cpu *c)
 {
     u64 v;
@@ -415,6 +425,7 @@ const struct cpu_platform vcpu_platform = {
     .wall_ns = plat_wall_ns,
     .steal_ns = plat_steal_ns,
     .kick = plat_kick,
+    .pmu_timer = plat_pmu_timer,
     .random = plat_random,
     .triple_fault = plat_triple_fault,
     .halt = plat_halt,
@@ -512,6 +523,8 @@ int vcpu_new(struct vm *vm, unsigned index, struct vcpu **out, struct err *e)
     return 0;
 }
 
+void vcpu_attach_clock(struct vcpu *v, struct clock *clock) { timer_init(&v->pmu_timer, clock, pmu_timer_fire, v); }
+
 int vcpu_start(struct vcpu *v, struct err *e)
 {
     char name[16];
@@ -537,6 +550,8 @@ void vcpu_end(struct vcpu *v)
 
 void vcpu_free(struct vcpu *v)
 {
+    if (v->pmu_timer.clock)
+        timer_cancel(&v->pmu_timer);
     if (v->vm->ops && v->vm->ops->vcpu_fini)
         v->vm->ops->vcpu_fini(v);
     free(v->c);

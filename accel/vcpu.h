@@ -5,6 +5,7 @@
 #include "accel/accel.h"
 #include "cpu/platform.h"
 #include "mmu/access.h"
+#include "util/clock.h"
 #include "util/lock.h"
 
 struct vcpu_work {
@@ -35,11 +36,13 @@ struct vcpu {
     int step;                  /* debugger: run one instruction, then report */
     bool skip_bp;              /* the breakpoint at the current rip was reported: go on over it */
     unsigned pauses;
+    struct timer pmu_timer;
     int schedstat;             /* what the host tells about the thread's waiting, -1: nothing; the thread's own */
     void *engine;              /* the engine's own state */
 };
 
 int vcpu_new(struct vm *vm, unsigned index, struct vcpu **out, struct err *e);
+void vcpu_attach_clock(struct vcpu *v, struct clock *clock); /* once, before vcpu_start */
 int vcpu_start(struct vcpu *v, struct err *e);
 void vcpu_end(struct vcpu *v);  /* ends the thread; threads reach for each other, so all end before any is freed */
 void vcpu_free(struct vcpu *v);

@@ -192,6 +192,7 @@ int vm_start(struct vm *vm, struct err *e)
         c->io = m->io;
         c->lapic = m->lapic[i];
         c->lapic_ops = m->lapic_ops;
+        vcpu_attach_clock(v, m->clock);
         *cpu_mem(c) = (struct mem_ctx){ .tlb = &c->tlb, .mem = m->mem, .hooks = &v->hooks };
         if (vm->ops->vcpu_init(v, e))
             return -1;

@@ -58,7 +58,7 @@ static u32 mode_compute(const struct cpu *c)
         m |= MODE_STEP;
     if (!vm86 && cpl <= cpu_iopl(c))
         m |= MODE_IOPL_OK;
-    return m;
+    return m | c->pmu.mode[cpl == 3];
 }
 
 static void walk_regs_update(struct cpu *c)
@@ -87,10 +87,15 @@ static void walk_regs_update(struct cpu *c)
 void cpu_update_mode(struct cpu *c)
 {
     u32 m = mode_compute(c);
+    bool level = UNLIKELY(c->pmu.split) && (mode_cpl(m) == 3) != (cpu_cpl(c) == 3);
     walk_regs_update(c);
     if (m == c->mode && c->seg[S_CS].base == c->jc_cs_base)
         return;
+    if (level)
+        pmu_level_leave(c);
     c->mode = m;
+    if (level)
+        pmu_level_enter(c);
     c->jc_cs_base = c->seg[S_CS].base;
     c->plat->mode_changed(c);
 }
@@ -128,8 +133,7 @@ static void reset_power_on(struct cpu *c)
     memset(c->mtrr_mask, 0, sizeof(c->mtrr_mask));
     memset(c->mc_ctl, 0, sizeof(c->mc_ctl));
     c->hwcr = BIT(24); /* the TSC counts at the nominal frequency */
-    memset(c->perf_ctl, 0, sizeof(c->perf_ctl));
-    memset(c->perf_ctr, 0, sizeof(c->perf_ctr));
+    pmu_reset(c);
     c->mcg_status = c->mcg_ctl = c->spec_ctrl = c->feature_control = c->xss = 0;
     c->kvmclock_msr = c->kvmclock_wall = c->steal_msr = 0;
     c->pv_kicked = false;

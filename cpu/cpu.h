@@ -3,6 +3,7 @@
  * marked [atomic]). Source: SDM vol. 1 chapter 3, vol. 3A chapter 2. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
+#include "cpu/pmu.h"
 #include "mmu/access.h"
 #include "mmu/tlb.h"
 #include "util/base.h"
@@ -96,6 +97,8 @@ enum cpu_mode {
     MODE_AVX_BAD = 1 << 12,  /* AVX raises: no OSXSAVE, XCR0.AVX, or CR0.TS */
     MODE_SLOW = 1 << 13,     /* alignment checks (CPL 3, CR0.AM, EFLAGS.AC), data or I/O breakpoints: interpret */
     MODE_STEP = 1 << 14,     /* EFLAGS.TF or a debugger's single-step: interpret one at a time */
+    MODE_COUNT = 1 << 16,    /* a performance counter counts instructions at this CPL */
+    MODE_COUNT_BR = 1 << 17, /* and another one branches or mispredictions: only with MODE_COUNT */
     MODE_IOPL_OK = 1 << 15,  /* CLI/STI/IN/OUT... allowed without further checks: real mode or CPL <= IOPL (and not VM86) */
 };
 static inline unsigned mode_cpl(u32 mode) { return mode & MODE_CPL; }
@@ -139,7 +142,6 @@ struct cpu {
     u64 x87_fip, x87_fdp;
     u16 x87_fop, x87_fcs, x87_fds;
     u64 fault_linear;    /* linear address given to a slow path, for -d mmu */
-    u64 icount;          /* guest instructions retired, where counting is on */
     void *jump_cache;    /* accel/dbt/tb.h */
 
     /* --- vector and x87 state --- */
@@ -161,7 +163,7 @@ struct cpu {
     u64 debugctl, kvmclock_msr, kvmclock_wall, steal_msr;
     u64 steal_time, steal_seen; /* of the last update: system time, and what the host had stolen, ns */
     bool pv_kicked;             /* [atomic] KVM_HC_KICK_CPU: ends this HLT, or the next one */
-    u64 mcg_ctl, hwcr, perf_ctl[4], perf_ctr[4];
+    u64 mcg_ctl, hwcr;
     u64 monitor_gpa;                /* MONITOR's line, or MONITOR_NONE */
     u8 monitor_was[MONITOR_LINE];   /* what it held then */
     bool halted, wait_sipi, nmi_blocked, smm;
@@ -198,6 +200,7 @@ struct cpu {
     struct mem_ctx memctx;    /* filled at the vCPU's creation; cpu_mem() */
     struct tlb tlb;
     u64 jc_cs_base;      /* the CS base that is in jc_key */
+    struct pmu pmu;
 };
 
 /* RFLAGS as software sees it / its parts stored back. cpu_set_rflags does not call cpu_update_mode. */

@@ -197,7 +197,8 @@ static int limit_to_host(struct cpu_model *m, const u64 *can, bool enforce, stru
 struct spec {
     struct cpu_model *m;
     const u64 *can;
-    u64 asked[FEAT_WORDS]; /* with + or =on: dependants of what is missing are an error */
+    u64 asked[FEAT_WORDS], refused[FEAT_WORDS]; /* with + or =on: dependants of what is missing are an error */
+    bool pmu_asked;
     bool enforce;
 };
 
@@ -246,9 +247,8 @@ static int spec_property(struct spec *s, const char *key, const char *val, struc
     if (!strcmp(key, "check") || !strcmp(key, "migratable"))
         return parse_bool(key, val, &flag, e);
     if (!strcmp(key, "pmu")) {
-        if (parse_bool(key, val, &flag, e))
-            return -1;
-        return flag ? err_set(e, "-cpu ...,pmu=on: performance counters are not emulated") : 0;
+        s->pmu_asked = true;
+        return parse_bool(key, val, &m->pmu, e);
     }
     if (!strcmp(key, "family"))
         return parse_num(key, val, 0, 0xff + 0xf, &m->family, e);
@@ -288,6 +288,7 @@ static int spec_feature(struct spec *s, const char *name, bool on, struct err *e
         return err_set(e, "-cpu ...,+%s: the host CPU cannot execute it", features[f].name);
     feat_set(s->m->feat, f, on);
     feat_set(s->asked, f, on);
+    feat_set(s->refused, f, !on);
     return 0;
 }
 
@@ -307,6 +308,26 @@ static int spec_token(struct spec *s, char *tok, struct err *e)
     return spec_feature(s, tok, on, e);
 }
 
+/* Performance counters are AMD's or Intel's; what goes with them is on with them, unless it was switched off. */
+static int pmu_finish(struct spec *s, struct err *e)
+{
+    struct cpu_model *m = s->m;
+    bool amd = cpuid_is_amd(m), intel = !memcmp(m->vendor, "GenuineIntel", 12);
+    const struct { unsigned feat; bool ok; } with[] = { { FEAT_PERFCTR_CORE, amd && m->family >= 0x15 }, { FEAT_PDCM, intel } };
+    for (unsigned i = 0; i < ARRAY_LEN(with); i++) {
+        bool asked = feat_in(s->asked, with[i].feat), off = feat_in(s->refused, with[i].feat);
+        if (asked && !(m->pmu && with[i].ok))
+            return err_set(e, "-cpu ...,+%s: needs pmu=on and a processor that has it", features[with[i].feat].name);
+        feat_set(m->feat, with[i].feat, m->pmu && with[i].ok && !off);
+    }
+    if (m->pmu && !amd && !(intel && m->level >= 0xa)) {
+        if (s->pmu_asked)
+            return err_set(e, "-cpu %s,pmu=on: this processor has no performance counters that software can find (CPUID leaf 0xa)", m->name);
+        m->pmu = false;
+    }
+    return 0;
+}
+
 /* What follows from the rest: dependences, topology, address widths. */
 static int model_finish(struct spec *s, struct err *e)
 {
@@ -316,6 +337,8 @@ static int model_finish(struct spec *s, struct err *e)
         if (feat_in(s->asked, depends[i][0]) && !feat_in(m->feat, depends[i][0]))
             return err_set(e, "-cpu ...,+%s: needs '%s' too", features[depends[i][0]].name, features[depends[i][1]].name);
     }
+    if (pmu_finish(s, e))
+        return -1;
     unsigned logical = m->cores * m->threads;
     feat_set(m->feat, FEAT_HT, logical > 1);
     feat_set(m->feat, FEAT_CMP_LEGACY, cpuid_is_amd(m) && logical > 1 && m->threads == 1);
@@ -340,6 +363,7 @@ static int model_parse(struct cpu_model *m, char *list, struct err *e)
     executable_features(can);
     model_identity(m, d);
     model_features(m->feat, d, can);
+    m->pmu = feat_on(m, FEAT_PERFCTR_CORE); /* the models that have all */
     for (char *tok; (tok = strtok_r(NULL, ",", &save));) {
         if (spec_token(&s, tok, e))
             return -1;

@@ -21,6 +21,7 @@ struct cpu_model {
     char vendor[13], brand[49];
     u8 phys_bits, virt_bits;
     bool kvm_leaves, hypervisor;
+    bool pmu;               /* performance counters: cpu/pmu.h */
     u32 tsc_khz;
     unsigned cpus, cores, threads; /* topology */
 };

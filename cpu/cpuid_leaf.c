@@ -65,6 +65,16 @@ static void leaf_4(const struct cpu_model *m, u32 sub, u32 out[4])
     out[2] = k->sets - 1;
 }
 
+/* Leaf 0xa: performance monitoring, version 2. Events 3 and 4, of the last-level cache, are not counted. */
+static void leaf_a(const struct cpu_model *m, u32 out[4])
+{
+    if (!pmu_fixed_count(m))
+        return;
+    out[0] = 2 | pmu_gp_count(m) << 8 | PMU_BITS << 16 | 7 << 24;
+    out[1] = BIT(3) | BIT(4);
+    out[3] = pmu_fixed_count(m) | PMU_BITS << 5 | BIT(15) /* no AnyThread */;
+}
+
 /* Leaf 0xb: threads, then cores. */
 static void leaf_b(struct cpu *c, u32 sub, u32 out[4])
 {
@@ -131,6 +141,9 @@ static void leaf_basic(struct cpu *c, u32 leaf, u32 sub, u32 out[4])
             out[0] = feat_on(m, FEAT_AVX_VNNI) ? 1 : 0; /* highest subleaf */
         if (sub == 0 && c->cr4 & CR4_PKE)
             out[2] |= BIT(4);
+        break;
+    case 0xa:
+        leaf_a(m, out);
         break;
     case 0xb:
         leaf_b(c, sub, out);

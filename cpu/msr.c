@@ -6,6 +6,7 @@
 #include "cpu/help/help.h"
 #include "cpu/paging.h"
 #include "cpu/platform.h"
+#include "cpu/predict.h"
 #include "cpu/pvclock.h"
 #include "hw/core/irq.h"
 #include "util/log.h"
@@ -106,6 +107,21 @@ static bool wr_apic_base(struct cpu *c, const struct msr *m, u64 val)
     return true;
 }
 
+static bool wr_pred_cmd(struct cpu *c, const struct msr *m, u64 val)
+{
+    if (val & 1)
+        predict_barrier(c);
+    return true;
+}
+
+static bool wr_debugctl(struct cpu *c, const struct msr *m, u64 val)
+{
+    if (val & ~(3 | pmu_debugctl_mask(c->model)))
+        return false;
+    c->debugctl = val;
+    return true;
+}
+
 static bool wr_feature_control(struct cpu *c, const struct msr *m, u64 val)
 {
     if (c->feature_control & 1)
@@ -155,13 +171,6 @@ static bool wr_hwcr(struct cpu *c, const struct msr *m, u64 val)
     return true;
 }
 
-/* The four counters that every processor of AMD's has. They are kept and never count. */
-static bool wr_perf_ctr(struct cpu *c, const struct msr *m, u64 val)
-{
-    *msr_field(c, m) = val & MASK64(48);
-    return true;
-}
-
 /* Performance monitoring, BTS and PEBS available: read-only. */
 static bool wr_misc_enable(struct cpu *c, const struct msr *m, u64 val)
 {
@@ -169,6 +178,12 @@ static bool wr_misc_enable(struct cpu *c, const struct msr *m, u64 val)
     if (val & MISC_XD_DISABLE && c->efer & EFER_NX)
         return false;
     c->misc_enable = (val & ~fixed) | (c->misc_enable & fixed);
+    return true;
+}
+
+static bool rd_misc_enable(struct cpu *c, u64 *val)
+{
+    *val = c->misc_enable | (pmu_fixed_count(c->model) ? BIT(7) : 0);
     return true;
 }
 
@@ -295,7 +310,7 @@ static int range_read(struct cpu *c, u32 num, u64 *val)
     else if (is_x2apic(num))
         return c->lapic && feat_on(c->model, FEAT_X2APIC) && !c->lapic_ops->x2_read(c->lapic, num, val);
     else
-        return -1;
+        return pmu_msr_read(c, num, val);
     return 1;
 }
 
@@ -323,7 +338,7 @@ static int range_write(struct cpu *c, u32 num, u64 val)
         return mc_bank_write(c, num, val);
     if (is_x2apic(num))
         return c->lapic && feat_on(c->model, FEAT_X2APIC) && !c->lapic_ops->x2_write(c->lapic, num, val);
-    return -1;
+    return pmu_msr_write(c, num, val);
 }
 
 /* --- the table --- */

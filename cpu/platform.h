@@ -14,6 +14,7 @@ struct cpu_platform {
     u64 (*steal_ns)(struct cpu *c);               /* ns this CPU was ready and the host ran something else; record/replay door */
     /* KVM_HC_KICK_CPU: wakes the CPU with that APIC ID from HLT, or keeps it from its next one. */
     void (*kick)(struct cpu *c, u32 apic_id);
+    void (*pmu_timer)(struct cpu *c, u64 tsc);    /* sets c->pmu.fired when the platform TSC gets there, and has the run loop look; one at a time */
     u64 (*random)(struct cpu *c);                 /* RDRAND/RDSEED; record/replay door */
     void (*triple_fault)(struct cpu *c);          /* asks for reset or exit; the vCPU is then parked */
     void (*halt)(struct cpu *c);                  /* HLT was executed: c->halted is set */

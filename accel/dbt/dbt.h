@@ -6,6 +6,8 @@
 #include "cpu/fault.h"
 #include "cpu/ir/ir.h"
 
+#define BLOCK_INSNS_MAX 48
+
 struct dbt_vcpu {
     jmp_buf jb;                 /* c->fault_jmp */
     struct ir_block *block;     /* for interpretation */

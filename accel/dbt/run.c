@@ -11,6 +11,7 @@
 #include "cpu/help/carry.h"
 #include "cpu/ir/interp.h"
 #include "cpu/lift/lift.h"
+#include "cpu/predict.h"
 #include "hw/core/machine.h"
 #include "mmu/aspace.h"
 #include "mmu/codepage.h"
@@ -127,6 +128,20 @@ static bool bp_stop(struct vcpu *v)
     return true;
 }
 
+/* Executes the block, one instruction, and counts it. */
+static void interp_counted(struct cpu *c, const struct ir_block *b)
+{
+    struct pmu *p = &c->pmu;
+    bool branches = c->mode & MODE_COUNT_BR, branch = branches && branch_kind_at_end(b) != BR_NONE;
+    p->left[PMU_INSNS]--;
+    p->left[PMU_BRANCHES] -= branch;
+    p->ahead = 1 | (u32)branch << 16;
+    ir_interp(c, b);
+    p->ahead = 0;
+    if (branches)
+        predict_branch(c, b);
+}
+
 static void interp_one(struct vcpu *v)
 {
     struct cpu *c = v->c;
@@ -140,7 +155,10 @@ static void interp_one(struct vcpu *v)
         dbt_fetch_raise(v, &f);
     c->int_shadow = 0;
     vcpu_code_enter(v); /* a translator that waits for stores under way waits for this instruction's */
-    ir_interp(c, d->block);
+    if (UNLIKELY(c->mode & MODE_COUNT))
+        interp_counted(c, d->block);
+    else
+        ir_interp(c, d->block);
     vcpu_code_leave(v);
     d->interp_ones++;
     if (v->watch_hit) {
@@ -165,7 +183,8 @@ static void branch_undo(struct vcpu *v)
     const struct tb *tb = tb_by_host_pc(site);
     assert(tb);
     u64 target = c->rip;
-    c->rip = tb->pc + backend_insn_at(&tb->code, site)->pc_off;
+    unsigned pc_off = backend_insn_at(&tb->code, site)->pc_off;
+    c->rip = tb->pc + pc_off;
     if (lift_block(d->block, c, c->rip, 1, dbt_fetch, &f) < 0)
         dbt_fetch_raise(v, &f);
     const struct ir_op *end = &d->block->op[d->block->n_ops - 1];
@@ -173,6 +192,7 @@ static void branch_undo(struct vcpu *v)
         c->rip = target;
         return;
     }
+    tb_count_ahead(tb, c, pc_off);
     cpu_branch_fault(c, (i64)end->imm);
 }
 
@@ -204,6 +224,7 @@ static void run_block(struct vcpu *v)
     if (UNLIKELY(d->verify))
         verify_before(v, d->verify, tb);
     u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : dbt_enter(c, tb->code.entry);
+    c->pmu.ahead = 0;
     if (UNLIKELY((ret & DBT_EXIT_MASK) == DBT_EXIT_LOOKUP && cpu_is64(c) && !is_canonical(c, c->rip)))
         branch_undo(v);
     block_boundary(c);
@@ -230,8 +251,11 @@ static void shadow_drop(struct vcpu *v)
 static bool must_interpret(struct vcpu *v, const struct dbt *t)
 {
     const struct dbt_vcpu *d = v->engine;
+    const struct cpu *c = v->c;
     shadow_drop(v);
-    return d->interp_next || v->c->int_shadow || (v->c->mode & (MODE_SLOW | MODE_STEP)) || v->step || t->interp;
+    if (d->interp_next || c->int_shadow || (c->mode & (MODE_SLOW | MODE_STEP)) || v->step || t->interp)
+        return true;
+    return UNLIKELY(c->mode & MODE_COUNT) && c->pmu.left[PMU_INSNS] < BLOCK_INSNS_MAX; /* up to the instruction that overflows a counter */
 }
 
 static void log_state(const struct cpu *c)
@@ -261,7 +285,11 @@ static void run_loop(struct vcpu *v)
         if (__atomic_load_n(&c->exit_request, __ATOMIC_RELAXED) && !take_requests(v))
             return;
         aspace_quiesce();
+        if (UNLIKELY(c->pmu.on || c->mode & MODE_COUNT) && pmu_due(&c->pmu))
+            pmu_do_due(c);
         vcpu_take_events(v);
+        if (UNLIKELY(c->pmu.halt_at) && !c->halted)
+            pmu_wake(c);
         if (c->halted || c->wait_sipi || v->parked)
             return;
         if (bp_stop(v))
@@ -286,6 +314,7 @@ static void dbt_run(struct vcpu *v)
         _mm_setcsr(HOST_MXCSR);
         vcpu_code_leave(v);
         d->chain_from = 0;
+        pmu_undo(v->c);
         if (d->verify && why == UNW_FAULT)
             verify_after(v, d->verify, v->c->fault.vector);
         else if (d->verify)

@@ -11,6 +11,7 @@ struct tb {
     u32 mode;            /* enum cpu_mode */
     gpa_t phys;          /* of the first byte */
     u16 len, n_insns;
+    bool branch;         /* its last instruction is one that MODE_COUNT_BR counts */
     bool crosses;        /* its only instruction continues on the next page: never chained to */
     bool dead;           /* [atomic] killed; its entry leads back to the run loop */
     struct {
@@ -73,6 +74,16 @@ void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
 u64 tb_page_grains(const struct dbt *d, const struct ram_block *b, u64 off);
 /* The block whose emitted code contains this host address, dead ones included; NULL if none. Takes the code lock. */
 struct tb *tb_by_host_pc(const void *pc);
+/* The instruction pc_off bytes from the block's pc, being executed in emitted code, is left: what cpu/pmu.h calls "ahead". */
+static inline void tb_count_ahead(const struct tb *tb, struct cpu *c, unsigned pc_off)
+{
+    unsigned i = 0;
+    if (!(tb->mode & MODE_COUNT))
+        return;
+    while (i + 1u < tb->n_insns && tb->code.insn[i].pc_off != pc_off)
+        i++;
+    c->pmu.ahead = (tb->n_insns - i) | (u32)(tb->branch && tb->mode & MODE_COUNT_BR) << 16;
+}
 /* Lets exit n of `from` jump to `to`, if both still live and the link is legal. flushes: d->st.flushes while `from` surely existed. */
 void tb_link(struct dbt *d, struct tb *from, unsigned n, struct tb *to, u64 flushes);
 

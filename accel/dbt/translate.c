@@ -2,11 +2,10 @@
 #include <stdlib.h>
 #include "accel/dbt/dbt.h"
 #include "cpu/lift/lift.h"
+#include "cpu/predict.h"
 #include "disas/disas.h"
 #include "mmu/codepage.h"
 #include "util/log.h"
-
-#define BLOCK_INSNS_MAX 48
 
 int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n)
 {
@@ -159,6 +158,7 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     tb->phys = k->phys;
     tb->len = (u16)b->len;
     tb->n_insns = (u16)n;
+    tb->branch = branch_kind_at_end(b) != BR_NONE;
     tb_pages(tb, x, v);
     if (backend_compile(b, tb, &tb->code)) {
         free(tb);

@@ -313,6 +313,7 @@ static void leave_half_done(struct cpu *c)
 {
     c->sysflags |= F_RF;
     c->rf_keep = true;
+    pmu_unfinished(c);
 }
 
 /* Where no breakpoint is armed nobody else looks at RF behind an instruction. */

@@ -44,14 +44,12 @@ u64 help_rdtscp(struct cpu *c, u64 a, u64 b, u64 d)
 
 u64 help_rdpid(struct cpu *c, u64 a, u64 b, u64 d) { return c->tsc_aux; }
 
-/* CPUID announces no performance counters: every index is invalid. */
-u64 help_rdpmc(struct cpu *c, u64 a, u64 b, u64 d) { raise_gp0(c); }
-
 u64 help_hlt(struct cpu *c, u64 a, u64 b, u64 d)
 {
     require_cpl0(c);
     c->rip = a;
     c->halted = true;
+    pmu_halt(c);
     c->plat->halt(c);
     return 0;
 }
@@ -89,8 +87,11 @@ u64 help_mwait(struct cpu *c, u64 a, u64 b, u64 d)
     if (c->gpr[R_CX] & ~1ull)
         raise_gp0(c);
     c->rip = a;
-    if (c->monitor_gpa != MONITOR_NONE)
+    if (c->monitor_gpa != MONITOR_NONE) {
+        pmu_halt(c);
         c->plat->mwait(c, c->gpr[R_CX] & 1);
+        pmu_wake(c);
+    }
     c->monitor_gpa = MONITOR_NONE;
     return 0;
 }

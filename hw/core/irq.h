@@ -69,6 +69,7 @@ struct lapic_ops {
     void (*set_tsc_deadline)(void *lapic, u64 tsc);
     /* A paravirtual IPI: sends what icr says (fixed or NMI only) to the APICs with this ID; how many, or -1 for any other mode. */
     int (*pv_ipi)(void *lapic, u32 apic_id, u32 icr);
+    void (*pmi)(void *lapic, bool mask);       /* a performance counter's interrupt, through LVTPC, which is then masked if `mask` */
     u64 (*get_pv_eoi)(void *lapic);            /* MSR_KVM_PV_EOI_EN */
     int (*set_pv_eoi)(void *lapic, u64 val);   /* -1: #GP */
     void (*reset)(void *lapic, bool init);     /* init: INIT IPI, keeps the APIC ID and the base's BSP bit */

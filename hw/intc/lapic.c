@@ -580,6 +580,16 @@ static int op_pv_ipi(void *lapic, u32 apic_id, u32 icr)
     return n;
 }
 
+static void op_pmi(void *lapic, bool mask)
+{
+    struct lapic *s = lapic;
+    bool in = enter(s);
+    lapic_local_event(s, LVT_PERF);
+    if (mask)
+        s->lvt[LVT_PERF] |= LVT_MASKED;
+    leave(s, in);
+}
+
 static u64 op_get_pv_eoi(void *lapic)
 {
     struct lapic *s = lapic;
@@ -624,6 +634,7 @@ const struct lapic_ops lapic_ops = {
     .get_tsc_deadline = op_get_tsc_deadline,
     .set_tsc_deadline = op_set_tsc_deadline,
     .pv_ipi = op_pv_ipi,
+    .pmi = op_pmi,
     .get_pv_eoi = op_get_pv_eoi,
     .set_pv_eoi = op_set_pv_eoi,
     .reset = op_reset,

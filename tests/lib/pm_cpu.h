@@ -30,6 +30,7 @@ struct pm_cpu {
     unsigned triple;      /* triple faults */
     unsigned mwaits;      /* calls of the platform's mwait */
     unsigned faults;      /* exceptions raised */
+    u64 pmu_timer;        /* what the cycle counters' timer was last set to */
     u64 steal;            /* what the host has stolen, ns */
     u32 kicked;           /* APIC ID of the last KVM_HC_KICK_CPU */
     int first;            /* vector of the first since pm_run began, -1 */

@@ -160,6 +160,7 @@ static void emit_sub_call(struct enc *e, const void *fn)
  * look at, or does not know the block. Keys of the jump cache tell apart modes and mappings. */
 static const void *next_code(struct cpu *c)
 {
+    c->pmu.ahead = 0;
     if (__atomic_load_n(&c->exit_request, __ATOMIC_RELAXED) || c->halted || __atomic_load_n(&c->nmi_pending, __ATOMIC_RELAXED))
         return NULL;
     if (c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic))

@@ -621,7 +621,7 @@ static void emit_ool(struct jit *j, unsigned from)
         case OOL_PROBE: ool_probe(j, s); break;
         case OOL_X87: ool_x87(j, s); break;
         case OOL_REGION: break;
-        case OOL_LOOKUP: case OOL_MISS: case OOL_CHAIN: case OOL_POLL_JCC: case OOL_POLL: ool_flow(j, s); break;
+        case OOL_LOOKUP: case OOL_MISS: case OOL_CHAIN: case OOL_POLL_JCC: case OOL_POLL: case OOL_COUNT: ool_flow(j, s); break;
         }
     }
 }
@@ -676,6 +676,7 @@ void jit_block(struct jit *j)
     const struct ir_block *b = j->b;
     groups_find(&j->groups, b);
     ra_init(&j->ra, &j->e, b->op);
+    count_begin(j);
     j->grouping = true;
     for (j->op = 0; j->op < (int)b->n_ops; j->op++) {
         const struct ir_op *o = &b->op[j->op];

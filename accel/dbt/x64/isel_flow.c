@@ -46,6 +46,7 @@ void isel_call(struct jit *j, const struct ir_op *o)
     call_arg(j, o, o->b, RDX);
     call_arg(j, o, o->c, RCX);
     jit_set_rip(j, j->b->insn[j->insn].pc);
+    count_ahead(j, j->insn);
     ra_clobbered(&j->ra);
     if (h->effects & HE_VEC)
         j->x87_known_live = false;
@@ -193,17 +194,37 @@ static void emit_poll(struct jit *j, enum ool_kind kind, u64 pc, u64 pc2, unsign
     enc_bind8(&j->e, go);
 }
 
+static void poll_and_go(struct jit *j, u64 pc, unsigned exit)
+{
+    if (wants_poll(j, pc))
+        emit_poll(j, OOL_POLL, pc, 0, 0);
+    emit_goto(j, pc, exit);
+}
+
 void isel_jmp(struct jit *j, const struct ir_op *o)
 {
     x87_flush(j);
-    if (wants_poll(j, o->imm))
-        emit_poll(j, OOL_POLL, o->imm, 0, 0);
-    emit_goto(j, o->imm, 0);
+    count_jump(j);
+    poll_and_go(j, o->imm, 0);
+}
+
+/* Both ways of a JCC or BRZ, from `first` on the one to imm, with the predictor. */
+static void counted_ways(struct jit *j, const struct ir_op *o, u8 *first)
+{
+    count_direction(j, o->imm == o->imm2);
+    poll_and_go(j, o->imm2, 1);
+    enc_bind32(&j->e, first);
+    count_direction(j, true);
+    poll_and_go(j, o->imm, 0);
 }
 
 void isel_jcc(struct jit *j, const struct ir_op *o)
 {
     x87_flush(j);
+    if (count_predicts(j)) {
+        counted_ways(j, o, enc_jcc(&j->e, o->cc));
+        return;
+    }
     if (wants_poll(j, o->imm) || wants_poll(j, o->imm2))
         emit_poll(j, OOL_POLL_JCC, o->imm, o->imm2, o->cc);
     if (can_link(j, o->imm)) {
@@ -221,13 +242,17 @@ void isel_brz(struct jit *j, const struct ir_op *o)
     ra_claim(&j->ra, RCX);
     jit_load(j, o, o->a, o->size, RCX);
     u8 *zero = enc_jrcxz(&j->e);
-    if (wants_poll(j, o->imm2))
-        emit_poll(j, OOL_POLL, o->imm2, 0, 0);
-    emit_goto(j, o->imm2, 1);
+    if (count_predicts(j)) {
+        u8 *other = enc_jmp8(&j->e);
+        enc_bind8(&j->e, zero);
+        zero = enc_jmp(&j->e);
+        enc_bind8(&j->e, other);
+        counted_ways(j, o, zero);
+        return;
+    }
+    poll_and_go(j, o->imm2, 1);
     enc_bind8(&j->e, zero);
-    if (wants_poll(j, o->imm))
-        emit_poll(j, OOL_POLL, o->imm, 0, 0);
-    emit_goto(j, o->imm, 0);
+    poll_and_go(j, o->imm, 0);
 }
 
 void isel_jmpr(struct jit *j, const struct ir_op *o)
@@ -237,6 +262,7 @@ void isel_jmpr(struct jit *j, const struct ir_op *o)
         ra_claim(&j->ra, RDX);
         jit_load(j, o, o->a, 8, RDX);
     }
+    count_jump(j);
     emit_lookup(j);
 }
 
@@ -274,6 +300,10 @@ void ool_flow(struct jit *j, struct ool *s)
         break;
     case OOL_LOOKUP:
         emit_lookup_const(j, s->pc);
+        break;
+    case OOL_COUNT:
+        count_give_back(j);
+        leave(j, s->pc, DBT_EXIT_REQUEST);
         break;
     case OOL_MISS:
         enc_mov_ri(&j->e, RDX, s->pc);

@@ -15,6 +15,7 @@
 #include "accel/dbt/x64/enc.h"
 #include "accel/dbt/x64/group.h"
 #include "accel/dbt/x64/ra.h"
+#include "cpu/predict.h"
 
 #define CPU_BIAS 204
 _Static_assert(CPU_BIAS % 64 == PAGE_BITS && _Alignof(struct cpu) >= 64, "rbp serves as a shift count");
@@ -51,7 +52,7 @@ extern struct common_code x64_common;
 void entry_emit(struct enc *e, struct common_code *k);
 const u8 *x64_fault_entry(void); /* executable address of .fault */
 
-enum ool_kind { OOL_PROBE, OOL_REGION /* to the copy of instruction insn */, OOL_X87, OOL_LOOKUP, OOL_MISS, OOL_CHAIN, OOL_POLL_JCC, OOL_POLL };
+enum ool_kind { OOL_PROBE, OOL_REGION /* to the copy of instruction insn */, OOL_X87, OOL_LOOKUP, OOL_MISS, OOL_CHAIN, OOL_POLL_JCC, OOL_POLL, OOL_COUNT };
 struct ool { /* code behind the main line */
     u8 kind;
     i8 base, index;       /* PROBE: where the pointer is wanted; base may be pinned */
@@ -85,6 +86,7 @@ struct jit {
     unsigned x87_insn;    /* 1 + index of the instruction whose FIP/FOP are not stored; 0 none */
     u16 x87_fop;
     bool x87_known_live;
+    enum branch_kind branch; /* of the block's end, with MODE_COUNT */
     bool grouping;        /* PROBEs may stand for others: the main line, not the copies */
     unsigned n_ool, n_map;
     struct groups groups;
@@ -137,6 +139,13 @@ isel_fn isel_vec;
 void ool_x87(struct jit *j, const struct ool *s);
 void x87_store_pointers(struct jit *j, unsigned x87_insn, u16 fop);
 void x87_flush(struct jit *j);
+/* isel_count.c */
+void count_begin(struct jit *j);                    /* first of all in a block */
+void count_give_back(struct jit *j);
+void count_ahead(struct jit *j, unsigned insn);     /* instruction insn is about to call C, which may leave; with jit_set_rip */
+bool count_predicts(const struct jit *j);           /* the conditional branch at the block's end wants count_direction on both sides */
+void count_direction(struct jit *j, bool taken);
+void count_jump(struct jit *j);                     /* before any other branch at the block's end; an indirect one's target is in rdx */
 /* isel_flow.c */
 isel_fn isel_call, isel_jmp, isel_jcc, isel_brz, isel_jmpr, isel_exit;
 void flow_end(struct jit *j);

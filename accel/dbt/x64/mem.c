@@ -360,6 +360,7 @@ void ool_probe(struct jit *j, const struct ool *s)
     if (s->x87_insn)
         x87_store_pointers(j, s->x87_insn, s->x87_fop);
     jit_set_rip(j, j->b->insn[s->insn].pc);
+    count_ahead(j, s->insn);
     enc_mov_ri(&j->e, RCX, s->size_acc);
     enc_call_to(&j->e, x64_common.slow_probe);
     if (s->base >= RA_SCRATCH) { /* the base stays what it is: index = pointer - base */

@@ -66,6 +66,7 @@ void dbt_host_fault(struct cpu *c, const void *host_pc, u32 trapno)
     const struct compiled *k = &tb->code;
     const struct compiled_insn *m = backend_insn_at(k, host_pc);
     c->rip = k->pc + m->pc_off;
+    tb_count_ahead(tb, c, m->pc_off);
     if (m->x87_insn) {
         c->x87_fip = k->pc + k->insn[m->x87_insn - 1].pc_off;
         c->x87_fop = m->x87_fop;
