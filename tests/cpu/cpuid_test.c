@@ -53,7 +53,33 @@ static void test_spec(void)
     expect_error("max,avx=maybe", "on or off");
     expect_error("max,vendor=short", "vendor");
     expect_error("qemu64,-xsave,+avx", "avx");
-    expect_error("max,pmu=on", "pmu");
+    expect_error("kvm64,pmu=on", "no performance counters");
+    expect_error("pentium3,pmu=on", "no performance counters");
+    expect_error("max,pmu=off,+perfctr-core", "pmu=on");
+    expect_error("EPYC,+pdcm", "pmu=on");
+    expect_error("max,pmu=maybe", "on or off");
+}
+
+static void test_pmu(void)
+{
+    static const struct {
+        const char *spec;
+        unsigned gp, fixed;
+        bool core, pdcm;
+    } t[] = {
+        { "max", 6, 0, true, false }, { "max,pmu=off", 0, 0, false, false }, { "max,-perfctr-core", 4, 0, false, false },
+        { "max,vendor=GenuineIntel", 4, 3, false, true }, { "Haswell", 0, 0, false, false }, { "Haswell,pmu=on", 4, 3, false, true },
+        { "Haswell,pmu=on,pdcm=off", 4, 3, false, false }, { "EPYC", 0, 0, false, false }, { "EPYC,pmu=on", 6, 0, true, false },
+        { "Opteron_G1,pmu=on", 4, 0, false, false }, { "x86-64-v3", 0, 0, false, false },
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        struct cpu_model *m = make(t[i].spec);
+        g_assert_cmpuint(pmu_gp_count(m), ==, t[i].gp);
+        g_assert_cmpuint(pmu_fixed_count(m), ==, t[i].fixed);
+        g_assert_cmpint(feat_on(m, FEAT_PERFCTR_CORE), ==, t[i].core);
+        g_assert_cmpint(feat_on(m, FEAT_PDCM), ==, t[i].pdcm);
+        cpu_model_free(m);
+    }
 }
 
 static void query(struct pm_cpu *p, u32 leaf, u32 sub, u32 out[4]) { cpuid_query(p->c, leaf, sub, out); }
@@ -151,6 +177,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cpu/cpuid/models", test_every_model);
     g_test_add_func("/cpu/cpuid/spec", test_spec);
+    g_test_add_func("/cpu/cpuid/pmu", test_pmu);
     g_test_add_func("/cpu/cpuid/leaves", test_leaves);
     g_test_add_func("/cpu/cpuid/32-bit", test_32_bit);
     g_test_add_func("/cpu/cpuid/topology", test_topology);

@@ -81,7 +81,7 @@ static void test_misc_enable(void)
     p->c->efer &= ~(u64)EFER_NX;
     g_assert_true(msr_write(p->c, 0x1a0, MISC_XD_DISABLE | MISC_LIMIT_CPUID));
     g_assert_true(msr_read(p->c, 0x1a0, &v));
-    g_assert_cmphex(v, ==, MISC_XD_DISABLE | MISC_LIMIT_CPUID | 0x1800); /* BTS and PEBS unavailable: read-only */
+    g_assert_cmphex(v, ==, MISC_XD_DISABLE | MISC_LIMIT_CPUID | 0x1880); /* counters available, BTS and PEBS not: read-only */
     cpuid_query(p->c, 0, 0, r);
     g_assert_cmpuint(r[0], ==, 2);
     cpuid_query(p->c, 0x80000001, 0, r);

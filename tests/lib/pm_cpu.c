@@ -18,7 +18,8 @@ static void plat_pmu_timer(struct cpu *c, u64 tsc) { pm_of(c)->pmu_timer = tsc; 
 static void plat_kick(struct cpu *c, u32 apic_id) { pm_of(c)->kicked = apic_id; }
 
 static const struct cpu_platform platform = {
-    .steal_ns = plat_steal, .kick = plat_kick, .pmu_timer = plat_pmu_timer, .tsc = plat_tsc, .wall_ns = plat_wall, .triple_fault = plat_triple, .halt = plat_nothing, .pause = plat_nothing, .mwait = plat_mwait,
+    .steal_ns = plat_steal, .kick = plat_kick, .pmu_timer = plat_pmu_timer,
+    .tsc = plat_tsc, .wall_ns = plat_wall, .triple_fault = plat_triple, .halt = plat_nothing, .pause = plat_nothing, .mwait = plat_mwait,
     .wbinvd = plat_nothing, .mode_changed = plat_nothing, .tlb_flushed = plat_nothing, .ferr = plat_nothing,
     .ext_msr_read = plat_no_msr, .ext_msr_write = plat_no_msr_write,
 };

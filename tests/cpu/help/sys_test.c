@@ -67,8 +67,23 @@ static void test_rdpmc(void)
 {
     struct pm_cpu *p = pm_new(64, NULL);
     pm_gate(p, EXC_GP, SYS_INT32, 0, SEL_C0_64, PM_HANDLER, 0);
+    p->c->gpr[R_CX] = 5;
+    p->c->pmu.ctr[5] = 0x123456789abcull;
+    pm_help(p, help_rdpmc, 0, 0, 0);
+    g_assert_cmpint(p->first, ==, -1);
+    g_assert_cmphex(p->c->gpr[R_AX], ==, 0x56789abc);
+    g_assert_cmphex(p->c->gpr[R_DX], ==, 0x1234);
+    p->c->gpr[R_CX] = 6;
     pm_help(p, help_rdpmc, 0, 0, 0);
     g_assert_cmpint(p->first, ==, EXC_GP);
+    p->c->gpr[R_CX] = 0;
+    pm_user(p);
+    pm_help(p, help_rdpmc, 0, 0, 0);
+    g_assert_cmpint(p->first, ==, EXC_GP);
+    pm_user(p);
+    p->c->cr4 |= CR4_PCE;
+    pm_help(p, help_rdpmc, 0, 0, 0);
+    g_assert_cmpint(p->first, ==, -1);
     pm_free(p);
 }
 

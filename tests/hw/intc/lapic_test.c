@@ -571,6 +571,24 @@ static void test_pv_eoi(void)
     teardown();
 }
 
+static void test_pmi(void)
+{
+    setup();
+    enable();
+    wr(0x340, 0x41);
+    ops->pmi(l0, false);
+    g_assert_cmpint(ops->ack(l0), ==, 0x41);
+    g_assert_cmphex(rd(0x340), ==, 0x41);
+    wr(0xb0, 0);
+    ops->pmi(l0, true);
+    g_assert_cmpint(ops->ack(l0), ==, 0x41);
+    g_assert_cmphex(rd(0x340), ==, 0x10041);
+    wr(0xb0, 0);
+    ops->pmi(l0, true); /* masked */
+    g_assert_false(ops->has_intr(l0));
+    teardown();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -590,5 +608,6 @@ int main(int argc, char **argv)
     g_test_add_func("/lapic/base", test_base);
     g_test_add_func("/lapic/x2apic", test_x2apic);
     g_test_add_func("/lapic/pv-eoi", test_pv_eoi);
+    g_test_add_func("/lapic/pmi", test_pmi);
     return g_test_run();
 }
