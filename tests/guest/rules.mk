@@ -52,3 +52,10 @@ $(BUILD)/tests/guest/vnc_drive: tests/guest/vnc_drive.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) $$(pkg-config --cflags libvncclient) -o $@ $< $$(pkg-config --libs libvncclient)
+
+# And one for perf_test.sh.
+GUEST_IMAGES += $(BUILD)/tests/guest/perf_events
+$(BUILD)/tests/guest/perf_events: tests/guest/perf_events.c
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -static -o $@ $<
