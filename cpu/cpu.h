@@ -130,6 +130,7 @@ struct cpu {
     u32 mode;            /* enum cpu_mode */
     u64 jc_key;          /* jump cache: generation, mode and CS base, added to a PC to make its key */
     u64 jc_mask;         /* PEXT mask: PC bits that index the jump cache */
+    u64 pc_page;         /* while a block with ir_block.rel runs: the page of its PC */
     struct seg_reg seg[SEG_COUNT];
     u64 scratch[16];     /* spill slots of emitted code */
     u64 call_undo;       /* what the push of an indirect CALL in 64-bit mode overwrote */

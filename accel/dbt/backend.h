@@ -24,15 +24,17 @@ static inline unsigned backend_exit_index(u64 ret) { return ret >> 3 & 1; }
 
 /* Where a guest instruction's code begins, for host exceptions. */
 struct compiled_insn {
-    u32 off;       /* from entry */
+    u32 off;       /* from body */
     u16 pc_off;    /* from the block's pc */
     u16 x87_fop;   /* with x87_insn: its opcode */
     u8 x87_insn;   /* 1 + index of the x87 instruction whose FIP and FOP are not in struct cpu yet when this one begins; 0: none */
 };
 struct compiled {
-    u64 pc;
-    u8 *entry;     /* executable address */
-    u32 size;      /* bytes of host code from entry on */
+    u64 pc;        /* rel: only its offset in the page counts */
+    bool rel;      /* ir_block.rel */
+    u8 *entry;     /* executable address, for the jump cache and dbt_enter */
+    u8 *body;      /* where linked jumps come in: behind the entry's note of where the block is */
+    u32 size;      /* bytes of host code from body on */
     u16 n_exits, n_map;
     struct {
         u8 *site;  /* executable address of the jump's rel32 */
@@ -49,8 +51,13 @@ void backend_fini(void);
 int backend_compile(const struct ir_block *b, void *tb, struct compiled *out);
 /* Drops all blocks. */
 void backend_flush(void);
-/* Points exit `index` of a block at another block's entry, or (NULL) back at its stub. Atomic for running vCPUs. */
-void backend_link(struct compiled *from, unsigned index, const void *entry);
+/* Points exit `index` of a block at another block, or (NULL) back at its stub. Atomic for running vCPUs. */
+void backend_link(struct compiled *from, unsigned index, const struct compiled *to);
+/* The PC of the block that this CPU is in, or has just left. */
+static inline u64 backend_pc(const struct cpu *c, const struct compiled *k)
+{
+    return k->rel ? c->pc_page + (k->pc & (PAGE_SIZE - 1)) : k->pc;
+}
 /* Whoever enters the block from now on leaves with DBT_EXIT_LOOKUP and rip = its pc. Atomic for running vCPUs, irrevocable. */
 void backend_kill_block(struct compiled *k);
 /* True if pc is in the code of blocks. Async-signal-safe. */

@@ -81,8 +81,8 @@ static void jc_insert(struct vcpu *v, struct tb *tb)
 {
     struct dbt_vcpu *d = v->engine;
     struct cpu *c = v->c;
-    struct jump_entry *e = &d->jc[tb->pc & (JC_ENTRIES - 1)];
-    u64 key = -(tb->pc + c->jc_key), linear = dbt_linear_pc(c), bit;
+    struct jump_entry *e = &d->jc[c->rip & (JC_ENTRIES - 1)];
+    u64 key = -(c->rip + c->jc_key), linear = dbt_linear_pc(c), bit;
     if (e[JC_ENTRIES].code == tb->code.entry)
         e += JC_ENTRIES; /* of an older generation */
     else if (e->key != key && e->code != tb->code.entry)
@@ -184,7 +184,7 @@ static void branch_undo(struct vcpu *v)
     assert(tb);
     u64 target = c->rip;
     unsigned pc_off = backend_insn_at(&tb->code, site)->pc_off;
-    c->rip = tb->pc + pc_off;
+    c->rip = backend_pc(c, &tb->code) + pc_off;
     if (lift_block(d->block, c, c->rip, 1, dbt_fetch, &f) < 0)
         dbt_fetch_raise(v, &f);
     const struct ir_op *end = &d->block->op[d->block->n_ops - 1];
@@ -215,7 +215,7 @@ static void run_block(struct vcpu *v)
         interp_one(v);
         return;
     }
-    if (d->chain_from && d->chain_pc == tb->pc && d->chain_key == c->jc_key)
+    if (d->chain_from && d->chain_pc == c->rip && d->chain_key == c->jc_key)
         tb_link(t, backend_exit_tb(d->chain_from), backend_exit_index(d->chain_from), tb, d->chain_flushes);
     d->chain_from = 0;
     if (!v->vm->n_bp && !d->verify && !log_on(LOG_EXEC | LOG_CPU))

@@ -43,11 +43,16 @@ void tb_fini(struct dbt *d)
     backend_fini();
 }
 
+static struct tb_key key_of(const struct tb *tb)
+{
+    return (struct tb_key){ tb->code.rel ? 0 : tb->pc, tb->cs_base, tb->mode, tb->phys };
+}
+
 struct tb *tb_find(struct dbt *d, const struct tb_key *k)
 {
     struct tb *tb = __atomic_load_n(&d->hash[hash_of(k)], __ATOMIC_ACQUIRE);
     for (; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
-        if (tb->phys == k->phys && tb->pc == k->pc && tb->mode == k->mode && tb->cs_base == k->cs_base &&
+        if (tb->phys == k->phys && (tb->code.rel || tb->pc == k->pc) && tb->mode == k->mode && tb->cs_base == k->cs_base &&
             !__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE))
             return tb;
     return NULL;
@@ -111,7 +116,7 @@ void tb_publish(struct dbt *d, struct tb *tb)
     assert(lock_is_mine(&d->lock));
     for (unsigned i = 0; i < 2 && tb->page[i].ram; i++)
         page_list_add(d, tb, i);
-    struct tb_key k = { tb->pc, tb->cs_base, tb->mode, tb->phys };
+    struct tb_key k = key_of(tb);
     struct tb **head = &d->hash[hash_of(&k)];
     tb->hash_next = *head;
     __atomic_store_n(head, tb, __ATOMIC_RELEASE);
@@ -120,7 +125,7 @@ void tb_publish(struct dbt *d, struct tb *tb)
 
 static void hash_remove(struct dbt *d, struct tb *tb)
 {
-    struct tb_key k = { tb->pc, tb->cs_base, tb->mode, tb->phys };
+    struct tb_key k = key_of(tb);
     struct tb **p = &d->hash[hash_of(&k)];
     while (*p && *p != tb)
         p = &(*p)->hash_next;
@@ -182,7 +187,7 @@ struct tb *tb_by_host_pc(const void *pc)
     for (unsigned lo = 0, hi = d->all->len; lo < hi;) {
         unsigned mid = (lo + hi) / 2;
         struct tb *tb = g_ptr_array_index(d->all, mid);
-        if (tb->code.entry <= (const u8 *)pc) {
+        if (tb->code.body <= (const u8 *)pc) {
             best = tb;
             lo = mid + 1;
         } else {
@@ -190,19 +195,19 @@ struct tb *tb_by_host_pc(const void *pc)
         }
     }
     lock_release(&d->lock);
-    return best && (const u8 *)pc < best->code.entry + best->code.size ? best : NULL;
+    return best && (const u8 *)pc < best->code.body + best->code.size ? best : NULL;
 }
 
 void tb_link(struct dbt *d, struct tb *from, unsigned n, struct tb *to, u64 flushes)
 {
     lock_acquire(&d->lock);
     if (d->st.flushes == flushes && !from->dead && !to->dead && !from->crosses && !to->crosses && n < from->code.n_exits && !from->out[n] &&
-        (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK) &&
+        (from->code.rel || (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK)) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK) &&
         from->mode == to->mode && from->cs_base == to->cs_base) {
         from->out[n] = to;
         from->in_next[n] = to->in;
         to->in = (u64)from | n;
-        backend_link(&from->code, n, to->code.entry);
+        backend_link(&from->code, n, &to->code);
         d->st.chained++;
     }
     lock_release(&d->lock);

@@ -7,7 +7,7 @@
 
 /* One block. Immutable once published, but for `dead` and what backend_* patches. Freed only by tb_flush_all. */
 struct tb {
-    u64 pc, cs_base;
+    u64 pc, cs_base;     /* pc: where it was made; code.rel: it serves at others, too */
     u32 mode;            /* enum cpu_mode */
     gpa_t phys;          /* of the first byte */
     u16 len, n_insns;
@@ -56,7 +56,7 @@ struct dbt {
 };
 
 struct tb_key {
-    u64 pc, cs_base;
+    u64 pc, cs_base;                 /* pc: 0 where ir_mode_rel(mode) */
     u32 mode;
     gpa_t phys;
 };

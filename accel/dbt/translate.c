@@ -112,7 +112,7 @@ static void log_block(const struct ir_block *b, const struct tb *tb)
         g_string_free(s, TRUE);
     }
     if (log_on(LOG_OUT_ASM))
-        disas_block(log_file(), 64, (u64)(uintptr_t)tb->code.entry, tb->code.entry, tb->code.size);
+        disas_block(log_file(), 64, (u64)(uintptr_t)tb->code.body, tb->code.body, tb->code.size);
 }
 
 /* Fills in which bytes of which pages the block covers. */
@@ -145,14 +145,14 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     struct dbt_vcpu *dv = v->engine;
     struct ir_block *b = dv->block;
     unsigned max = d->one_insn || d->vm->n_bp ? 1 : BLOCK_INSNS_MAX;
-    int n = lift_block(b, v->c, k->pc, max, dbt_fetch, f);
+    int n = lift_block(b, v->c, v->c->rip, max, dbt_fetch, f);
     if (n < 0)
         return NULL;
     f->faulted = false;
     struct tb *tb = calloc(1, sizeof(*tb));
     if (!tb)
         g_error("out of memory");
-    tb->pc = k->pc;
+    tb->pc = b->pc;
     tb->cs_base = k->cs_base;
     tb->mode = k->mode;
     tb->phys = k->phys;
@@ -238,7 +238,7 @@ struct tb *dbt_block(struct vcpu *v)
     struct tb *tb;
     if (!page.ram)
         return NULL;
-    struct tb_key k = { c->rip, dbt_cs_base(c), c->mode, page.gpa | (linear & (PAGE_SIZE - 1)) };
+    struct tb_key k = { ir_mode_rel(c->mode) ? 0 : c->rip, dbt_cs_base(c), c->mode, page.gpa | (linear & (PAGE_SIZE - 1)) };
     ((struct dbt_vcpu *)v->engine)->lookups++;
     while (!(tb = tb_find(d, &k))) {
         vcpu_code_leave(v); /* translation may have to wait until all are out, for a flush; so may others, and drop this block again */

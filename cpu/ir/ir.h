@@ -45,6 +45,7 @@ struct ir_op {
     u8 scale, asize; /* PROBE, LIN, LEA */
     u8 acc;          /* PROBE: ACC_READ, ACC_WRITE, ACC_RMW, | ACC_STACK */
     u8 ptr_off;      /* byte offset added to PTR by this op (far pointers, fxsave-like) */
+    bool rel;        /* imm (CALL: imm2) was computed from the PC: see ir_block.rel. So are the targets of JMP JCC BRZ and EXIT, always */
     struct ir_val d, a, b, c;
     u64 imm, imm2;
 };
@@ -89,6 +90,8 @@ struct ir_block {
     u32 mode;            /* enum cpu_mode */
     u64 cs_base;
     unsigned n_ops, n_insns, n_carry, len;
+    bool rel;            /* what depends on the PC is to be taken relative to the page that the block is entered at, so that it serves wherever its
+                          * bytes are mapped */
     bool uses_x87, uses_vec;
     struct ir_op op[IR_OPS_MAX];
     struct ir_insn insn[IR_INSNS_MAX];
@@ -102,6 +105,9 @@ static inline struct ir_val ir_tmp(unsigned t) { return (struct ir_val){ K_TMP, 
 static inline struct ir_val ir_immv(void) { return (struct ir_val){ K_IMM, 0 }; }
 static inline struct ir_val ir_ptr(void) { return (struct ir_val){ K_PTR, 0 }; }
 static inline bool ir_same(struct ir_val x, struct ir_val y) { return x.kind == y.kind && x.n == y.n; }
+
+/* The modes in which blocks are made so: of CPL 3 in 64-bit mode, whose libraries lie elsewhere in each process. */
+static inline bool ir_mode_rel(u32 mode) { return (mode & MODE_SIZE) == MODE_64 && mode_cpl(mode) == 3; }
 
 /* Appends an op and returns it for the caller to fill in; never NULL: the driver leaves room for one instruction. */
 struct ir_op *ir_emit(struct ir_block *b, enum ir_code code, unsigned size);

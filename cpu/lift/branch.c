@@ -103,7 +103,7 @@ void lift_call(struct lift *l, const struct insn *in)
 {
     if (direct_past_limit(l, in))
         limit_check_direct(l, in, lift_imm_arg(1), true);
-    lift_push_val(l, in->osize, ir_immv(), l->next_pc);
+    lift_push_pc(l, in->osize, l->next_pc);
     lift_end_jmp(l, lift_target(l, in->imm, in->osize));
 }
 
@@ -135,7 +135,7 @@ static void push_undoable(struct lift *l)
     struct ir_op *keep = lift_op(l, IR_STC, 8);
     keep->a = old;
     keep->imm = offsetof(struct cpu, call_undo);
-    lift_set_imm(l, 8, ir_ptr(), l->next_pc);
+    lift_set_pc(l, 8, ir_ptr(), l->next_pc);
     lift_sp_add(l, -8);
 }
 
@@ -151,7 +151,7 @@ void lift_call_ind(struct lift *l, const struct insn *in)
     if (l->bits == 64)
         push_undoable(l);
     else
-        lift_push_val(l, in->osize, ir_immv(), l->next_pc);
+        lift_push_pc(l, in->osize, l->next_pc);
     lift_end_jmpr(l, t, in->osize);
 }
 
@@ -213,7 +213,7 @@ void lift_iret(struct lift *l, const struct insn *in)
 /* --- software interrupts, undefined instructions --- */
 static void soft_int(struct lift *l, u64 vector, u64 kind)
 {
-    lift_help(l, HELP_soft_int, ir_none(), lift_imm_arg(vector), lift_imm_arg(l->next_pc), lift_imm_arg(kind));
+    lift_help(l, HELP_soft_int, ir_none(), lift_imm_arg(vector), lift_pc_arg(l->next_pc), lift_imm_arg(kind));
     lift_end_helper(l);
 }
 void lift_int(struct lift *l, const struct insn *in) { soft_int(l, in->imm, 0); }

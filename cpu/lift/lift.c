@@ -89,6 +89,7 @@ int lift_block(struct ir_block *b, const struct cpu *c, u64 pc, unsigned max_ins
     b->pc = l.next_pc = pc;
     b->mode = c->mode;
     b->cs_base = l.cs_base;
+    b->rel = ir_mode_rel(c->mode);
     b->n_ops = b->n_insns = b->n_carry = b->len = 0;
     b->uses_x87 = b->uses_vec = false;
     while (!l.end && !crossed && b->n_insns < MIN_OF(max_insns, IR_INSNS_MAX) && b->n_ops + OPS_PER_INSN < IR_OPS_MAX &&

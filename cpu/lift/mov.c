@@ -69,6 +69,7 @@ void lift_lea(struct lift *l, const struct insn *in)
     op->scale = m->scale;
     op->asize = m->asize;
     op->imm = (u64)m->disp;
+    op->rel = m->base == -2;
 }
 
 /* AL = byte at rBX + AL */

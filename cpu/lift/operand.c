@@ -16,13 +16,17 @@ void lift_set(struct lift *l, unsigned size, struct ir_val d, struct ir_val a)
     op->a = a;
 }
 
-void lift_set_imm(struct lift *l, unsigned size, struct ir_val d, u64 imm)
+static struct ir_op *mov_imm(struct lift *l, unsigned size, struct ir_val d, u64 imm)
 {
     struct ir_op *op = lift_op(l, IR_MOV, size);
     op->d = d;
     op->a = ir_immv();
     op->imm = imm;
+    return op;
 }
+
+void lift_set_imm(struct lift *l, unsigned size, struct ir_val d, u64 imm) { mov_imm(l, size, d, imm); }
+void lift_set_pc(struct lift *l, unsigned size, struct ir_val d, u64 pc) { mov_imm(l, size, d, pc)->rel = true; }
 
 void lift_set_zx(struct lift *l, unsigned size, struct ir_val d, unsigned size2, struct ir_val a)
 {
@@ -55,16 +59,16 @@ struct ir_val lift_const(struct lift *l, u64 imm)
 void lift_help(struct lift *l, enum help_id id, struct ir_val d, struct lift_arg a, struct lift_arg b, struct lift_arg c)
 {
     struct lift_arg arg[3] = { a, b, c };
-    bool have_imm = false;
-    u64 imm = 0;
+    const struct lift_arg *imm = NULL;
     for (unsigned i = 0; i < 3; i++) {
         if (arg[i].v.kind != K_IMM)
             continue;
-        if (have_imm)
-            arg[i].v = lift_const(l, arg[i].imm);
-        else
-            imm = arg[i].imm;
-        have_imm = true;
+        if (imm) {
+            arg[i].v = lift_tmp(l);
+            mov_imm(l, 8, arg[i].v, arg[i].imm)->rel = arg[i].rel;
+        } else {
+            imm = &arg[i];
+        }
     }
     struct ir_op *op = lift_op(l, IR_CALL, 8);
     op->d = d;
@@ -72,7 +76,8 @@ void lift_help(struct lift *l, enum help_id id, struct ir_val d, struct lift_arg
     op->b = arg[1].v;
     op->c = arg[2].v;
     op->imm = id;
-    op->imm2 = imm;
+    op->imm2 = imm ? imm->imm : 0;
+    op->rel = imm && imm->rel;
     op->ends = help_table[id].effects & HE_ENDS;
 }
 
@@ -81,13 +86,14 @@ struct addr {
     unsigned seg, scale, asize;
     struct ir_val base, index;
     i64 disp;
+    bool rel;
 };
 
 static struct addr addr_of(const struct insn *in)
 {
     const struct insn_mem *m = &in->mem;
     return (struct addr){ m->seg, m->scale, m->asize, m->base >= 0 ? ir_gpr((unsigned)m->base) : ir_none(),
-                          m->index >= 0 ? ir_gpr((unsigned)m->index) : ir_none(), m->disp };
+                          m->index >= 0 ? ir_gpr((unsigned)m->index) : ir_none(), m->disp, m->base == -2 };
 }
 
 static struct ir_op *addr_op(struct lift *l, enum ir_code code, unsigned size, const struct addr *a)
@@ -98,6 +104,7 @@ static struct ir_op *addr_op(struct lift *l, enum ir_code code, unsigned size, c
     op->scale = (u8)a->scale;
     op->asize = (u8)a->asize;
     op->imm = (u64)a->disp;
+    op->rel = a->rel;
     return op;
 }
 
@@ -180,7 +187,7 @@ void lift_probe(struct lift *l, const struct insn *in, unsigned size, unsigned a
 void lift_probe_at(struct lift *l, unsigned seg, struct ir_val base, struct ir_val index, unsigned scale, i64 disp, unsigned asize, unsigned size,
                    unsigned acc)
 {
-    struct addr a = { seg, scale, asize, base, index, disp };
+    struct addr a = { seg, scale, asize, base, index, disp, false };
     probe(l, &a, size, acc);
 }
 
@@ -227,9 +234,21 @@ unsigned lift_stack_size(const struct lift *l) { return l->bits == 64 ? 8 : l->m
 
 void lift_sp_add(struct lift *l, i64 n) { lift_offset(l, lift_stack_size(l), ir_gpr(R_SP), ir_gpr(R_SP), n); }
 
-void lift_push_val(struct lift *l, unsigned size, struct ir_val v, u64 imm)
+static void push_probe(struct lift *l, unsigned size)
 {
     lift_probe_at(l, S_SS, ir_gpr(R_SP), ir_none(), 0, -(i64)size, lift_stack_size(l), size, ACC_WRITE);
+}
+
+void lift_push_pc(struct lift *l, unsigned size, u64 pc)
+{
+    push_probe(l, size);
+    lift_set_pc(l, size, ir_ptr(), pc);
+    lift_sp_add(l, -(i64)size);
+}
+
+void lift_push_val(struct lift *l, unsigned size, struct ir_val v, u64 imm)
+{
+    push_probe(l, size);
     if (v.kind == K_IMM)
         lift_set_imm(l, size, ir_ptr(), imm);
     else

@@ -19,13 +19,15 @@ struct ir_val lift_tmp(struct lift *l);                                     /* a
 static inline struct ir_op *lift_op(struct lift *l, enum ir_code code, unsigned size) { return ir_emit(l->b, code, size); }
 void lift_set(struct lift *l, unsigned size, struct ir_val d, struct ir_val a); /* no IMM */
 void lift_set_imm(struct lift *l, unsigned size, struct ir_val d, u64 imm);
+void lift_set_pc(struct lift *l, unsigned size, struct ir_val d, u64 pc);
 void lift_set_zx(struct lift *l, unsigned size, struct ir_val d, unsigned size2, struct ir_val a);
 void lift_offset(struct lift *l, unsigned size, struct ir_val d, struct ir_val a, i64 disp); /* d = a + disp without flags */
 /* d = help_<id>(a, b, c). lift_imm_arg(v) makes an immediate argument. */
-struct lift_arg { struct ir_val v; u64 imm; };
-static inline struct lift_arg lift_arg(struct ir_val v) { return (struct lift_arg){ v, 0 }; }
-static inline struct lift_arg lift_imm_arg(u64 imm) { return (struct lift_arg){ { K_IMM, 0 }, imm }; }
-static inline struct lift_arg lift_no_arg(void) { return (struct lift_arg){ { K_NONE, 0 }, 0 }; }
+struct lift_arg { struct ir_val v; u64 imm; bool rel; };
+static inline struct lift_arg lift_arg(struct ir_val v) { return (struct lift_arg){ v, 0, false }; }
+static inline struct lift_arg lift_imm_arg(u64 imm) { return (struct lift_arg){ { K_IMM, 0 }, imm, false }; }
+static inline struct lift_arg lift_pc_arg(u64 pc) { return (struct lift_arg){ { K_IMM, 0 }, pc, true }; } /* depends on where the code is */
+static inline struct lift_arg lift_no_arg(void) { return (struct lift_arg){ { K_NONE, 0 }, 0, false }; }
 struct ir_val lift_const(struct lift *l, u64 imm);                          /* TMP = imm */
 void lift_help(struct lift *l, enum help_id id, struct ir_val d, struct lift_arg a, struct lift_arg b, struct lift_arg c);
 
@@ -57,6 +59,7 @@ void lift_gp0(struct lift *l);
 /* --- stack --- */
 unsigned lift_stack_size(const struct lift *l);                             /* 2, 4, 8: width of rSP in use */
 void lift_push_val(struct lift *l, unsigned size, struct ir_val v, u64 imm);    /* probe, store, rSP; v may be IMM */
+void lift_push_pc(struct lift *l, unsigned size, u64 pc);
 struct ir_val lift_pop_peek(struct lift *l, unsigned size);                 /* TMP = top of stack; rSP unchanged */
 void lift_sp_add(struct lift *l, i64 n);                                    /* rSP += n */
 

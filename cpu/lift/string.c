@@ -6,7 +6,7 @@ static void by_helper(struct lift *l, const struct insn *in, enum help_id id, un
 {
     u64 rep = in->rep ? 1 : in->repne ? 2 : 0;
     u64 packed = size | (u64)in->asize << 8 | (u64)in->mem.seg << 16 | rep << 24;
-    lift_help(l, id, ir_none(), lift_imm_arg(packed), lift_imm_arg(l->next_pc), lift_no_arg());
+    lift_help(l, id, ir_none(), lift_imm_arg(packed), lift_pc_arg(l->next_pc), lift_no_arg());
     lift_end_helper(l);
 }
 

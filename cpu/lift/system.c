@@ -158,15 +158,15 @@ void lift_mov_from_cr(struct lift *l, const struct insn *in) { store_result(l, i
 void lift_mov_from_dr(struct lift *l, const struct insn *in) { store_result(l, in, HELP_mov_from_dr, lift_imm_arg(in->op[1].reg), lift_no_arg()); }
 
 /* --- system calls, halting: the helper sets rip --- */
-static void leave(struct lift *l, enum help_id id, u64 arg)
+static void leave(struct lift *l, enum help_id id, struct lift_arg arg)
 {
-    call1(l, id, lift_imm_arg(arg));
+    call1(l, id, arg);
     lift_end_helper(l);
 }
-void lift_syscall(struct lift *l, const struct insn *in) { leave(l, HELP_syscall, l->next_pc); }
-void lift_sysret(struct lift *l, const struct insn *in) { leave(l, HELP_sysret, in->osize); }
-void lift_sysexit(struct lift *l, const struct insn *in) { leave(l, HELP_sysexit, in->osize); }
-void lift_hlt(struct lift *l, const struct insn *in) { leave(l, HELP_hlt, l->next_pc); }
+void lift_syscall(struct lift *l, const struct insn *in) { leave(l, HELP_syscall, lift_pc_arg(l->next_pc)); }
+void lift_sysret(struct lift *l, const struct insn *in) { leave(l, HELP_sysret, lift_imm_arg(in->osize)); }
+void lift_sysexit(struct lift *l, const struct insn *in) { leave(l, HELP_sysexit, lift_imm_arg(in->osize)); }
+void lift_hlt(struct lift *l, const struct insn *in) { leave(l, HELP_hlt, lift_pc_arg(l->next_pc)); }
 void lift_sysenter(struct lift *l, const struct insn *in)
 {
     call0(l, HELP_sysenter);
@@ -187,7 +187,7 @@ void lift_mwait(struct lift *l, const struct insn *in)
     if (mode_cpl(l->mode) > 0)
         lift_raise(l, EXC_UD);
     else
-        leave(l, HELP_mwait, l->next_pc);
+        leave(l, HELP_mwait, lift_pc_arg(l->next_pc));
 }
 
 /* --- input and output --- */

@@ -6,7 +6,8 @@
 
 #define COMMON_SIZE (64 * KiB)
 #define ENTRY_ALIGN 16u
-#define KILL_ROOM 16u      /* before each entry: code that a killed block leads to */
+#define KILL_ROOM 16u      /* before each body: code that a killed block leads to */
+#define NOTE_ROOM 16u      /* between that and the body: a relative block's entry */
 #define OP_BYTES 224u      /* most that one op can take, out-of-line part included */
 
 struct backend_stress backend_stress;
@@ -49,8 +50,16 @@ void backend_flush(void)
 /* Room before the entry: where backend_kill_block's jump goes. */
 static void emit_kill_stub(struct jit *j)
 {
-    enc_mov_ri(&j->e, RDX, j->b->pc);
+    jit_load_pc(j, RDX, j->b->pc, 8);
     enc_jmp_to(&j->e, x64_common.lookup_out);
+}
+
+/* rdx: the block's PC. */
+static void emit_note_page(struct jit *j)
+{
+    enc_lea(&j->e, 8, RDX, rm_mem(RDX, -(i32)(j->b->pc & (PAGE_SIZE - 1))));
+    enc_store(&j->e, 8, CPU_RM(pc_page), RDX);
+    enc_nop(&j->e, (unsigned)(j->body - j->e.p));
 }
 
 int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
@@ -58,7 +67,7 @@ int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
     struct jit *j = jit;
     size_t map_bytes = 2 * b->n_insns * sizeof(j->map[0]);
     assert(((u64)tb & 15) == 0);
-    u8 *p = codebuf_reserve(&cache, KILL_ROOM + 2 * (b->n_ops + 4) * OP_BYTES + map_bytes + 64, ENTRY_ALIGN, 0);
+    u8 *p = codebuf_reserve(&cache, KILL_ROOM + NOTE_ROOM + 2 * (b->n_ops + 4) * OP_BYTES + map_bytes + 64, ENTRY_ALIGN, 0);
     if (!p)
         return -1;
     memset(j, 0, offsetof(struct jit, groups));
@@ -67,15 +76,20 @@ int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
     j->b = b;
     j->out = out;
     j->tb = tb;
-    j->entry = p + KILL_ROOM;
+    u8 *entry = p + KILL_ROOM;
+    j->body = entry + (b->rel ? NOTE_ROOM : 0);
     emit_kill_stub(j);
-    assert(j->e.p <= j->entry);
-    enc_nop(&j->e, (unsigned)(j->entry - j->e.p));
+    assert(j->e.p <= entry);
+    enc_nop(&j->e, (unsigned)(entry - j->e.p));
+    if (b->rel)
+        emit_note_page(j);
     enc_nop(&j->e, 5); /* becomes a jump to the stub */
     jit_block(j);
     out->pc = b->pc;
-    out->entry = j->entry + j->e.rx;
-    out->size = (u32)(j->e.p - j->entry);
+    out->rel = b->rel;
+    out->entry = entry + j->e.rx;
+    out->body = j->body + j->e.rx;
+    out->size = (u32)(j->e.p - j->body);
     out->n_map = (u16)j->n_map;
     map_bytes = j->n_map * sizeof(j->map[0]);
     u8 *map = (u8 *)ALIGN_UP((u64)j->e.p, 8);
@@ -85,19 +99,19 @@ int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
     return 0;
 }
 
-void backend_link(struct compiled *from, unsigned index, const void *entry)
+void backend_link(struct compiled *from, unsigned index, const struct compiled *k)
 {
     u8 *site = from->exit[index].site;
-    const u8 *to = entry ? entry : from->exit[index].stub;
+    const u8 *to = k ? k->body : from->exit[index].stub;
     assert(site && index < from->n_exits);
     __atomic_store_n((u32 *)codebuf_rw(&cache, site), (u32)(to - (site + 4)), __ATOMIC_RELEASE);
 }
 
 void backend_kill_block(struct compiled *k)
 {
-    u8 *rw = codebuf_rw(&cache, k->entry);
+    u8 *rw = codebuf_rw(&cache, k->body);
     u64 v = ld64(rw);
-    u32 rel = (u32)-(i32)(KILL_ROOM + 5);
+    u32 rel = (u32)-(i32)(KILL_ROOM + (k->body - k->entry) + 5);
     v = (v & ~MASK64(40)) | 0xe9 | (u64)rel << 8;
     __atomic_store_n((u64 *)rw, v, __ATOMIC_RELEASE);
 }
@@ -114,7 +128,7 @@ const u8 *x64_fault_entry(void)
 
 const struct compiled_insn *backend_insn_at(const struct compiled *k, const void *pc)
 {
-    u32 off = (u32)((const u8 *)pc - k->entry);
+    u32 off = (u32)((const u8 *)pc - k->body);
     unsigned lo = 0, hi = k->n_map;
     while (hi - lo > 1) {
         unsigned mid = (lo + hi) / 2;

@@ -92,6 +92,13 @@ static void emit_pop(struct enc *e, unsigned r)
 
 static void emit_rsp_add(struct enc *e, i32 n) { enc_lea(e, 8, RSP, rm_mem(RSP, n)); }
 
+/* To a block's entry; struct cpu has the rip. */
+static void emit_jump_rcx(struct enc *e)
+{
+    enc_load(e, 8, RDX, CPU_RM(rip));
+    enc_op(e, 4, OP1(0xff), 4, rm_reg(RCX), E_DIGIT);
+}
+
 /* u64 enter(struct cpu *c, const void *code) */
 static void emit_enter(struct enc *e, const u8 *load_all)
 {
@@ -101,9 +108,9 @@ static void emit_enter(struct enc *e, const u8 *load_all)
     enc_lea(e, 8, RBP, rm_mem(RDI, CPU_BIAS));
     enc_store(e, 8, CPU_RM(host_sp), RSP);
     mxcsr_store(e, CPU_RM(host_mxcsr));
-    enc_mov_rr(e, 8, RDX, RSI);
+    enc_mov_rr(e, 8, RCX, RSI);
     enc_call_to(e, load_all);
-    enc_op(e, 4, OP1(0xff), 4, rm_reg(RDX), E_DIGIT);
+    emit_jump_rcx(e);
 }
 
 /* rcx = 0 if the jump-cache entry at rax + way answers to the pc in rdx and nothing is asked for. Leaves flags alone; destroys rbx. */
@@ -181,11 +188,11 @@ static void emit_exit_next(struct enc *e, struct common_code *k, const u8 *load_
     k->exit_next = e->p;
     enc_lea(e, 8, RDI, rm_mem(RBP, -CPU_BIAS));
     emit_c_call(e, next_code);
-    enc_mov_rr(e, 8, RDX, RAX);
-    enc_op(e, 8, OP1(0x85), RDX, rm_reg(RDX), 0); /* TEST */
+    enc_mov_rr(e, 8, RCX, RAX);
+    enc_op(e, 8, OP1(0x85), RCX, rm_reg(RCX), 0); /* TEST */
     u8 *leave = enc_jcc(e, 4);
     enc_call_to(e, load_all);
-    enc_op(e, 4, OP1(0xff), 4, rm_reg(RDX), E_DIGIT);
+    emit_jump_rcx(e);
     enc_bind32(e, leave);
     enc_mov_ri(e, RDX, DBT_EXIT_EXIT);
     enc_jmp_to(e, k->exit_done);

@@ -32,10 +32,6 @@ static void store_high(struct jit *j, unsigned n, unsigned reg)
 {
     unsigned p = (unsigned)x64_pin[n];
     if (x64_host.bmi2) {
-        if (reg == p) { /* AH = AL */
-            reg = ra_take(&j->ra, RA_ALL);
-            enc_mov_rr(&j->e, 4, reg, p);
-        }
         if (reg == p) { /* AH = AL: the rotation moves the source away */
             reg = ra_take(&j->ra, RA_ALL);
             enc_mov_rr(&j->e, 4, reg, p);
@@ -195,9 +191,34 @@ static i32 imm_of(const struct ir_op *o, unsigned size)
     return size == 8 ? (i32)o->imm : (i32)sext(o->imm, size);
 }
 
+void jit_load_pc(struct jit *j, unsigned reg, u64 val, unsigned size)
+{
+    if (!j->b->rel) {
+        enc_mov_ri(&j->e, reg, zext(val, size));
+        return;
+    }
+    i64 off = (i64)(val - (j->b->pc & PAGE_MASK));
+    enc_load(&j->e, 8, reg, CPU_RM(pc_page));
+    if (size < 8) {
+        enc_lea(&j->e, 4, reg, rm_mem((int)reg, (i32)off));
+        return;
+    }
+    if (!fits32(off)) { /* the page's offset on top of the most that a displacement can be */
+        i32 part = off < 0 ? -(i32)PAGE_SIZE : (i32)PAGE_SIZE;
+        enc_lea(&j->e, 8, reg, rm_mem((int)reg, part));
+        off -= part;
+    }
+    assert(fits32(off));
+    if (off)
+        enc_lea(&j->e, 8, reg, rm_mem((int)reg, (i32)off));
+}
+
 void jit_set_rip(struct jit *j, u64 pc)
 {
-    if (fits32((i64)pc)) {
+    if (j->b->rel) {
+        jit_load_pc(j, RAX, pc, 8);
+        enc_store(&j->e, 8, CPU_RM(rip), RAX);
+    } else if (fits32((i64)pc)) {
         enc_mov_mi(&j->e, 8, CPU_RM(rip), (u32)pc);
     } else {
         enc_mov_ri(&j->e, RAX, pc);
@@ -226,16 +247,26 @@ static void isel_insn(struct jit *j, const struct ir_op *o)
         end++;
     ra_insn(&j->ra, j->op, end);
     struct compiled_insn *m = &j->map[j->n_map++];
-    m->off = (u32)(j->e.p - j->entry);
+    m->off = (u32)(j->e.p - j->body);
     m->pc_off = (u16)(j->b->insn[j->insn].pc - j->b->pc);
     m->x87_insn = (u8)j->x87_insn;
     m->x87_fop = j->x87_fop;
 }
 
+static void mov_pc(struct jit *j, const struct ir_op *o)
+{
+    unsigned r = o->d.kind == K_TMP ? ra_tmp_def(&j->ra, o->d.n, false) : ra_take(&j->ra, RA_ALL);
+    jit_load_pc(j, r, o->imm, 8);
+    if (o->d.kind != K_TMP)
+        jit_put(j, o, o->d, o->size, r);
+}
+
 static void mov_imm(struct jit *j, const struct ir_op *o)
 {
     int pin = gpr_pin(o->d);
-    if (o->d.kind == K_TMP) {
+    if (o->rel && j->b->rel) {
+        mov_pc(j, o);
+    } else if (o->d.kind == K_TMP) {
         enc_mov_ri(&j->e, ra_tmp_def(&j->ra, o->d.n, false), zext(o->imm, o->size));
     } else if (pin >= 0 && o->size >= 4) {
         enc_mov_ri(&j->e, (unsigned)pin, zext(o->imm, o->size));

@@ -26,7 +26,9 @@ static void call_arg(struct jit *j, const struct ir_op *o, struct ir_val v, unsi
         return;
     }
     ra_claim(&j->ra, reg);
-    if (v.kind == K_IMM) /* imm names the helper */
+    if (v.kind == K_IMM && o->rel)
+        jit_load_pc(j, reg, o->imm2, 8);
+    else if (v.kind == K_IMM) /* imm names the helper */
         enc_mov_ri(&j->e, reg, o->imm2);
     else if (v.kind == K_TMP)
         enc_load(&j->e, 8, reg, ra_slot(v.n));
@@ -125,12 +127,12 @@ static i32 jc_offset(u64 pc)
     return (i32)((pc & (JC_ENTRIES - 1)) * sizeof(struct jump_entry));
 }
 
-/* The same for a pc that is known. Only jumps backwards look at exit_request: every loop has one. */
+/* The same for a pc that is known, but perhaps for the page. Only jumps backwards look at exit_request: every loop has one. */
 static void emit_lookup_const(struct jit *j, u64 pc)
 {
     struct enc *e = &j->e;
-    if (!x64_host.bmi2 || (i64)pc >> 47 != (i64)pc >> 63) { /* not canonical: found out behind lookup_miss, by its caller's address */
-        enc_mov_ri(e, RDX, pc);
+    if (!x64_host.bmi2 || j->b->rel || (i64)pc >> 47 != (i64)pc >> 63) { /* not canonical: found out behind lookup_miss, by its caller's address */
+        jit_load_pc(j, RDX, pc, 8);
         emit_lookup(j);
         return;
     }

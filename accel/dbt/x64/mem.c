@@ -26,6 +26,7 @@ struct form { /* an address while it is put together */
     unsigned scale;
     u64 disp;
     unsigned asize;
+    bool rel;          /* without registers: disp was computed from the PC */
     unsigned ea, idx;  /* where it goes; a register that may be destroyed on the way */
 };
 
@@ -45,7 +46,7 @@ static int form_reg(struct jit *j, const struct ir_op *o, struct ir_val v, int *
 
 static struct form form_open(struct jit *j, const struct ir_op *o, unsigned asize, int ea, int idx)
 {
-    struct form f = { .scale = o->scale, .disp = o->imm, .asize = asize, .ea = (unsigned)ea, .idx = (unsigned)idx };
+    struct form f = { .scale = o->scale, .disp = o->imm, .asize = asize, .rel = o->rel && j->b->rel, .ea = (unsigned)ea, .idx = (unsigned)idx };
     int room = ea;
     f.b = form_reg(j, o, o->b, &room, idx);
     f.a = form_reg(j, o, o->a, &room, idx);
@@ -61,7 +62,10 @@ static struct form form_open(struct jit *j, const struct ir_op *o, unsigned asiz
 /* ea = the constant. */
 static void form_const(struct jit *j, const struct form *f)
 {
-    enc_mov_ri(&j->e, f->ea, zext(f->disp, f->asize));
+    if (f->rel)
+        jit_load_pc(j, f->ea, f->disp, f->asize);
+    else
+        enc_mov_ri(&j->e, f->ea, zext(f->disp, f->asize));
 }
 
 /* ea = a + (b << scale) + disp truncated to asize, no segment. Needs a register. */
@@ -90,7 +94,11 @@ static void form_linear(struct jit *j, const struct form *f, unsigned seg)
     bool mode64 = (j->b->mode & MODE_SIZE) == MODE_64;
     unsigned size = mode64 ? 8 : 4;
     struct rm base = cpu_rm(offsetof(struct cpu, seg) + seg * sizeof(struct seg_reg) + offsetof(struct seg_reg, base));
-    if (f->a < 0 && f->b < 0) {
+    if (f->rel) {
+        form_const(j, f);
+        enc_load(&j->e, 8, f->idx, base);
+        enc_lea(&j->e, 8, f->ea, rm_sib((int)f->ea, (int)f->idx, 0, 0));
+    } else if (f->a < 0 && f->b < 0) {
         u64 disp = zext(f->disp, f->asize);
         enc_load(&j->e, 8, f->ea, base);
         if (fits32((i64)disp) || !mode64) {
@@ -140,6 +148,12 @@ void isel_lea(struct jit *j, const struct ir_op *o)
         f.ea = d.reg;
         f.asize = size;
         form_sum(j, &f);
+        dst_close(j, o, &d);
+        return;
+    }
+    if (!any && o->rel && size >= 4 && size == o->size) {
+        struct dst d = dst_open(j, o, o->d, o->size, false);
+        jit_load_pc(j, d.reg, o->imm, size);
         dst_close(j, o, &d);
         return;
     }
@@ -204,7 +218,7 @@ static unsigned probe_address(struct jit *j, const struct ir_op *o, unsigned ea,
     if (seg) {
         form_linear(j, &f, o->seg);
     } else if (f.a < 0 && f.b < 0) {
-        *constant = true;
+        *constant = !f.rel;
         *value = zext(f.disp, asize);
         form_const(j, &f);
     } else if (f.b < 0 && f.disp == 0 && asize == 8 && f.a >= RA_SCRATCH && o->a.kind == K_GPR && gpr_lasts(j, o->a.n)) {

@@ -65,10 +65,10 @@ void dbt_host_fault(struct cpu *c, const void *host_pc, u32 trapno)
     assert(tb);
     const struct compiled *k = &tb->code;
     const struct compiled_insn *m = backend_insn_at(k, host_pc);
-    c->rip = k->pc + m->pc_off;
+    c->rip = backend_pc(c, k) + m->pc_off;
     tb_count_ahead(tb, c, m->pc_off);
     if (m->x87_insn) {
-        c->x87_fip = k->pc + k->insn[m->x87_insn - 1].pc_off;
+        c->x87_fip = backend_pc(c, k) + k->insn[m->x87_insn - 1].pc_off;
         c->x87_fop = m->x87_fop;
     }
     int vector = trapno == EXC_DE ? EXC_DE : carry_vector(c, trapno);

@@ -95,6 +95,67 @@ static void test_rows(void)
     g_free(b);
 }
 
+/* --- code that runs where it is mapped --- */
+#define MOVED 0x7f1234567000ull
+
+/* Moves what an op of a block made at PC says to depend on the PC. */
+static void move_op(struct ir_op *o)
+{
+    switch (o->code) {
+    case IR_JMP: case IR_JCC: case IR_BRZ:
+        o->imm += MOVED;
+        o->imm2 += o->code == IR_JMP ? 0 : MOVED;
+        break;
+    case IR_EXIT:
+        o->imm += o->aux ? 0 : MOVED;
+        break;
+    default:
+        if (!o->rel)
+            break;
+        if (o->code == IR_CALL)
+            o->imm2 += MOVED;
+        else if (o->asize == 4)
+            o->imm = (u32)(o->imm + MOVED);
+        else
+            o->imm += MOVED;
+    }
+}
+
+/* The same bytes at another address give the same ops but for what is marked (ir_op.rel). */
+static void test_moved(void)
+{
+    struct ir_block *b = g_new0(struct ir_block, 1), *moved = g_new0(struct ir_block, 1);
+    struct code *k = g_new0(struct code, 1);
+    struct insn_gen g = { .seed = 88172645463325252ull, .bits = 64 };
+    const struct insn_row *r;
+    struct cpu *c = cpu_of(modes[1]);
+    unsigned marked = 0;
+    for (unsigned i = 0; (r = insn_row_nth(i)); i++) {
+        for (unsigned n = 0; n < 100; n++) {
+            struct insn in;
+            k->n = insn_gen(&g, r, PC, k->bytes, &in);
+            if (!k->n)
+                break;
+            k->pc = PC;
+            g_assert_cmpint(lift_block(b, c, PC, 1, fetch, k), ==, 1);
+            k->pc = PC + MOVED;
+            g_assert_cmpint(lift_block(moved, c, PC + MOVED, 1, fetch, k), ==, 1);
+            g_assert_true(b->rel && b->n_ops == moved->n_ops);
+            for (unsigned o = 0; o < b->n_ops; o++) {
+                marked += b->op[o].rel;
+                move_op(&b->op[o]);
+                if (memcmp(&b->op[o], &moved->op[o], sizeof(b->op[o])))
+                    fail(moved, r, "not marked as depending on the PC");
+            }
+        }
+    }
+    g_assert_cmpuint(marked, >, 1000);
+    g_free(c);
+    g_free(k);
+    g_free(moved);
+    g_free(b);
+}
+
 /* --- blocks --- */
 struct bench {
     struct ir_block *b;
@@ -281,6 +342,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     insn_table_init();
     g_test_add_func("/cpu/lift/rows", test_rows);
+    g_test_add_func("/cpu/lift/moved", test_moved);
     g_test_add_func("/cpu/lift/limits", test_limits);
     g_test_add_func("/cpu/lift/page_end", test_page_end);
     g_test_add_func("/cpu/lift/raise", test_raise);

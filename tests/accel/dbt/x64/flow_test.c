@@ -69,7 +69,7 @@ static void test_link(void)
     g_assert_true(backend_exit_tb(r) == tb && backend_exit_index(r) == 0);
     g_assert_cmphex(c->rip, ==, PC);
     g_assert_cmpuint(c->gpr[R_CX], ==, 4);
-    backend_link(&tb->code, 0, tb->code.entry);
+    backend_link(&tb->code, 0, &tb->code);
     r = enter(tb);
     g_assert_cmpuint(r & DBT_EXIT_MASK, ==, DBT_EXIT_CHAIN);
     g_assert_cmpuint(backend_exit_index(r), ==, 1);
@@ -87,7 +87,7 @@ static void test_request(void)
 {
     struct tb *tb = &tbs[0];
     compile_loop(tb);
-    backend_link(&tb->code, 0, tb->code.entry);
+    backend_link(&tb->code, 0, &tb->code);
     c->gpr[R_CX] = 100;
     c->exit_request = XREQ_INTR;
     g_assert_cmpuint(enter(tb) & DBT_EXIT_MASK, ==, DBT_EXIT_REQUEST);
@@ -103,7 +103,7 @@ static void test_kill(void)
 {
     struct tb *tb = &tbs[0];
     compile_loop(tb);
-    backend_link(&tb->code, 0, tb->code.entry);
+    backend_link(&tb->code, 0, &tb->code);
     backend_kill_block(&tb->code);
     c->gpr[R_CX] = 7;
     cpu_set_arith(c, F_CF | F_OF);
