@@ -75,7 +75,7 @@ void cpu_write_cr0(struct cpu *c, u64 val)
     c->cr0 = val;
     c->efer = efer;
     cpu_update_mode(c);
-    if (diff & (CR0_PG | CR0_WP | CR0_PE))
+    if (diff & CR0_PG || (diff & CR0_WP && val & CR0_PG)) /* without paging all is allowed, at the same place, in any mode */
         cpu_tlb_flush(c, true);
 }
 

@@ -18,7 +18,6 @@ void tlb_init(struct tlb *t)
 {
     memset(t, 0, sizeof(*t));
     t->index_mask = (u64)(TLB_ENTRIES - 1) << PAGE_BITS;
-    t->large_lo = ~0ull;
     for (unsigned m = 0; m < TLB_MODES; m++)
         for (unsigned i = 0; i < TLB_ENTRIES; i++)
             entry_clear(&t->t[m], i);
@@ -44,16 +43,39 @@ void tlb_flush(struct tlb *t, bool global)
     for (unsigned m = 0; m < TLB_MODES; m++)
         flush_mode(t, m, global);
     memset(t->exec, 0, sizeof(t->exec));
-    if (global) {
-        t->large_lo = ~0ull;
-        t->large_hi = 0;
-    }
+    if (global)
+        memset(t->large, 0, sizeof(t->large));
     t->stat_flushes++;
+}
+
+/* --- large pages --- */
+static const u8 large_bits[2] = { 22, 30 };
+
+static u64 *large_word(struct tlb *t, unsigned kind, gla_t addr, u64 *bit)
+{
+    u64 h = (addr >> large_bits[kind]) * 0x9e3779b97f4a7c15ull >> 54;
+    *bit = 1ull << (h & 63);
+    return &t->large[kind][h >> 6];
+}
+
+static void large_note(struct tlb *t, gla_t addr, unsigned page_bits)
+{
+    u64 bit;
+    *large_word(t, page_bits > large_bits[0], addr, &bit) |= bit;
+}
+
+static bool large_maybe(struct tlb *t, gla_t addr)
+{
+    u64 bit;
+    for (unsigned kind = 0; kind < 2; kind++)
+        if (*large_word(t, kind, addr, &bit) & bit)
+            return true;
+    return false;
 }
 
 void tlb_flush_page(struct tlb *t, gla_t addr)
 {
-    if (addr >= t->large_lo && addr <= t->large_hi) {
+    if (large_maybe(t, addr)) {
         tlb_flush(t, true);
         return;
     }
@@ -83,11 +105,8 @@ void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, 
     page &= PAGE_MASK;
     if (entry_empty(tb, i))
         t->filled[m][t->n_filled[m]++] = (u16)i;
-    if (w->page_bits > PAGE_BITS) {
-        u64 lo = page & ~MASK64(w->page_bits);
-        t->large_lo = MIN_OF(t->large_lo, lo);
-        t->large_hi = MAX_OF(t->large_hi, lo | MASK64(w->page_bits));
-    }
+    if (w->page_bits > PAGE_BITS)
+        large_note(t, page, w->page_bits);
     u64 gpa = (w->gpa & PAGE_MASK) | w->global;
     bool keep_write = tb->rtag[i] == -page && tb->gpa[i] == gpa && !write;
     put(&tb->gpa[i], gpa);

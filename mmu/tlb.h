@@ -32,13 +32,15 @@ struct tlb_exec {
     u64 ram_off;
 };
 
+#define TLB_LARGE_WORDS 16u
 #define TLB_WHOLE (~0ull)
 struct tlb {
     u64 index_mask;  /* PEXT mask for the index: (TLB_ENTRIES - 1) << 12 */
     /* what the last flush dropped: one page (else TLB_WHOLE); entries of global pages, too */
     u64 flushed_page;
     bool flushed_global;
-    u64 large_lo, large_hi; /* linear range touched by large pages since the last flush: INVLPG inside flushes all */
+    u64 large[2][TLB_LARGE_WORDS]; /* Bloom filters of the linear 4 MiB and 1 GiB with entries of large pages since the last flush: INVLPG in
+                                    * one of them flushes all */
     struct walk_regs regs;
     struct tlb_table t[TLB_MODES];
     u16 filled[TLB_MODES][TLB_ENTRIES]; /* indexes in use, so that a flush costs what was filled */
