@@ -106,8 +106,9 @@ static inline struct ir_val ir_immv(void) { return (struct ir_val){ K_IMM, 0 }; 
 static inline struct ir_val ir_ptr(void) { return (struct ir_val){ K_PTR, 0 }; }
 static inline bool ir_same(struct ir_val x, struct ir_val y) { return x.kind == y.kind && x.n == y.n; }
 
-/* The modes in which blocks are made so: of CPL 3 in 64-bit mode, whose libraries lie elsewhere in each process. */
-static inline bool ir_mode_rel(u32 mode) { return (mode & MODE_SIZE) == MODE_64 && mode_cpl(mode) == 3; }
+/* The modes in which blocks are made so: of CPL 3 in 64-bit mode, whose libraries lie elsewhere in each process; not with the predictor, which
+ * goes by PCs. */
+static inline bool ir_mode_rel(u32 mode) { return (mode & MODE_SIZE) == MODE_64 && mode_cpl(mode) == 3 && !(mode & MODE_COUNT_BR); }
 
 /* Appends an op and returns it for the caller to fill in; never NULL: the driver leaves room for one instruction. */
 struct ir_op *ir_emit(struct ir_block *b, enum ir_code code, unsigned size);
