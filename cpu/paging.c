@@ -86,7 +86,7 @@ static void write_cr3(struct cpu *c, u64 val)
     if (cpu_is_lma(c)) {
         u64 reserved = phys_reserved(c);
         if (c->cr4 & CR4_PCIDE) {
-            keep = val >> 63 && (val & MASK64(63)) == c->cr3; /* entries are not tagged: they are only those of the current PCID */
+            keep = val >> 63;
             val &= MASK64(63);
         }
         if (val & reserved)
@@ -95,10 +95,12 @@ static void write_cr3(struct cpu *c, u64 val)
         val = (u32)val;
         pae_reload(c, c->cr0, val, c->cr4, c->efer);
     }
+    if (keep && val == c->cr3)
+        return;
     c->cr3 = val;
     c->tlb.regs.cr3 = val;
-    if (!keep)
-        cpu_tlb_flush(c, false);
+    tlb_switch(&c->tlb, c->cr4 & CR4_PCIDE ? val & 0xfff : 0, keep);
+    c->plat->tlb_flushed(c);
 }
 
 /* --- CR4 --- */
@@ -236,12 +238,16 @@ u64 help_invpcid(struct cpu *c, u64 a, u64 b, u64 d)
     bool pcide = c->cr4 & CR4_PCIDE;
     if (a > 3 || pcid >> 12 || (a < 2 && pcid && !pcide) || (a == 0 && !is_canonical(c, addr)))
         raise_gp0(c);
-    bool current = pcid == (pcide ? c->cr3 & 0xfff : 0); /* of the others no entry is kept */
+    bool current = pcid == (pcide ? c->cr3 & 0xfff : 0);
     if (a == 0 && current) {
         tlb_flush_page(&c->tlb, addr);
         c->plat->tlb_flushed(c);
-    } else if (a >= 2 || current) {
-        cpu_tlb_flush(c, a == 2);
+    } else if (a >= 2) {
+        cpu_tlb_flush(c, true);
+    } else if (current) {
+        cpu_tlb_flush(c, false);
+    } else {
+        tlb_forget_pcid(&c->tlb, (u16)pcid);
     }
     return 0;
 }

@@ -257,16 +257,18 @@ int mem_write(struct mem_ctx *m, gla_t addr, const void *buf, unsigned size, uns
 
 int mem_exec_page(struct mem_ctx *m, gla_t addr, unsigned acc, struct tlb_exec **out, struct mem_fault *f)
 {
-    struct tlb_exec *x = &m->tlb->exec[!!(acc & ACC_USER)][addr >> PAGE_BITS & (TLB_EXEC_ENTRIES - 1)];
-    *out = x;
-    if (x->page == ((addr & PAGE_MASK) | 1))
-        return 0;
+    struct tlb_exec *x = tlb_exec_hit(m->tlb, acc & ACC_USER, addr);
     struct piece p;
+    *out = x;
+    if (x)
+        return 0;
     if (translate(m, addr, (acc & ~(unsigned)(ACC_READ | ACC_WRITE)) | ACC_EXEC, &p, f))
         return -1;
     gpa_t page = p.gpa & PAGE_MASK;
     bool whole = p.host && p.f->start <= page && page + PAGE_SIZE <= p.f->end;
-    *x = (struct tlb_exec){ .page = (addr & PAGE_MASK) | 1, .gpa = page, .global = p.global };
+    *out = x = &m->tlb->exec[!!(acc & ACC_USER)][addr >> PAGE_BITS & (TLB_EXEC_ENTRIES - 1)];
+    *x = (struct tlb_exec){ .page = (addr & PAGE_MASK) | 1, .generation = p.global ? m->tlb->gen_all : m->tlb->gen_now, .gpa = page,
+                            .global = p.global };
     if (whole) {
         x->host = p.host - (p.gpa - page);
         x->ram = p.f->ram;

@@ -21,6 +21,42 @@ void tlb_init(struct tlb *t)
     for (unsigned m = 0; m < TLB_MODES; m++)
         for (unsigned i = 0; i < TLB_ENTRIES; i++)
             entry_clear(&t->t[m], i);
+    tlb_renew(t);
+}
+
+/* --- generations --- */
+static unsigned pcid_slot(u16 pcid) { return (pcid ^ pcid >> 8) & (TLB_PCIDS - 1); }
+
+static void new_generation(struct tlb *t)
+{
+    unsigned i = pcid_slot(t->pcid_now);
+    t->gen_now = ++t->gen_last;
+    t->pcid[i].pcid = t->pcid_now;
+    t->pcid[i].generation = t->gen_now;
+}
+
+void tlb_renew(struct tlb *t)
+{
+    memset(t->pcid, 0, sizeof(t->pcid));
+    t->gen_all = ++t->gen_last;
+    new_generation(t);
+}
+
+void tlb_forget_pcid(struct tlb *t, u16 pcid)
+{
+    unsigned i = pcid_slot(pcid);
+    if (t->pcid[i].pcid == pcid)
+        t->pcid[i].generation = 0;
+}
+
+void tlb_switch(struct tlb *t, u16 pcid, bool kept)
+{
+    unsigned i = pcid_slot(pcid);
+    u64 generation = kept && t->pcid[i].pcid == pcid ? t->pcid[i].generation : 0;
+    t->pcid_now = pcid;
+    tlb_flush(t, false);
+    if (generation)
+        t->gen_now = t->pcid[i].generation = generation;
 }
 
 static void flush_mode(struct tlb *t, unsigned m, bool global)
@@ -42,9 +78,12 @@ void tlb_flush(struct tlb *t, bool global)
     t->flushed_global = global;
     for (unsigned m = 0; m < TLB_MODES; m++)
         flush_mode(t, m, global);
-    memset(t->exec, 0, sizeof(t->exec));
-    if (global)
+    if (global) {
         memset(t->large, 0, sizeof(t->large));
+        tlb_renew(t);
+    } else {
+        new_generation(t);
+    }
     t->stat_flushes++;
 }
 

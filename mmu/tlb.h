@@ -22,9 +22,10 @@ struct tlb_table {
 };
 
 /* Translations of code pages, for C code that looks up or translates blocks. */
-#define TLB_EXEC_ENTRIES 64u
+#define TLB_EXEC_ENTRIES 256u
 struct tlb_exec {
-    u64 page; /* linear page | 1 when valid */
+    u64 page; /* linear page | 1; 0: empty */
+    u64 generation; /* good while it is gen_all (global) or gen_now */
     gpa_t gpa;
     bool global;
     u8 *host; /* RAM or ROM; NULL: device */
@@ -32,6 +33,7 @@ struct tlb_exec {
     u64 ram_off;
 };
 
+#define TLB_PCIDS 16u
 #define TLB_LARGE_WORDS 16u
 #define TLB_WHOLE (~0ull)
 struct tlb {
@@ -41,6 +43,12 @@ struct tlb {
     bool flushed_global;
     u64 large[2][TLB_LARGE_WORDS]; /* Bloom filters of the linear 4 MiB and 1 GiB with entries of large pages since the last flush: INVLPG in
                                     * one of them flushes all */
+    /* What was found for virtual addresses of code (exec[], jump caches) is good for a generation, which has a number of its own: that of global
+     * pages, and one of each PCID's others, which come back with it. */
+    u64 gen_all, gen_now;
+    u64 gen_last;             /* the newest number given out */
+    struct { u16 pcid; u64 generation; } pcid[TLB_PCIDS]; /* generation 0: none is kept */
+    u16 pcid_now;
     struct walk_regs regs;
     struct tlb_table t[TLB_MODES];
     u16 filled[TLB_MODES][TLB_ENTRIES]; /* indexes in use, so that a flush costs what was filled */
@@ -60,10 +68,23 @@ static inline u8 *tlb_hit(const struct tlb_table *t, gla_t a, unsigned size, boo
     return (tag + a + size - 1) >> PAGE_BITS ? NULL : (u8 *)(a + t->addend[i]);
 }
 
+/* The translation of a code page if it is there. */
+static inline struct tlb_exec *tlb_exec_hit(struct tlb *t, bool user, gla_t a)
+{
+    struct tlb_exec *x = &t->exec[user][a >> PAGE_BITS & (TLB_EXEC_ENTRIES - 1)];
+    return x->page == ((a & PAGE_MASK) | 1) && x->generation == (x->global ? t->gen_all : t->gen_now) ? x : NULL;
+}
+
 void tlb_init(struct tlb *t);
-/* global: also entries of global pages. */
+/* The present PCID's entries; global: all, of global pages too. */
 void tlb_flush(struct tlb *t, bool global);
 void tlb_flush_page(struct tlb *t, gla_t addr);
+/* CR3 names a PCID from now on; kept: what was found under it before is still good (SDM vol. 3A 4.10.4.1). */
+void tlb_switch(struct tlb *t, u16 pcid, bool kept);
+/* What was found under another PCID is not. */
+void tlb_forget_pcid(struct tlb *t, u16 pcid);
+/* New generations all round. */
+void tlb_renew(struct tlb *t);
 /* Enters a translation found by a walk. write: set the write tag too. global and large come from the walk. Owner thread. */
 void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, u8 *host_page, bool write);
 /* Takes the write tags of one physical page away, so that the next store takes the slow path. Any thread. Returns true if one was there. */

@@ -72,6 +72,9 @@ u64 dbt_enter(struct cpu *c, const void *entry);
 /* Slow path of a PROBE (run.c): size_acc is size | acc << 8. Returns a host pointer for exactly this access, or leaves by cpu_raise or
  * cpu_unwind. struct cpu is complete on entry (rip is the instruction's); guest registers stay as they are if it returns. */
 void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc);
+/* The jump cache has nothing for c->rip (jumps.c): the block's entry, which is in it from now on, or NULL: the run loop must see to it. Guest state
+ * but for the pinned registers and rip is still where emitted code has it, vector registers too. */
+const void *dbt_lookup(struct cpu *c);
 /* A host exception in emitted code (signal.c): struct cpu is complete but for rip and the x87 pointers. trapno: 0 #DE, 13 #GP, 16 #MF, 19 #XM.
  * Raises the guest's exception. */
 NORETURN void dbt_host_fault(struct cpu *c, const void *host_pc, u32 trapno);

@@ -12,9 +12,7 @@ struct dbt_vcpu {
     jmp_buf jb;                 /* c->fault_jmp */
     struct ir_block *block;     /* for interpretation */
     struct jump_entry *jc;
-    /* jump cache: generations of what CPL 0-2 and CPL 3 have in it */
-    u64 generation[2];
-    bool kernel_local;          /* CPL 0-2 has blocks of pages that are not global in it */
+    bool kernel_local;          /* CPL 0-2 has blocks of pages that are not global in the jump cache */
     u64 used[1024];              /* Bloom filter of the linear pages with blocks in it */
     bool fault_pending;         /* c->fault is to be delivered */
     bool interp_next;           /* emitted code handed its current instruction over */
@@ -39,11 +37,27 @@ struct dbt_fetch {
 int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n);
 /* Raises what dbt_fetch met. */
 NORETURN void dbt_fetch_raise(struct vcpu *v, const struct dbt_fetch *f);
+/* --- the jump cache (jumps.c) --- */
+/* c->jc_key anew: after a change of mode, CS base, generation. */
+void jumps_rekey(struct vcpu *v);
+/* The TLB was flushed: voids what that may have made wrong. */
+void jumps_flushed(struct vcpu *v);
+/* Enters the block for the present rip, which dbt_block has just found. */
+void jumps_insert(struct vcpu *v, struct tb *tb);
+/* Nobody wants to see each block. */
+bool jumps_allowed(const struct vcpu *v);
+
 /* CS base as an address component: 0 in 64-bit mode. */
 static inline u64 dbt_cs_base(const struct cpu *c) { return cpu_is64(c) ? 0 : c->seg[S_CS].base; }
 static inline u64 dbt_linear_pc(const struct cpu *c)
 {
     return cpu_is64(c) ? c->rip : (u32)(c->rip + c->seg[S_CS].base);
+}
+
+/* What the block at the present rip is found by; page: the physical page of linear, its linear address. */
+static inline struct tb_key dbt_key(const struct cpu *c, gpa_t page, u64 linear)
+{
+    return (struct tb_key){ ir_mode_rel(c->mode) ? 0 : c->rip, dbt_cs_base(c), c->mode, page | (linear & (PAGE_SIZE - 1)) };
 }
 
 #endif

@@ -19,82 +19,6 @@
 
 #define HOST_MXCSR 0x1f80u
 
-/* --- caches keyed by virtual PC --- */
-static u64 mix(u64 x)
-{
-    x += 0x9e3779b97f4a7c15ull;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-    return x ^ x >> 31;
-}
-
-/* A jump-cache key is pc + jc_key. jc_key is a hash of what else a block depends on, salted, so that no guest address can be
- * chosen to match an entry of another mode or generation. */
-static void jc_rekey(struct vcpu *v)
-{
-    struct dbt_vcpu *d = v->engine;
-    struct dbt *t = v->vm->engine;
-    u64 k = mix(d->generation[cpu_cpl(v->c) == 3] ^ (u64)t->key_salt << 32);
-    v->c->jc_key = mix(k ^ v->c->mode ^ mix(dbt_cs_base(v->c)));
-}
-
-static void dbt_mode_changed(struct vcpu *v)
-{
-    if (v->engine)
-        jc_rekey(v);
-}
-
-static u64 *used_word(struct dbt_vcpu *d, u64 linear, u64 *bit)
-{
-    u64 h = (linear >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> 48;
-    *bit = 1ull << (h & 63);
-    return &d->used[h >> 6];
-}
-
-/* Voids what the flush may have made wrong in the jump cache: nothing if it was one page and no code was run from there; what CPL 3 has; with
- * global pages, or if the kernel runs from others, all. */
-static void dbt_tlb_flushed(struct vcpu *v)
-{
-    struct dbt_vcpu *d = v->engine;
-    const struct tlb *t = &v->c->tlb;
-    u64 bit;
-    if (!d || (t->flushed_page != TLB_WHOLE && !(*used_word(d, t->flushed_page, &bit) & bit)))
-        return;
-    d->generation[1]++;
-    if (t->flushed_global || d->kernel_local) {
-        d->generation[0]++;
-        d->kernel_local = false;
-        memset(d->used, 0, sizeof(d->used));
-    }
-    d->chain_from = 0;
-    jc_rekey(v);
-}
-
-static bool page_is_global(const struct cpu *c, u64 linear)
-{
-    const struct tlb_exec *x = &c->tlb.exec[cpu_cpl(c) == 3][linear >> PAGE_BITS & (TLB_EXEC_ENTRIES - 1)];
-    return x->global && x->page == ((linear & PAGE_MASK) | 1);
-}
-
-/* The block at the present rip, which dbt_block has just found. The entry that was there goes to the second way. */
-static void jc_insert(struct vcpu *v, struct tb *tb)
-{
-    struct dbt_vcpu *d = v->engine;
-    struct cpu *c = v->c;
-    struct jump_entry *e = &d->jc[c->rip & (JC_ENTRIES - 1)];
-    u64 key = -(c->rip + c->jc_key), linear = dbt_linear_pc(c), bit;
-    if (e[JC_ENTRIES].code == tb->code.entry)
-        e += JC_ENTRIES; /* of an older generation */
-    else if (e->key != key && e->code != tb->code.entry)
-        e[JC_ENTRIES] = *e;
-    e->key = key;
-    e->code = tb->code.entry;
-    *used_word(d, linear, &bit) |= bit;
-    *used_word(d, linear + tb->len - 1, &bit) |= bit;
-    if (cpu_cpl(c) != 3 && !(page_is_global(c, linear) && page_is_global(c, linear + tb->len - 1)))
-        d->kernel_local = true;
-}
-
 /* --- requests --- */
 /* False: back to the vCPU thread's outer loop. */
 static bool take_requests(struct vcpu *v)
@@ -104,7 +28,7 @@ static bool take_requests(struct vcpu *v)
     if (x & XREQ_FLUSH) {
         c->tlb.regs.a20_mask = !v->vm->m->a20_enabled;
         tlb_flush(&c->tlb, true);
-        dbt_tlb_flushed(v);
+        jumps_flushed(v);
     }
     return !(x & XREQ_WORK);
 }
@@ -218,8 +142,8 @@ static void run_block(struct vcpu *v)
     if (d->chain_from && d->chain_pc == c->rip && d->chain_key == c->jc_key)
         tb_link(t, backend_exit_tb(d->chain_from), backend_exit_index(d->chain_from), tb, d->chain_flushes);
     d->chain_from = 0;
-    if (!v->vm->n_bp && !d->verify && !log_on(LOG_EXEC | LOG_CPU))
-        jc_insert(v, tb);
+    if (jumps_allowed(v))
+        jumps_insert(v, tb);
     LOG(LOG_EXEC, "exec cpu %u pc %llx mode %x", c->index, (unsigned long long)c->rip, c->mode);
     if (UNLIKELY(d->verify))
         verify_before(v, d->verify, tb);
@@ -232,7 +156,7 @@ static void run_block(struct vcpu *v)
     vcpu_code_leave(v);
     if (UNLIKELY(d->verify))
         verify_after(v, d->verify, -1);
-    if ((ret & DBT_EXIT_MASK) == DBT_EXIT_CHAIN && !v->vm->n_bp && !d->verify && !log_on(LOG_EXEC | LOG_CPU)) {
+    if ((ret & DBT_EXIT_MASK) == DBT_EXIT_CHAIN && jumps_allowed(v)) {
         d->chain_from = ret;
         d->chain_pc = c->rip;
         d->chain_key = c->jc_key;
@@ -417,6 +341,18 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
     return 0;
 }
 
+static void dbt_mode_changed(struct vcpu *v)
+{
+    if (v->engine)
+        jumps_rekey(v);
+}
+
+static void dbt_tlb_flushed(struct vcpu *v)
+{
+    if (v->engine)
+        jumps_flushed(v);
+}
+
 static void dbt_fini(struct vm *vm)
 {
     struct dbt *t = vm->engine;
@@ -440,7 +376,7 @@ static int dbt_vcpu_init(struct vcpu *v, struct err *e)
     v->engine = d;
     v->c->jump_cache = d->jc;
     v->c->jc_mask = JC_ENTRIES - 1;
-    jc_rekey(v);
+    jumps_rekey(v);
     return 0;
 }
 

@@ -4,16 +4,9 @@
 #include "accel/dbt/dbt.h"
 #include "mmu/codepage.h"
 
-#define HASH_BITS 16
-#define HASH_SIZE (1u << HASH_BITS)
+#define HASH_SIZE (1u << TB_HASH_BITS)
 
 static struct dbt *the_dbt; /* for tb_by_host_pc: host exceptions do not say which machine they belong to; set once */
-
-static unsigned hash_of(const struct tb_key *k)
-{
-    u64 h = (k->phys ^ k->pc << 7 ^ (u64)k->mode << 40 ^ k->cs_base << 20) * 0x9e3779b97f4a7c15ull;
-    return (unsigned)(h >> (64 - HASH_BITS));
-}
 
 int tb_init(struct dbt *d, struct err *e)
 {
@@ -45,17 +38,7 @@ void tb_fini(struct dbt *d)
 
 static struct tb_key key_of(const struct tb *tb)
 {
-    return (struct tb_key){ tb->code.rel ? 0 : tb->pc, tb->cs_base, tb->mode, tb->phys };
-}
-
-struct tb *tb_find(struct dbt *d, const struct tb_key *k)
-{
-    struct tb *tb = __atomic_load_n(&d->hash[hash_of(k)], __ATOMIC_ACQUIRE);
-    for (; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
-        if (tb->phys == k->phys && (tb->code.rel || tb->pc == k->pc) && tb->mode == k->mode && tb->cs_base == k->cs_base &&
-            !__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE))
-            return tb;
-    return NULL;
+    return (struct tb_key){ tb->rel ? 0 : tb->pc, tb->cs_base, tb->mode, tb->phys };
 }
 
 /* --- pages --- */
@@ -117,7 +100,7 @@ void tb_publish(struct dbt *d, struct tb *tb)
     for (unsigned i = 0; i < 2 && tb->page[i].ram; i++)
         page_list_add(d, tb, i);
     struct tb_key k = key_of(tb);
-    struct tb **head = &d->hash[hash_of(&k)];
+    struct tb **head = &d->hash[tb_hash(&k)];
     tb->hash_next = *head;
     __atomic_store_n(head, tb, __ATOMIC_RELEASE);
     g_ptr_array_add(d->all, tb);
@@ -126,7 +109,7 @@ void tb_publish(struct dbt *d, struct tb *tb)
 static void hash_remove(struct dbt *d, struct tb *tb)
 {
     struct tb_key k = key_of(tb);
-    struct tb **p = &d->hash[hash_of(&k)];
+    struct tb **p = &d->hash[tb_hash(&k)];
     while (*p && *p != tb)
         p = &(*p)->hash_next;
     if (*p)
@@ -202,7 +185,7 @@ void tb_link(struct dbt *d, struct tb *from, unsigned n, struct tb *to, u64 flus
 {
     lock_acquire(&d->lock);
     if (d->st.flushes == flushes && !from->dead && !to->dead && !from->crosses && !to->crosses && n < from->code.n_exits && !from->out[n] &&
-        (from->code.rel || (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK)) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK) &&
+        (from->rel || (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK)) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK) &&
         from->mode == to->mode && from->cs_base == to->cs_base) {
         from->out[n] = to;
         from->in_next[n] = to->in;

@@ -7,13 +7,16 @@
 
 /* One block. Immutable once published, but for `dead` and what backend_* patches. Freed only by tb_flush_all. */
 struct tb {
-    u64 pc, cs_base;     /* pc: where it was made; code.rel: it serves at others, too */
+    /* what tb_find looks at: one cache line */
+    gpa_t phys __attribute__((aligned(64))); /* of the first byte */
+    u64 pc, cs_base;     /* pc: where it was made; rel: it serves at others, too */
     u32 mode;            /* enum cpu_mode */
-    gpa_t phys;          /* of the first byte */
+    bool rel;            /* code.rel */
+    bool dead;           /* [atomic] killed; its entry leads back to the run loop */
+    bool crosses;        /* its only instruction continues on the next page: never chained to */
+    struct tb *hash_next;/* [atomic] */
     u16 len, n_insns;
     bool branch;         /* its last instruction is one that MODE_COUNT_BR counts */
-    bool crosses;        /* its only instruction continues on the next page: never chained to */
-    bool dead;           /* [atomic] killed; its entry leads back to the run loop */
     struct {
         struct ram_block *ram; /* NULL: no second page */
         u64 off;         /* page offset in ram */
@@ -21,7 +24,6 @@ struct tb {
         struct tb *next; /* in the page's list */
     } page[2];
     gpa_t phys2;         /* page of the second part */
-    struct tb *hash_next;/* [atomic] */
     /* direct jumps between blocks; code lock */
     struct tb *out[2];   /* where exit n leads; NULL: its stub */
     u64 in, in_next[2];  /* list of the exits that lead here: address of the block | exit; the next in the list of out[n] */
@@ -60,6 +62,12 @@ struct tb_key {
     u32 mode;
     gpa_t phys;
 };
+#define TB_HASH_BITS 18
+static inline unsigned tb_hash(const struct tb_key *k)
+{
+    u64 h = (k->phys ^ k->pc << 7 ^ (u64)k->mode << 40 ^ k->cs_base << 20) * 0x9e3779b97f4a7c15ull;
+    return (unsigned)(h >> (64 - TB_HASH_BITS));
+}
 int tb_init(struct dbt *d, struct err *e);
 void tb_fini(struct dbt *d);
 /* The live block for k, or NULL. Any vCPU thread; no lock. */

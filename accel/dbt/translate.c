@@ -149,11 +149,13 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     if (n < 0)
         return NULL;
     f->faulted = false;
-    struct tb *tb = calloc(1, sizeof(*tb));
+    struct tb *tb = aligned_alloc(_Alignof(struct tb), sizeof(*tb));
     if (!tb)
         g_error("out of memory");
+    memset(tb, 0, sizeof(*tb));
     tb->pc = b->pc;
     tb->cs_base = k->cs_base;
+    tb->rel = b->rel;
     tb->mode = k->mode;
     tb->phys = k->phys;
     tb->len = (u16)b->len;
@@ -238,7 +240,7 @@ struct tb *dbt_block(struct vcpu *v)
     struct tb *tb;
     if (!page.ram)
         return NULL;
-    struct tb_key k = { ir_mode_rel(c->mode) ? 0 : c->rip, dbt_cs_base(c), c->mode, page.gpa | (linear & (PAGE_SIZE - 1)) };
+    struct tb_key k = dbt_key(c, page.gpa, linear);
     ((struct dbt_vcpu *)v->engine)->lookups++;
     while (!(tb = tb_find(d, &k))) {
         vcpu_code_leave(v); /* translation may have to wait until all are out, for a flush; so may others, and drop this block again */

@@ -274,6 +274,47 @@ static void test_access(void)
     g_assert_cmphex(f.error, ==, E_U | E_I);
 }
 
+static void exec_put(gla_t a, bool global)
+{
+    tlb->exec[1][a >> PAGE_BITS & (TLB_EXEC_ENTRIES - 1)] =
+        (struct tlb_exec){ .page = a | 1, .generation = global ? tlb->gen_all : tlb->gen_now, .global = global };
+}
+
+/* What code pages are known under a PCID comes back with it, unless it was flushed meanwhile. */
+static void test_pcid(void)
+{
+    enum { LOCAL = 0x5000, GLOBAL = 0x6000 };
+    tlb_init(tlb);
+    tlb_switch(tlb, 1, false);
+    exec_put(LOCAL, false);
+    exec_put(GLOBAL, true);
+    tlb_switch(tlb, 2, true);
+    g_assert_null(tlb_exec_hit(tlb, true, LOCAL));
+    g_assert_nonnull(tlb_exec_hit(tlb, true, GLOBAL));
+    tlb_switch(tlb, 1, true);
+    g_assert_nonnull(tlb_exec_hit(tlb, true, LOCAL));
+    tlb_switch(tlb, 2, true);
+    tlb_switch(tlb, 1, false); /* the switch flushes */
+    g_assert_null(tlb_exec_hit(tlb, true, LOCAL));
+    exec_put(LOCAL, false);
+    tlb_switch(tlb, 2, true);
+    tlb_forget_pcid(tlb, 1); /* INVPCID from elsewhere */
+    tlb_switch(tlb, 1, true);
+    g_assert_null(tlb_exec_hit(tlb, true, LOCAL));
+    exec_put(LOCAL, false);
+    tlb_flush(tlb, false);
+    g_assert_null(tlb_exec_hit(tlb, true, LOCAL));
+    g_assert_nonnull(tlb_exec_hit(tlb, true, GLOBAL));
+    exec_put(LOCAL, false);
+    tlb_switch(tlb, 0x801, true); /* another PCID in the same slot or beside it */
+    tlb_switch(tlb, 0x10, true);
+    g_assert_null(tlb_exec_hit(tlb, true, LOCAL));
+    tlb_flush(tlb, true);
+    g_assert_null(tlb_exec_hit(tlb, true, GLOBAL));
+    tlb_switch(tlb, 1, true);
+    g_assert_null(tlb_exec_hit(tlb, true, LOCAL));
+}
+
 int main(int argc, char **argv)
 {
     struct err e;
@@ -290,6 +331,7 @@ int main(int argc, char **argv)
     g_test_add_func("/mmu/walk/large", test_large_and_reserved);
     g_test_add_func("/mmu/walk/32", test_32);
     g_test_add_func("/mmu/tlb", test_tlb);
+    g_test_add_func("/mmu/pcid", test_pcid);
     g_test_add_func("/mmu/tlb/global", test_global_flush);
     g_test_add_func("/mmu/access", test_access);
     return g_test_run();

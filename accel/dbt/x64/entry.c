@@ -74,6 +74,13 @@ static u8 *emit_load_all(struct enc *e)
     return at;
 }
 
+/* To a block's entry; struct cpu has the rip. */
+static void emit_jump_rcx(struct enc *e)
+{
+    enc_load(e, 8, RDX, CPU_RM(rip));
+    enc_op(e, 4, OP1(0xff), 4, rm_reg(RCX), E_DIGIT);
+}
+
 static const u8 saved_regs[] = { RBX, RBP, R12, R13, R14, R15 };
 
 static void emit_push(struct enc *e, unsigned r)
@@ -91,13 +98,6 @@ static void emit_pop(struct enc *e, unsigned r)
 }
 
 static void emit_rsp_add(struct enc *e, i32 n) { enc_lea(e, 8, RSP, rm_mem(RSP, n)); }
-
-/* To a block's entry; struct cpu has the rip. */
-static void emit_jump_rcx(struct enc *e)
-{
-    enc_load(e, 8, RDX, CPU_RM(rip));
-    enc_op(e, 4, OP1(0xff), 4, rm_reg(RCX), E_DIGIT);
-}
 
 /* u64 enter(struct cpu *c, const void *code) */
 static void emit_enter(struct enc *e, const u8 *load_all)
@@ -124,7 +124,39 @@ static void emit_jc_check(struct enc *e, i32 way)
     enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
 }
 
-/* The second way, then out. */
+/* Registers that C may destroy but for the vector ones, and rax, rcx, rdx. */
+static void emit_keep_pinned(struct enc *e, bool store)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        int pin = x64_pin[i];
+        if (pin != RSI && pin != RDI && (pin < R8 || pin > R11))
+            continue;
+        if (store)
+            enc_store(e, 8, gpr_rm(i), (unsigned)pin);
+        else
+            enc_load(e, 8, (unsigned)pin, gpr_rm(i));
+    }
+}
+
+/* Asks C for the block at the pc in rdx; falls through, with rip stored, if it must be looked for in the run loop. */
+static void emit_lookup_c(struct enc *e)
+{
+    enc_store(e, 8, CPU_RM(rip), RDX);
+    enc_flags_save(e);
+    enc_store(e, 2, CPU_RM(aflags), RAX);
+    emit_keep_pinned(e, true);
+    enc_lea(e, 8, RDI, rm_mem(RBP, -CPU_BIAS));
+    emit_c_call(e, dbt_lookup);
+    enc_mov_rr(e, 8, RCX, RAX);
+    emit_keep_pinned(e, false);
+    enc_movzx(e, RAX, 2, CPU_RM(aflags));
+    enc_flags_restore(e);
+    u8 *none = enc_jrcxz(e);
+    emit_jump_rcx(e);
+    enc_bind8(e, none);
+}
+
+/* The second way, then C, then out. */
 static void emit_lookup_miss(struct enc *e, struct common_code *k)
 {
     const i32 way = JC_ENTRIES * sizeof(struct jump_entry);
@@ -136,6 +168,8 @@ static void emit_lookup_miss(struct enc *e, struct common_code *k)
     enc_bind8(e, hit);
     enc_op(e, 4, OP1(0xff), 4, rm_mem(RAX, way + (i32)offsetof(struct jump_entry, code)), E_DIGIT);
     enc_bind8(e, out);
+    emit_lookup_c(e);
+    enc_load(e, 8, RDX, CPU_RM(rip));
 }
 
 static void emit_exits(struct enc *e, struct common_code *k, const u8 *save_all)

@@ -14,6 +14,7 @@ static struct tb the_tb __attribute__((aligned(16)));
 
 struct tb *tb_by_host_pc(const void *pc) { return &the_tb; }
 
+const void *dbt_lookup(struct cpu *c) { return NULL; }
 void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc)
 {
     unsigned size = size_acc & 0xff, acc = size_acc >> 8 | cpu_data_acc(c);

@@ -37,6 +37,7 @@ static struct tb the_tb __attribute__((aligned(16)));
 /* --- what emitted code calls; the run loop's versions are not linked --- */
 struct tb *tb_by_host_pc(const void *pc) { return &the_tb; }
 
+const void *dbt_lookup(struct cpu *c) { return NULL; }
 void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc)
 {
     unsigned size = size_acc & 0xff, acc = size_acc >> 8 | cpu_data_acc(c);

@@ -21,6 +21,7 @@ static struct tb the_tb __attribute__((aligned(16)));
 struct tb *tb_by_host_pc(const void *pc) { return &the_tb; }
 
 /* Accesses that cross a page find the next one behind it here: the run loop would interpret them. */
+const void *dbt_lookup(struct cpu *c) { return NULL; }
 void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc)
 {
     unsigned acc = (size_acc >> 8) | cpu_data_acc(c);
