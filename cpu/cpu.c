@@ -155,7 +155,7 @@ void cpu_reset(struct cpu *c, bool init)
     memset(c->dr, 0, sizeof(c->dr));
     c->dr[6] = DR6_FIXED;
     c->dr[7] = DR7_FIXED;
-    c->int_shadow = c->db_pending = 0;
+    c->int_shadow = c->shadow_was = c->db_pending = 0;
     c->delivering = c->ext = 0;
     c->step_trap = c->rf_keep = false;
     c->monitor_gpa = MONITOR_NONE;

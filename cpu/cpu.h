@@ -144,6 +144,8 @@ struct cpu {
     u16 x87_fop, x87_fcs, x87_fds;
     u64 fault_linear;    /* linear address given to a slow path, for -d mmu */
     void *jump_cache;    /* accel/dbt/tb.h */
+    u32 shadow_was;      /* int_shadow when a block was entered in it, no event being in sight; 0: it was not */
+    u64 shadow_pc;       /* where: an event that comes before its first instruction is executed still waits (cpu_shadow_back) */
 
     /* --- vector and x87 state --- */
     u8 vreg[32][64] __attribute__((aligned(64))); /* zmm0..31; xmm/ymm are the low parts */
@@ -226,6 +228,21 @@ static inline void cpu_set_rflags(struct cpu *c, u64 f)
 }
 static inline unsigned cpu_cpl(const struct cpu *c) { return c->mode & MODE_CPL; }
 static inline bool cpu_is64(const struct cpu *c) { return (c->mode & MODE_SIZE) == MODE_64; }
+
+/* A block is entered in an interrupt shadow, since no event is in sight. */
+static inline void cpu_shadow_drop(struct cpu *c)
+{
+    c->shadow_was = c->int_shadow;
+    c->shadow_pc = c->rip;
+    c->int_shadow = 0;
+}
+/* Control is back; if its first instruction was left undone, for another way of executing it, the shadow is still there. */
+static inline void cpu_shadow_back(struct cpu *c)
+{
+    if (c->shadow_was && c->rip == c->shadow_pc)
+        c->int_shadow = c->shadow_was;
+    c->shadow_was = 0;
+}
 
 /* Recomputes c->mode (and jc_key, TLB mode) from the state. Call after changing CS, SS, CR0, CR4, EFER, XCR0, DR7, the data
  * segments, or EFLAGS bits TF AC VM IOPL. Owner thread. */

@@ -77,7 +77,7 @@ static void interp_one(struct vcpu *v)
         debug_begin(c);
     if (lift_block(d->block, c, c->rip, 1, dbt_fetch, &f) < 0)
         dbt_fetch_raise(v, &f);
-    c->int_shadow = 0;
+    c->int_shadow = c->shadow_was = 0;
     vcpu_code_enter(v); /* a translator that waits for stores under way waits for this instruction's */
     if (UNLIKELY(c->mode & MODE_COUNT))
         interp_counted(c, d->block);
@@ -169,7 +169,7 @@ static void shadow_drop(struct vcpu *v)
 {
     struct cpu *c = v->c;
     if (c->int_shadow && !(c->mode & (MODE_SLOW | MODE_STEP)) && !vcpu_has_event(v))
-        c->int_shadow = 0;
+        cpu_shadow_drop(c);
 }
 
 static bool must_interpret(struct vcpu *v, const struct dbt *t)
@@ -209,6 +209,7 @@ static void run_loop(struct vcpu *v)
         if (__atomic_load_n(&c->exit_request, __ATOMIC_RELAXED) && !take_requests(v))
             return;
         aspace_quiesce();
+        cpu_shadow_back(c);
         if (UNLIKELY(c->pmu.on || c->mode & MODE_COUNT) && pmu_due(&c->pmu))
             pmu_do_due(c);
         vcpu_take_events(v);

@@ -313,6 +313,7 @@ static void leave_half_done(struct cpu *c)
 {
     c->sysflags |= F_RF;
     c->rf_keep = true;
+    c->shadow_was = 0;
     pmu_unfinished(c);
 }
 

@@ -1,5 +1,5 @@
 /* Guest: several processors. Start-up by INIT and SIPI, locked operations, TLB shootdown by IPI, code changed by another CPU, message
- * passing in x86's memory order, HLT and wake-up. */
+ * passing in x86's memory order, HLT and wake-up, NMIs around STI. */
 #include "tests/lib/guest/guest.h"
 
 #define CPUS_MAX 8
@@ -352,6 +352,41 @@ static unsigned count_cpus(void)
     return n < 2 ? 2 : n > CPUS_MAX ? CPUS_MAX : n;
 }
 
+/* --- NMIs from another CPU and the shadow of STI, with an instruction in it that emitted code hands over --- */
+#define NMIS 2000
+extern u8 behind_sti[];
+static volatile unsigned nmis, nmis_in_shadow;
+
+static void on_nmi(struct frame *f)
+{
+    nmis_in_shadow += f->ip == (ulong)behind_sti;
+    nmis++;
+}
+
+static void job_shadow(unsigned cpu)
+{
+    if (cpu == 1) {
+        while (nmis < NMIS)
+            asm volatile("sti\n behind_sti: mov 0xfee00020, %%eax\n nop\n cli" : : : "eax", "memory");
+    } else if (cpu == 0) {
+        for (unsigned i = 0; i < NMIS; i++) {
+            ipi(1, 0x4400);
+            while (nmis <= i)
+                relax();
+        }
+    }
+}
+
+static void test_shadow(void)
+{
+    test("no NMI in the shadow of STI");
+    handlers[V_NMI] = on_nmi;
+    on_all(job_shadow);
+    CHECK_EQ(nmis, NMIS);
+    CHECK_EQ(nmis_in_shadow, 0);
+    handlers[V_NMI] = NULL;
+}
+
 void guest_main(void)
 {
     cpus = count_cpus();
@@ -362,4 +397,5 @@ void guest_main(void)
     test_code();
     test_halt();
     test_mwait();
+    test_shadow();
 }

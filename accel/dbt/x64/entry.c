@@ -212,7 +212,7 @@ static const void *next_code(struct cpu *c)
         e += JC_ENTRIES;
     if (e->key != key)
         return NULL;
-    c->int_shadow = 0; /* nothing is pending, and the next look is behind the next instruction */
+    cpu_shadow_drop(c);
     return e->code;
 }
 
