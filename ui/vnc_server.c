@@ -6,6 +6,7 @@
 #include "ui/vnc_server.h"
 #include <arpa/inet.h>
 #include <poll.h>
+#include <rfb/keysym.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include "util/event.h"
 
 enum { ENC_EXT_KEY = -258, MSG_QEMU = 255, MSG_QEMU_EXT_KEY = 0, CLIENT_WAIT_MS = 3000, PEEK_PAUSE_US = 5000 };
+enum { CODE_SHIFT = 0x2a, CODE_CAPS_LOCK = 0x3a };
 
 void vnc_wake(struct vnc *v)
 {
@@ -63,22 +65,42 @@ int rfbPeekExactTimeout(rfbClientPtr cl, char *buf, int len, int timeout)
 
 /* -- what libvncserver calls ------------------------------------------------------------------------------------------ */
 
-static void post_key(rfbClientPtr cl, u16 code, bool down)
+/* Lock held. */
+static void post_key(struct vnc *v, u16 code, bool down)
 {
-    struct vnc *v = cl->screen->screenData;
-
-    lock_acquire(&v->lock);
+    if (code == CODE_CAPS_LOCK && down)
+        v->caps_lock = !v->caps_lock;
     vnc_post(v, &(struct vnc_event){ .kind = VNC_KEY, .code = code, .down = down });
-    lock_release(&v->lock);
+}
+
+/* True if the guest would make another symbol of the key, since the client means one with Shift and has not pressed it: some send the symbols of a
+ * text and nothing else. Keys of the keypad have their second symbol by NumLock. */
+static bool wants_shift(const struct vnc *v, const struct vnc_client *c, rfbKeySym sym, bool shifted)
+{
+    bool letter = sym >= 'A' && sym <= 'Z';
+
+    return shifted && !c->shifts && sym < 0xff00 && !(letter && v->caps_lock);
 }
 
 static void on_key(rfbBool down, rfbKeySym sym, rfbClientPtr cl)
 {
-    bool shift;
-    const struct key *k = key_by_keysym(sym, &shift);
+    struct vnc *v = cl->screen->screenData;
+    struct vnc_client *c = cl->clientData;
+    bool shifted;
+    const struct key *k = key_by_keysym(sym, &shifted);
 
-    if (k)
-        post_key(cl, k->code, down);
+    if (!k)
+        return;
+    if (sym == XK_Shift_L || sym == XK_Shift_R)
+        c->shifts = (c->shifts & ~BIT(sym - XK_Shift_L)) | (down ? BIT(sym - XK_Shift_L) : 0);
+    lock_acquire(&v->lock);
+    shifted = down && wants_shift(v, c, sym, shifted);
+    if (shifted)
+        post_key(v, CODE_SHIFT, true);
+    post_key(v, k->code, down);
+    if (shifted)
+        post_key(v, CODE_SHIFT, false);
+    lock_release(&v->lock);
 }
 
 static void on_pointer(int mask, int x, int y, rfbClientPtr cl)
@@ -208,6 +230,7 @@ static rfbBool ext_message(rfbClientPtr cl, void *data, const rfbClientToServerM
         u16 down;
         u32 sym, code;
     } __attribute__((packed)) m;
+    struct vnc *v = cl->screen->screenData;
     u32 code;
 
     if (msg->type != MSG_QEMU)
@@ -221,8 +244,11 @@ static rfbBool ext_message(rfbClientPtr cl, void *data, const rfbClientToServerM
         code = 0xe11d;
     else if (code & 0x80)
         code = 0xe000 | (code & 0x7f);
-    if (key_by_code(code))
-        post_key(cl, code, m.down != 0);
+    if (key_by_code(code)) {
+        lock_acquire(&v->lock);
+        post_key(v, code, m.down != 0);
+        lock_release(&v->lock);
+    }
     return TRUE;
 }
 

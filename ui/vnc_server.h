@@ -25,6 +25,7 @@ struct vnc_client {
     struct vnc_address at;
     bool websocket;
     bool initialized; /* it has said what it wants */
+    u8 shifts;        /* which Shift keys it holds: bit 0 left, 1 right */
 };
 /* What clients did, for the main thread. */
 struct vnc_event {
@@ -58,6 +59,7 @@ struct vnc {
     unsigned n_rects;
     struct vnc_event event[VNC_EVENTS_MAX];
     unsigned n_events;
+    bool caps_lock;          /* on in the guest, as far as clients' keys tell */
     bool posted;             /* vnc_events() is on its way to the main loop */
     unsigned n_clients;      /* connected or waiting */
     char password[9];        /* 8 characters count */

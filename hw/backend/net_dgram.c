@@ -11,6 +11,8 @@ enum { READ_BATCH = 64 };
 
 struct dgram {
     int fd;
+    int group_fd;          /* for a multicast group: what we send comes from here; else -1 */
+    struct sockaddr_in us; /* its address, by which our own frames are known */
     struct net_addr local, remote;
     bool mcast;
     char *unlink_path;
@@ -18,10 +20,17 @@ struct dgram {
     u8 buf[NET_FRAME_MAX];
 };
 
+static bool is_ours(const struct dgram *d, const struct sockaddr_in *from)
+{
+    return d->group_fd >= 0 && from->sin_port == d->us.sin_port && from->sin_addr.s_addr == d->us.sin_addr.s_addr;
+}
+
 static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
 {
     struct net *n = opaque;
     struct dgram *d = n->priv;
+    struct sockaddr_storage from = { 0 };
+    socklen_t from_len;
     ssize_t r;
 
     for (unsigned i = 0; i < READ_BATCH; i++) {
@@ -29,10 +38,12 @@ static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
             net_unwatch(&d->in);
             return G_SOURCE_REMOVE;
         }
-        r = recv(fd, d->buf, sizeof(d->buf), 0);
+        from_len = sizeof(from);
+        r = recvfrom(fd, d->buf, sizeof(d->buf), 0, (struct sockaddr *)&from, &from_len);
         if (r < 0) /* nothing more, or an ICMP error for something sent: the peer may come back */
             return G_SOURCE_CONTINUE;
-        net_deliver_bytes(n, d->buf, r, NULL);
+        if (!is_ours(d, (const struct sockaddr_in *)&from))
+            net_deliver_bytes(n, d->buf, r, NULL);
     }
     return G_SOURCE_CONTINUE;
 }
@@ -58,12 +69,13 @@ static gboolean on_writable(gint fd, GIOCondition cond, gpointer opaque)
 static bool dgram_transmit(struct net *n, struct net_frame *f)
 {
     struct dgram *d = n->priv;
+    int fd = d->group_fd >= 0 ? d->group_fd : d->fd;
     const struct sockaddr *to = d->remote.len ? (const void *)&d->remote.sa : NULL;
 
-    if (sendto(d->fd, f->data, f->len, MSG_NOSIGNAL, to, to ? d->remote.len : 0) >= 0 || errno != EAGAIN)
+    if (sendto(fd, f->data, f->len, MSG_NOSIGNAL, to, to ? d->remote.len : 0) >= 0 || errno != EAGAIN)
         return true; /* an absent peer loses frames, as on a wire */
     if (!d->out)
-        d->out = net_watch(d->fd, G_IO_OUT, on_writable, n);
+        d->out = net_watch(fd, G_IO_OUT, on_writable, n);
     return false;
 }
 
@@ -74,23 +86,36 @@ static bool is_multicast(const struct net_addr *a)
     return a->len && in->sin_family == AF_INET && IN_MULTICAST(ntohl(in->sin_addr.s_addr));
 }
 
+/* The socket that frames for the group leave by. Members on one host share the port of the other one. */
+static int open_sender(struct dgram *d, const struct in_addr *from, struct err *e)
+{
+    socklen_t len = sizeof(d->us);
+    u8 loop = 1; /* others on this host hear us */
+
+    d->group_fd = net_socket_new(&d->remote, SOCK_DGRAM, e);
+    if (d->group_fd < 0)
+        return -1;
+    if (setsockopt(d->group_fd, IPPROTO_IP, IP_MULTICAST_LOOP, &loop, sizeof(loop)) < 0 ||
+        (d->local.len && setsockopt(d->group_fd, IPPROTO_IP, IP_MULTICAST_IF, from, sizeof(*from)) < 0) ||
+        connect(d->group_fd, (void *)&d->remote.sa, d->remote.len) < 0 || getsockname(d->group_fd, (void *)&d->us, &len) < 0)
+        return err_set(e, "cannot send to the multicast group: %s", strerror(errno));
+    return 0;
+}
+
 /* Joins the group of d->remote, on the interface with the local address. */
 static int join_group(struct dgram *d, struct err *e)
 {
     struct sockaddr_in group = *(const struct sockaddr_in *)&d->remote.sa;
     struct ip_mreq mreq = { .imr_multiaddr = group.sin_addr };
-    u8 loop = 1;
     int one = 1;
 
     if (d->local.len)
         mreq.imr_interface = ((const struct sockaddr_in *)&d->local.sa)->sin_addr;
     if (setsockopt(d->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 || bind(d->fd, (void *)&group, sizeof(group)) < 0)
         return err_set(e, "cannot bind to the multicast group: %s", strerror(errno));
-    if (setsockopt(d->fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) < 0 ||
-        setsockopt(d->fd, IPPROTO_IP, IP_MULTICAST_LOOP, &loop, sizeof(loop)) < 0 ||
-        (d->local.len && setsockopt(d->fd, IPPROTO_IP, IP_MULTICAST_IF, &mreq.imr_interface, sizeof(mreq.imr_interface)) < 0))
+    if (setsockopt(d->fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) < 0)
         return err_set(e, "cannot join the multicast group: %s", strerror(errno));
-    return 0;
+    return open_sender(d, &mreq.imr_interface, e);
 }
 
 static int bind_local(struct dgram *d, struct err *e)
@@ -114,7 +139,7 @@ int net_dgram_start(struct net *n, const struct net_addr *local, const struct ne
     struct dgram *d = g_new0(struct dgram, 1);
 
     n->priv = d;
-    d->fd = -1;
+    d->fd = d->group_fd = -1;
     d->local = local ? *local : (struct net_addr){ .fd = -1 };
     d->remote = remote ? *remote : (struct net_addr){ .fd = -1 };
     d->mcast = is_multicast(&d->remote);

@@ -275,6 +275,48 @@ static void test_picture(void)
     end(x);
 }
 
+/* What the guest gets of `sym` pressed and released, in a row of codes with bit 15 for releases. */
+static void check_typed(struct fixture *x, struct client *c, u32 sym, const u16 *want, unsigned n)
+{
+    unsigned first = x->s->n_keys;
+
+    key(c, sym, 1);
+    key(c, sym, 0);
+    wait_keys(x, first + n);
+    for (unsigned i = 0; i < n; i++)
+        g_assert_cmphex(x->s->key[first + i].code | (x->s->key[first + i].down ? 0 : 0x8000), ==, want[i]);
+    g_assert_cmpuint(x->s->n_keys, ==, first + n);
+}
+
+/* Clients that send symbols without the Shift keys that they need. */
+static void test_shift(void)
+{
+    static const u16 plain_a[] = { 0x1e, 0x801e }, shift_a[] = { 0x2a, 0x1e, 0x802a, 0x801e }, bang[] = { 0x2a, 0x02, 0x802a, 0x8002 },
+                     caps[] = { 0x3a, 0x803a }, keypad_7[] = { 0x47, 0x8047 };
+    enum { SHIFT_R = 0xffe2, CAPS_LOCK = 0xffe5, KP_7 = 0xffb7 };
+    struct fixture *x = start("");
+    struct client *c = client_new(x);
+    unsigned n;
+
+    check_typed(x, c, 'A', shift_a, 4);
+    check_typed(x, c, 'a', plain_a, 2);
+    check_typed(x, c, '!', bang, 4);
+    check_typed(x, c, KP_7, keypad_7, 2);
+    n = x->s->n_keys;
+    key(c, SHIFT_R, 1);
+    wait_keys(x, n + 1);
+    check_typed(x, c, 'A', plain_a, 2);
+    key(c, SHIFT_R, 0);
+    wait_keys(x, n + 4);
+    check_typed(x, c, CAPS_LOCK, caps, 2);
+    check_typed(x, c, 'A', plain_a, 2);
+    check_typed(x, c, '!', bang, 4);
+    check_typed(x, c, CAPS_LOCK, caps, 2);
+    check_typed(x, c, 'A', shift_a, 4);
+    hang_up(c);
+    end(x);
+}
+
 static void test_input(void)
 {
     struct fixture *x = start("");
@@ -283,8 +325,8 @@ static void test_input(void)
     static const u8 move[] = { 5, 0, 0, 10, 0, 20, 5, 1, 0, 15, 0, 40, 5, 9, 0, 15, 0, 40, 5, 0, 0, 15, 0, 40 };
     until(c, 0, 0, 0x102030);
     g_assert_true(c->ext_keys);
-    key(c, 'A', 1);
-    key(c, 'A', 0);
+    key(c, 'a', 1);
+    key(c, 'a', 0);
     put(c, ext, sizeof(ext)); /* 0xe0 0x48: up */
     wait_keys(x, 4);
     g_assert_cmphex(x->s->key[0].code, ==, 0x1e);
@@ -451,6 +493,7 @@ int main(int argc, char **argv)
     g_main_context_acquire(NULL);
     g_test_add_func("/ui/vnc/picture", test_picture);
     g_test_add_func("/ui/vnc/input", test_input);
+    g_test_add_func("/ui/vnc/shift", test_shift);
     g_test_add_func("/ui/vnc/password", test_password);
     g_test_add_func("/ui/vnc/two-clients", test_two_clients);
     g_test_add_func("/ui/vnc/websocket", test_websocket);
