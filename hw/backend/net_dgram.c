@@ -192,6 +192,8 @@ static void dgram_close(struct net *n)
     net_unwatch(&d->out);
     if (d->fd >= 0)
         close(d->fd);
+    if (d->group_fd >= 0)
+        close(d->group_fd);
     unix_path_remove(d->unlink_path);
     g_free(d);
     n->priv = NULL;

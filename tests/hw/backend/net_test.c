@@ -2,6 +2,7 @@
  * refused, the pcap filter. */
 #include <glib.h>
 #include <glib/gstdio.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "config.h"
@@ -454,6 +455,35 @@ static void test_dgram(void)
     pair_close(&p);
 }
 
+static unsigned free_udp_port(void)
+{
+    struct sockaddr_in sin = { .sin_family = AF_INET };
+    socklen_t len = sizeof(sin);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), ==, 0);
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&sin, &len), ==, 0);
+    close(fd);
+    return ntohs(sin.sin_port);
+}
+
+/* Members of a group on one host hear each other, and nobody hears himself. */
+static void test_mcast(void)
+{
+    const char *format = "socket,id=%s,mcast=230.0.0.1:%u,localaddr=127.0.0.1";
+    unsigned port = free_udp_port();
+    char *a = g_strdup_printf(format, "a", port), *b = g_strdup_printf(format, "b", port);
+    struct pair p;
+
+    pair_open(&p, a, b);
+    exchange(&p);
+    g_assert_cmpuint(p.a.frames, ==, 300);
+    g_assert_cmpuint(p.b.frames, ==, 300);
+    pair_close(&p);
+    g_free(a);
+    g_free(b);
+}
+
 static void test_hub(void)
 {
     struct sink s[3];
@@ -759,6 +789,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/stream/reconnect", test_reconnect);
     g_test_add_func("/net/stream/bad-peer", test_bad_peer);
     g_test_add_func("/net/dgram", test_dgram);
+    g_test_add_func("/net/mcast", test_mcast);
     g_test_add_func("/net/hub", test_hub);
     g_test_add_func("/net/queue", test_queue);
     g_test_add_func("/net/stopped", test_stopped);
