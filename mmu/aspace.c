@@ -16,18 +16,17 @@ struct view {
 
 #define LISTENERS_MAX 4
 struct aspace {
+    struct aspace_head head;
     const char *name;
     struct region *root;
     struct view *view; /* [atomic] */
-    u32 generation;    /* [atomic] */
     struct {
         void (*changed)(void *);
         void *opaque;
     } listener[LISTENERS_MAX];
     unsigned n_listeners;
     struct aspace *next;
-    struct aspace *target; /* of a translated space: it has no view of its own, and is in no list; else NULL */
-    aspace_translate_fn *translate;
+    aspace_translate_fn *translate; /* of a translated space, which is in no list */
     void *opaque;
 };
 
@@ -177,7 +176,7 @@ static void aspace_publish(struct aspace *as)
         memcpy(v->r, a->data, a->len * sizeof(struct frange));
     g_array_free(a, TRUE);
     struct view *old = __atomic_exchange_n(&as->view, v, __ATOMIC_SEQ_CST);
-    __atomic_fetch_add(&as->generation, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&as->head.generation, 1, __ATOMIC_SEQ_CST);
     if (old) {
         old->epoch = __atomic_fetch_add(&global_epoch, 1, __ATOMIC_SEQ_CST);
         old->next = retired;
@@ -210,7 +209,7 @@ struct aspace *aspace_new_translated(const char *name, struct aspace *target, as
     struct aspace *as = g_new0(struct aspace, 1);
 
     as->name = name;
-    as->target = target;
+    as->head.target = target;
     as->translate = translate;
     as->opaque = opaque;
     return as;
@@ -218,18 +217,14 @@ struct aspace *aspace_new_translated(const char *name, struct aspace *target, as
 
 void aspace_translation_changed(struct aspace *as)
 {
-    __atomic_fetch_add(&as->generation, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&as->head.generation, 1, __ATOMIC_SEQ_CST);
 }
 
-bool aspace_is_translated(const struct aspace *as) { return as->target != NULL; }
-
-bool aspace_translate(struct aspace **as, u64 *gpa, u64 *len, bool write)
+bool aspace_translate_now(struct aspace **as, u64 *gpa, u64 *len, bool write)
 {
     struct aspace *from = *as;
 
-    if (LIKELY(!from->target))
-        return true;
-    *as = from->target;
+    *as = from->head.target;
     return from->translate(from->opaque, gpa, len, write);
 }
 
@@ -261,13 +256,6 @@ void aspace_del_listener(struct aspace *as, void (*fn)(void *), void *opaque)
             return;
         }
     }
-}
-
-u32 aspace_generation(const struct aspace *as)
-{
-    u32 n = __atomic_load_n(&as->generation, __ATOMIC_ACQUIRE);
-
-    return LIKELY(!as->target) ? n : n + __atomic_load_n(&as->target->generation, __ATOMIC_ACQUIRE);
 }
 
 /* The first piece that ends above gpa. */
