@@ -24,7 +24,7 @@ static inline unsigned backend_exit_index(u64 ret) { return ret >> 3 & 1; }
 
 /* Where a guest instruction's code begins, for host exceptions. */
 struct compiled_insn {
-    u32 off;       /* from body */
+    u32 off;       /* from body; in cold code, from there plus compiled.size */
     u16 pc_off;    /* from the block's pc */
     u16 x87_fop;   /* with x87_insn: its opcode */
     u8 x87_insn;   /* 1 + index of the x87 instruction whose FIP and FOP are not in struct cpu yet when this one begins; 0: none */
@@ -34,7 +34,8 @@ struct compiled {
     bool rel;      /* ir_block.rel */
     u8 *entry;     /* executable address, for the jump cache and dbt_enter */
     u8 *body;      /* where linked jumps come in: behind the entry's note of where the block is */
-    u32 size;      /* bytes of host code from body on */
+    u8 *cold;      /* code that is hardly ever executed */
+    u32 size, cold_size; /* bytes from body and from cold on */
     u16 n_exits, n_map;
     struct {
         u8 *site;  /* executable address of the jump's rel32 */
@@ -62,6 +63,8 @@ static inline u64 backend_pc(const struct cpu *c, const struct compiled *k)
 void backend_kill_block(struct compiled *k);
 /* True if pc is in the code of blocks. Async-signal-safe. */
 bool backend_owns_pc(const void *pc);
+/* Of a pc in the code of blocks: it lies in some block's cold code. */
+bool backend_is_cold(const void *pc);
 /* The record of the instruction that a host address in the block belongs to; never NULL for an address in the block's code. */
 const struct compiled_insn *backend_insn_at(const struct compiled *k, const void *pc);
 

@@ -1,10 +1,15 @@
-/* The code cache's memory as reserve - emit - commit transactions. Called by the backend and the translator under the translation lock. */
+/* The two parts of the code cache's memory. Called by the backend and the translator under the translation lock. */
 #include "accel/dbt/codebuf.h"
 
 int codebuf_init(struct codebuf *cb, size_t size, struct err *e)
 {
     *cb = (struct codebuf){ 0 };
-    return exec_mem_init(&cb->mem, size, NULL, e);
+    if (exec_mem_init(&cb->mem, size, NULL, e) < 0)
+        return -1;
+    cb->part[CODE_HOT].end = cb->part[CODE_COLD].start = size / 2;
+    cb->part[CODE_COLD].end = size;
+    codebuf_reset(cb);
+    return 0;
 }
 
 void codebuf_fini(struct codebuf *cb)
@@ -13,39 +18,28 @@ void codebuf_fini(struct codebuf *cb)
     *cb = (struct codebuf){ 0 };
 }
 
-u8 *codebuf_reserve(struct codebuf *cb, size_t n, size_t align, size_t skew)
+u8 *codebuf_reserve(struct codebuf *cb, enum codebuf_part part, size_t n, size_t align)
 {
-    assert(!cb->reserved && n && skew < align);
-    size_t at = ALIGN_UP(cb->used + align - skew, align) - align + skew;
-    if (at + n > cb->mem.size) {
+    size_t at = ALIGN_UP(cb->part[part].used, align);
+    if (at + n > cb->part[part].end)
         return NULL;
-    }
-    cb->used = at;
-    cb->reserved = n;
     return cb->mem.rw + at;
 }
 
-void codebuf_commit(struct codebuf *cb, const u8 *end)
+void codebuf_commit(struct codebuf *cb, enum codebuf_part part, const u8 *end)
 {
     size_t at = (size_t)(end - cb->mem.rw);
-    assert(cb->reserved && at >= cb->used && at <= cb->used + cb->reserved);
-    cb->used = at;
-    cb->reserved = 0;
-}
-
-void codebuf_abort(struct codebuf *cb)
-{
-    cb->reserved = 0;
+    assert(at >= cb->part[part].used && at <= cb->part[part].end);
+    cb->part[part].used = at;
 }
 
 void codebuf_keep(struct codebuf *cb)
 {
-    assert(!cb->reserved);
-    cb->fixed = cb->used;
+    cb->fixed = cb->part[CODE_HOT].used;
 }
 
 void codebuf_reset(struct codebuf *cb)
 {
-    assert(!cb->reserved);
-    cb->used = cb->fixed;
+    cb->part[CODE_HOT].used = cb->fixed;
+    cb->part[CODE_COLD].used = cb->part[CODE_COLD].start;
 }

@@ -166,11 +166,12 @@ struct tb *tb_by_host_pc(const void *pc)
 {
     struct dbt *d = the_dbt;
     struct tb *best = NULL;
+    bool cold = backend_is_cold(pc);
     lock_acquire(&d->lock);
     for (unsigned lo = 0, hi = d->all->len; lo < hi;) {
         unsigned mid = (lo + hi) / 2;
         struct tb *tb = g_ptr_array_index(d->all, mid);
-        if (tb->code.body <= (const u8 *)pc) {
+        if ((cold ? tb->code.cold : tb->code.body) <= (const u8 *)pc) {
             best = tb;
             lo = mid + 1;
         } else {
@@ -178,7 +179,9 @@ struct tb *tb_by_host_pc(const void *pc)
         }
     }
     lock_release(&d->lock);
-    return best && (const u8 *)pc < best->code.body + best->code.size ? best : NULL;
+    if (!best || (const u8 *)pc >= (cold ? best->code.cold + best->code.cold_size : best->code.body + best->code.size))
+        return NULL;
+    return best;
 }
 
 void tb_link(struct dbt *d, struct tb *from, unsigned n, struct tb *to, u64 flushes)

@@ -111,8 +111,10 @@ static void log_block(const struct ir_block *b, const struct tb *tb)
         log_print("%s", s->str);
         g_string_free(s, TRUE);
     }
-    if (log_on(LOG_OUT_ASM))
+    if (log_on(LOG_OUT_ASM)) {
         disas_block(log_file(), 64, (u64)(uintptr_t)tb->code.body, tb->code.body, tb->code.size);
+        disas_block(log_file(), 64, (u64)(uintptr_t)tb->code.cold, tb->code.cold, tb->code.cold_size);
+    }
 }
 
 /* Fills in which bytes of which pages the block covers. */
@@ -169,7 +171,7 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     d->st.translated++;
     d->st.insns += (unsigned)n;
     d->st.guest_bytes += b->len;
-    d->st.host_bytes += tb->code.size;
+    d->st.host_bytes += tb->code.size + tb->code.cold_size;
     log_block(b, tb);
     tb_publish(d, tb);
     return tb;

@@ -6,8 +6,7 @@
 
 #define COMMON_SIZE (64 * KiB)
 #define ENTRY_ALIGN 16u
-#define KILL_ROOM 16u      /* before each body: code that a killed block leads to */
-#define NOTE_ROOM 16u      /* between that and the body: a relative block's entry */
+#define NOTE_ROOM 16u      /* before the body: a relative block's entry */
 #define OP_BYTES 224u      /* most that one op can take, out-of-line part included */
 
 struct backend_stress backend_stress;
@@ -23,13 +22,13 @@ int backend_init(u64 cache_size, struct err *e)
     x64_host.bmi2 = __builtin_cpu_supports("bmi2");
     if (codebuf_init(&cache, cache_size, e) < 0)
         return -1;
-    u8 *p = codebuf_reserve(&cache, COMMON_SIZE, 64, 0);
+    u8 *p = codebuf_reserve(&cache, CODE_HOT, COMMON_SIZE, 64);
     if (!p)
         return err_set(e, "a code cache of %llu KiB is too small", (unsigned long long)(cache_size / KiB));
     struct enc enc = { p, codebuf_rx(&cache, p) - p };
     entry_emit(&enc, &x64_common);
     assert((size_t)(enc.p - p) <= COMMON_SIZE);
-    codebuf_commit(&cache, enc.p);
+    codebuf_commit(&cache, CODE_HOT, enc.p);
     codebuf_keep(&cache);
     jit = g_new0(struct jit, 1);
     return 0;
@@ -47,7 +46,7 @@ void backend_flush(void)
     codebuf_reset(&cache);
 }
 
-/* Room before the entry: where backend_kill_block's jump goes. */
+/* Where backend_kill_block's jump goes: the first of the cold code. */
 static void emit_kill_stub(struct jit *j)
 {
     jit_load_pc(j, RDX, j->b->pc, 8);
@@ -62,41 +61,55 @@ static void emit_note_page(struct jit *j)
     enc_nop(&j->e, (unsigned)(j->body - j->e.p));
 }
 
+/* The table of where instructions begin, behind the cold code; returns its end. */
+static u8 *put_map(struct jit *j, struct compiled *out)
+{
+    size_t bytes = j->n_map * sizeof(j->map[0]);
+    u8 *map = (u8 *)ALIGN_UP((u64)j->e.p, 8);
+    memcpy(map, j->map, bytes);
+    out->n_map = (u16)j->n_map;
+    out->insn = (const struct compiled_insn *)(map + j->e.rx);
+    return map + bytes;
+}
+
 int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
 {
     struct jit *j = jit;
-    size_t map_bytes = 2 * b->n_insns * sizeof(j->map[0]);
+    size_t room = (b->n_ops + 4) * OP_BYTES + 64;
     assert(((u64)tb & 15) == 0);
-    u8 *p = codebuf_reserve(&cache, KILL_ROOM + NOTE_ROOM + 2 * (b->n_ops + 4) * OP_BYTES + map_bytes + 64, ENTRY_ALIGN, 0);
-    if (!p)
+    u8 *hot = codebuf_reserve(&cache, CODE_HOT, NOTE_ROOM + room, ENTRY_ALIGN);
+    u8 *cold = codebuf_reserve(&cache, CODE_COLD, 2 * room + 2 * b->n_insns * sizeof(j->map[0]), 1);
+    if (!hot || !cold)
         return -1;
     memset(j, 0, offsetof(struct jit, groups));
     memset(out, 0, sizeof(*out));
-    j->e = (struct enc){ p, codebuf_rx(&cache, p) - p };
+    j->e = (struct enc){ hot, codebuf_rx(&cache, hot) - hot };
     j->b = b;
     j->out = out;
     j->tb = tb;
-    u8 *entry = p + KILL_ROOM;
-    j->body = entry + (b->rel ? NOTE_ROOM : 0);
-    emit_kill_stub(j);
-    assert(j->e.p <= entry);
-    enc_nop(&j->e, (unsigned)(entry - j->e.p));
+    j->cold = cold;
+    j->body = hot + (b->rel ? NOTE_ROOM : 0);
     if (b->rel)
         emit_note_page(j);
-    enc_nop(&j->e, 5); /* becomes a jump to the stub */
+    enc_nop(&j->e, 5); /* becomes a jump to the first of the cold code */
     jit_block(j);
     out->pc = b->pc;
     out->rel = b->rel;
-    out->entry = entry + j->e.rx;
+    out->entry = hot + j->e.rx;
     out->body = j->body + j->e.rx;
-    out->size = (u32)(j->e.p - j->body);
-    out->n_map = (u16)j->n_map;
-    map_bytes = j->n_map * sizeof(j->map[0]);
-    u8 *map = (u8 *)ALIGN_UP((u64)j->e.p, 8);
-    memcpy(map, j->map, map_bytes);
-    out->insn = (const struct compiled_insn *)(map + j->e.rx);
-    codebuf_commit(&cache, map + map_bytes);
+    out->size = j->hot_size;
+    out->cold = j->cold + j->e.rx;
+    out->cold_size = (u32)(j->e.p - j->cold);
+    codebuf_commit(&cache, CODE_HOT, j->body + j->hot_size);
+    codebuf_commit(&cache, CODE_COLD, put_map(j, out));
     return 0;
+}
+
+void backend_begin_cold(struct jit *j)
+{
+    j->hot_size = (u32)(j->e.p - j->body);
+    j->e.p = j->cold;
+    emit_kill_stub(j);
 }
 
 void backend_link(struct compiled *from, unsigned index, const struct compiled *k)
@@ -111,7 +124,7 @@ void backend_kill_block(struct compiled *k)
 {
     u8 *rw = codebuf_rw(&cache, k->body);
     u64 v = ld64(rw);
-    u32 rel = (u32)-(i32)(KILL_ROOM + (k->body - k->entry) + 5);
+    u32 rel = (u32)(k->cold - (k->body + 5));
     v = (v & ~MASK64(40)) | 0xe9 | (u64)rel << 8;
     __atomic_store_n((u64 *)rw, v, __ATOMIC_RELEASE);
 }
@@ -126,9 +139,11 @@ const u8 *x64_fault_entry(void)
     return codebuf_rx(&cache, x64_common.fault);
 }
 
+bool backend_is_cold(const void *pc) { return codebuf_is_cold(&cache, pc); }
+
 const struct compiled_insn *backend_insn_at(const struct compiled *k, const void *pc)
 {
-    u32 off = (u32)((const u8 *)pc - k->body);
+    u32 off = backend_is_cold(pc) ? k->size + (u32)((const u8 *)pc - k->cold) : (u32)((const u8 *)pc - k->body);
     unsigned lo = 0, hi = k->n_map;
     while (hi - lo > 1) {
         unsigned mid = (lo + hi) / 2;

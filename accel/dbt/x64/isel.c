@@ -247,7 +247,7 @@ static void isel_insn(struct jit *j, const struct ir_op *o)
         end++;
     ra_insn(&j->ra, j->op, end);
     struct compiled_insn *m = &j->map[j->n_map++];
-    m->off = (u32)(j->e.p - j->body);
+    m->off = j->hot_size ? j->hot_size + (u32)(j->e.p - j->cold) : (u32)(j->e.p - j->body);
     m->pc_off = (u16)(j->b->insn[j->insn].pc - j->b->pc);
     m->x87_insn = (u8)j->x87_insn;
     m->x87_fop = j->x87_fop;
@@ -723,6 +723,7 @@ void jit_block(struct jit *j)
     }
     j->grouping = false;
     unsigned done = j->n_ool;
+    backend_begin_cold(j);
     emit_ool(j, 0);
     for (unsigned i = 0; i < j->groups.n_regions; i++)
         emit_region(j, &j->groups.r[i], &j->region[i]);

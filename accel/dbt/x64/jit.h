@@ -80,7 +80,8 @@ struct jit {
     const struct ir_block *b;
     struct compiled *out;
     void *tb;
-    u8 *body;             /* writable address */
+    u8 *body, *cold;      /* writable addresses: of the main line, of what is out of line */
+    u32 hot_size;         /* of the main line; 0: that is being emitted */
     unsigned insn;        /* current guest instruction */
     int op;               /* index of the current op */
     unsigned x87_insn;    /* 1 + index of the instruction whose FIP/FOP are not stored; 0 none */
@@ -121,6 +122,8 @@ static inline struct rm gpr_rm(unsigned n) { return cpu_rm(offsetof(struct cpu, 
 bool val_overlap(struct ir_val x, struct ir_val y);
 /* Emits a whole block. */
 void jit_block(struct jit *j);
+/* The main line is complete, the rest follows (backend.c). */
+void backend_begin_cold(struct jit *j);
 void jit_set_rip(struct jit *j, u64 pc); /* may destroy rax */
 /* reg = a value computed from the PC, of size 4 or 8: the constant, or in a block with ir_block.rel what it is where the block runs. */
 void jit_load_pc(struct jit *j, unsigned reg, u64 val, unsigned size);

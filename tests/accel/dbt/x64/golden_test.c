@@ -60,7 +60,7 @@ static void describe(const char *line, GString *out, unsigned *size)
     ir_print(&b, out);
     backend_flush(); /* so that each begins at the same offset */
     g_assert_cmpint(backend_compile(&b, &tb, &tb.code), ==, 0);
-    *size = tb.code.size;
+    *size = tb.code.size + tb.code.cold_size;
     fake_cpu_free(f);
 }
 
