@@ -59,9 +59,40 @@ static struct drive_option *add_drive(struct options *o, const char *option, con
     return d;
 }
 
+/* The old names of some keys of -drive. */
+static const struct { const char *old, *name; } aliases[] = {
+    { "readonly", "read-only" },
+    { "bps", "throttling.bps-total" }, { "bps_max", "throttling.bps-total-max" },
+    { "bps_rd", "throttling.bps-read" }, { "bps_rd_max", "throttling.bps-read-max" },
+    { "bps_wr", "throttling.bps-write" }, { "bps_wr_max", "throttling.bps-write-max" },
+    { "iops", "throttling.iops-total" }, { "iops_max", "throttling.iops-total-max" },
+    { "iops_rd", "throttling.iops-read" }, { "iops_rd_max", "throttling.iops-read-max" },
+    { "iops_wr", "throttling.iops-write" }, { "iops_wr_max", "throttling.iops-write-max" },
+    { "iops_size", "throttling.iops-size" },
+};
+
+/* Keys given more than once, as QEMU 7.2 takes them: the last counts; of the id and of old names the first; cache= is refused, as are both
+ * names of a key. */
+static int check_repeats(struct opts *l, struct err *e)
+{
+    opts_keep_first(l, "id");
+    for (unsigned i = 0; i < ARRAY_LEN(aliases); i++)
+        if (opts_keep_first(l, aliases[i].old) && opts_peek(l, aliases[i].name))
+            return err_set(e, "'%s' and its alias '%s' can't be used at the same time", aliases[i].name, aliases[i].old);
+    return opts_keep_first(l, "cache") > 1 ? err_set(e, "cache= is given more than once") : 0;
+}
+
 static result opt_drive(struct options *o, const char *arg, struct err *e)
 {
-    return add_drive(o, "-drive", arg, NULL, e) ? OPTIONS_RUN : OPTIONS_ERROR;
+    struct drive_option *d = add_drive(o, "-drive", arg, NULL, e);
+
+    if (!d)
+        return OPTIONS_ERROR;
+    if (check_repeats(d->o, e) < 0) {
+        err_prefix(e, "%s", d->text);
+        return OPTIONS_ERROR;
+    }
+    return OPTIONS_RUN;
 }
 
 /* A short form: the file's name as it is, and what -drive would say besides. */

@@ -84,6 +84,16 @@ void opts_unset(struct opts *o, const char *name)
         g_array_remove_index(o->v, i);
 }
 
+unsigned opts_keep_first(struct opts *o, const char *name)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < o->v->len; i++)
+        if (!strcmp(opt_at(o, i)->name, name) && n++)
+            g_array_remove_index(o->v, i--);
+    return n;
+}
+
 void opts_set(struct opts *o, const char *name, const char *value)
 {
     char *n = g_strdup(name), *v = g_strdup(value);

@@ -23,6 +23,8 @@ const char *opts_text(const struct opts *o);
 /* Sets or replaces. */
 void opts_set(struct opts *o, const char *name, const char *value);
 void opts_unset(struct opts *o, const char *name);
+/* Of a name that is given more than once the first stays. Returns how often it was given. */
+unsigned opts_keep_first(struct opts *o, const char *name);
 /* The value (of the last one, if a name is given twice) or NULL; marks it as used. Borrowed until the list changes. */
 const char *opts_get(struct opts *o, const char *name);
 /* As opts_get but does not mark. */

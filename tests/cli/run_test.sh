@@ -60,6 +60,7 @@ check /run/no-byte-lost [ "$(grep -c 'you said: line [0-9]* of many' "$tmp/out")
 
 guest 'c\nquit\n' -display none -serial "file:$tmp/serial" -monitor stdio
 check /run/monitor-on-stdio said 'monitor - type'
+rm -f "$tmp/out" # what the one before has said must not be taken for this one's
 timeout 60 "$GEMEL" -m 16 -kernel "$kernel" -nographic >"$tmp/out" 2>"$tmp/err" </dev/null &
 pid=$!
 check /run/dev-null-as-input wait_for "$tmp/out" 'demo>'
@@ -69,6 +70,7 @@ status=$?
 check /run/sigterm-status [ "$status" = 0 ]
 
 # By process id of the program itself, not of `timeout`.
+rm -f "$tmp/out"
 "$GEMEL" -m 16 -kernel "$kernel" -nographic >"$tmp/out" 2>"$tmp/err" </dev/null &
 pid=$!
 wait_for "$tmp/out" 'demo>'

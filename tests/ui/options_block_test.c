@@ -1,5 +1,6 @@
 /* Tests ui/options_block.c: where -drive, -blockdev and the short forms put their images, and what is refused by name. */
 #include <glib.h>
+#include "hw/backend/blk_int.h"
 #include "hw/backend/drive.h"
 #include "tests/lib/test_pc.h"
 #include "ui/options.h"
@@ -89,6 +90,28 @@ static void test_without_place(void)
     done(&o);
 }
 
+/* Keys that are given more than once. */
+static void test_repeats(void)
+{
+    static const struct { const char *rest, *id; bool readonly; } t[] = {
+        { "id=a,id=b", "a", false }, { "id=a,read-only=on,read-only=off", "a", false }, { "id=a,read-only=off,read-only=on", "a", true },
+        { "id=a,readonly=on,readonly=off", "a", true }, { "id=a,format=qcow2,format=raw", "a", false }, { "id=a,node-name=x,node-name=y", "y", false },
+    };
+    struct options o;
+    struct err e;
+
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        char *line = g_strdup_printf("-drive if=ide,if=none,file=/nonexistent,file=IMG,format=raw,%s", t[i].rest);
+        g_test_message("%s", line);
+        g_assert_cmpint(open_drives(line, &o, &e), ==, 0);
+        g_assert_nonnull(blk_find("a"));
+        g_assert_true(!strcmp(t[i].id, "a") || node_find(t[i].id));
+        g_assert_true(blk_readonly(blk_find("a")) == t[i].readonly);
+        done(&o);
+        g_free(line);
+    }
+}
+
 static void test_refused(void)
 {
     struct options o;
@@ -109,6 +132,10 @@ static void test_refused(void)
         { "-bios IMG -blockdev file,node-name=f,filename=IMG,frob=1", "frob" },
         { "-drive file=IMG,format=raw -drive file=IMG,format=raw,index=1", "lock" },
         { "-drive file=IMG,format=raw,force-share=on", "force-share" },
+        { "-drive file=IMG,format=raw,cache=none,cache=none", "cache= is given more than once" },
+        { "-drive file=IMG,format=raw,bps=1,throttling.bps-total=1", "'throttling.bps-total' and its alias 'bps'" },
+        { "-drive file=IMG,format=raw,read-only=on,readonly=on", "'read-only' and its alias 'readonly'" },
+        { "-drive file=IMG,file=/nonexistent,format=raw", "/nonexistent" },
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
@@ -130,6 +157,7 @@ int main(int argc, char **argv)
     image = test_file(data, sizeof(data));
     g_test_add_func("/options-block/places", test_places);
     g_test_add_func("/options-block/without-place", test_without_place);
+    g_test_add_func("/options-block/repeats", test_repeats);
     g_test_add_func("/options-block/refused", test_refused);
     r = g_test_run();
     test_file_free(image);
