@@ -8,10 +8,23 @@
 
 static struct dbt *the_dbt; /* for tb_by_host_pc: host exceptions do not say which machine they belong to; set once */
 
+struct code_page {
+    struct tb *first; /* list: tb->page[].next */
+    u64 grains;       /* of the blocks in the list, and perhaps of some that were in it */
+    u64 *bytes;       /* a bit for each byte of the page that belongs to a block; NULL: the page was never written since */
+};
+
+static void page_free(void *opaque)
+{
+    struct code_page *p = opaque;
+    g_free(p->bytes);
+    g_free(p);
+}
+
 int tb_init(struct dbt *d, struct err *e)
 {
     d->hash = calloc(HASH_SIZE, sizeof(*d->hash));
-    d->pages = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    d->pages = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, page_free);
     d->all = g_ptr_array_new();
     the_dbt = d;
     return backend_init(d->cache_size, e);
@@ -42,10 +55,27 @@ static struct tb_key key_of(const struct tb *tb)
 }
 
 /* --- pages --- */
-struct code_page {
-    struct tb *first; /* list: tb->page[].next */
-    u64 grains;       /* of the blocks in the list, and perhaps of some that were in it */
-};
+/* The bits of bytes lo to hi - 1 in word w of a page's bytes. */
+static u64 bytes_word(unsigned w, unsigned lo, unsigned hi)
+{
+    u64 from = lo > 64 * w ? lo - 64 * w : 0, to = MIN_OF(hi - 64 * w, 64u);
+    return (~0ull >> (64 - (to - from))) << from;
+}
+
+static void bytes_add(struct code_page *p, const struct tb *tb, unsigned side)
+{
+    unsigned lo = tb->page[side].lo, hi = tb->page[side].hi;
+    for (unsigned w = lo / 64; w <= (hi - 1) / 64; w++)
+        p->bytes[w] |= bytes_word(w, lo, hi);
+}
+
+static bool bytes_hit(const struct code_page *p, unsigned lo, unsigned hi)
+{
+    for (unsigned w = lo / 64; w <= (hi - 1) / 64; w++)
+        if (p->bytes[w] & bytes_word(w, lo, hi))
+            return true;
+    return false;
+}
 
 static void *page_key(const struct ram_block *b, u64 off) { return b->host + (off & PAGE_MASK); }
 
@@ -75,6 +105,8 @@ static void page_list_add(struct dbt *d, struct tb *tb, unsigned side)
     tb->page[side].next = p->first;
     p->first = tb;
     p->grains |= tb_grains(tb, side);
+    if (p->bytes)
+        bytes_add(p, tb, side);
 }
 
 static unsigned page_side(const struct tb *tb, const void *key)
@@ -140,25 +172,40 @@ static void tb_kill(struct dbt *d, struct tb *tb)
     d->st.invalidated++;
 }
 
-void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len)
+/* Drops the blocks with one of these bytes, and learns which bytes and grains the others have. */
+static void page_kill(struct dbt *d, struct ram_block *b, u64 off, unsigned lo, unsigned hi)
 {
-    struct dbt *d = opaque;
     void *key = page_key(b, off);
-    unsigned lo = off & (PAGE_SIZE - 1), hi = lo + (unsigned)len;
-    u64 left = 0;
-    lock_acquire(&d->lock);
     struct code_page *p = page_of(d, b, off);
-    for (struct tb *tb = p ? p->first : NULL, *next; tb; tb = next) {
+    u64 left = 0;
+    if (!p->bytes)
+        p->bytes = g_new(u64, PAGE_SIZE / 64);
+    memset(p->bytes, 0, PAGE_SIZE / 8);
+    for (struct tb *tb = p->first, *next; tb; tb = next) {
         unsigned s = page_side(tb, key);
         next = tb->page[s].next;
-        if (tb->page[s].lo < hi && tb->page[s].hi > lo)
-            tb_kill(d, tb);
-        else
+        if (tb->page[s].lo < hi && tb->page[s].hi > lo) {
+            tb_kill(d, tb); /* the last one takes the page's record with it */
+        } else {
             left |= tb_grains(tb, s);
+            bytes_add(p, tb, s);
+        }
     }
     if (left)
         p->grains = left;
     codepage_clear(b, off, ~left);
+}
+
+void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len)
+{
+    struct dbt *d = opaque;
+    unsigned lo = off & (PAGE_SIZE - 1), hi = lo + (unsigned)len;
+    lock_acquire(&d->lock);
+    struct code_page *p = page_of(d, b, off);
+    if (!p)
+        codepage_clear(b, off, ~0ull);
+    else if (!p->bytes || bytes_hit(p, lo, hi))
+        page_kill(d, b, off, lo, hi);
     lock_release(&d->lock);
 }
 
