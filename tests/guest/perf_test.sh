@@ -9,6 +9,7 @@ need /perf fetch_linux cloud || tap_end
 init_file "$tmp/init" <<'INIT'
 echo GUEST-START
 dmesg | grep -iE 'perf|nmi watchdog'
+echo 0 >/proc/sys/kernel/perf_cpu_time_max_percent # a slow host is no reason to throttle
 /perf_events
 
 echo "GUEST-WATCHDOG $(cat /proc/sys/kernel/nmi_watchdog)"
