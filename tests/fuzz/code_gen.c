@@ -119,6 +119,25 @@ static void gen_msr(struct emit *e)
     bytes(e, 0x300f, 2);
 }
 
+/* A performance counter of either vendor that counts, or soon overflows. */
+static void gen_pmu(struct emit *e)
+{
+    static const u32 ctl[] = { 0xc0010000, 0xc0010200, 0xc0010202, 0xc001020a, 0x186, 0x187, 0x38d, 0x38f };
+    static const u32 ctr[] = { 0xc0010004, 0xc0010201, 0xc0010203, 0xc001020b, 0xc1, 0x4c2, 0x309, 0x30a };
+    static const u32 events[] = { 0xc0, 0xc2, 0xc3, 0xc4, 0xc5, 0x76, 0x3c, 0x111 };
+    unsigned i = (unsigned)pick(e, ARRAY_LEN(ctl));
+    if (pick(e, 2)) {
+        load(e, R_CX, ctr[i]);
+        load(e, R_AX, -(u32)pick(e, 200));
+        load(e, R_DX, pick(e, 2) ? 0xffff : 0xffffffff);
+        bytes(e, 0x300f, 2);
+    }
+    load(e, R_CX, pick(e, 8) ? ctl[i] : i);
+    load(e, R_AX, pick(e, 8) ? events[pick(e, ARRAY_LEN(events))] | 0x400000 | pick(e, 32) << 16 : value(e));
+    load(e, R_DX, 0);
+    bytes(e, pick(e, 4) ? 0x300f : 0x330f, 2); /* WRMSR, RDPMC */
+}
+
 /* MOV eax, CRn or DRn; BTC eax, bit; MOV back. */
 static void gen_control(struct emit *e)
 {
@@ -261,7 +280,7 @@ static void gen_row(struct emit *e)
 void fuzz_code_fill(u8 *code, unsigned len, struct insn_gen *g)
 {
     static void (*const gen[])(struct emit *) = {
-        gen_pointer, gen_pointer, gen_number, gen_port, gen_pci, gen_msr, gen_control, gen_store, gen_device, gen_descriptor, gen_return,
+        gen_pointer, gen_pointer, gen_number, gen_port, gen_pci, gen_msr, gen_pmu, gen_control, gen_store, gen_device, gen_descriptor, gen_return,
         gen_string, gen_flags, gen_loop, gen_stray,
     };
     struct emit e = { g, code, code + len };

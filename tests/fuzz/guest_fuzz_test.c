@@ -60,7 +60,7 @@ static const char *drive(struct run *r)
 static void make_command(struct run *r)
 {
     static const char *const accels[] = { "dbt", "dbt", "dbt", "dbt,interp=on", "dbt,one-insn-per-tb=on", "dbt,tb-size=1", "dbt,stress-regs=on,stress-tlb=on" };
-    static const char *const cpus[] = { "max", "max", "qemu64", "kvm32", "pentium", "EPYC", "Haswell" };
+    static const char *const cpus[] = { "max", "max", "max,vendor=GenuineIntel", "qemu64", "kvm32", "pentium", "EPYC", "Haswell" };
     const char *build = g_getenv("BUILD"), *gemel = g_getenv("GEMEL");
     g_autofree char *path = g_build_filename(build ? build : "build", "tests/fuzz/loader.elf", NULL);
     r->loader = g_canonicalize_filename(path, NULL);
