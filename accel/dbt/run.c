@@ -11,7 +11,6 @@
 #include "cpu/help/carry.h"
 #include "cpu/ir/interp.h"
 #include "cpu/lift/lift.h"
-#include "cpu/predict.h"
 #include "hw/core/machine.h"
 #include "mmu/aspace.h"
 #include "mmu/codepage.h"
@@ -52,20 +51,6 @@ static bool bp_stop(struct vcpu *v)
     return true;
 }
 
-/* Executes the block, one instruction, and counts it. */
-static void interp_counted(struct cpu *c, const struct ir_block *b)
-{
-    struct pmu *p = &c->pmu;
-    bool branches = c->mode & MODE_COUNT_BR, branch = branches && branch_kind_at_end(b) != BR_NONE;
-    p->left[PMU_INSNS]--;
-    p->left[PMU_BRANCHES] -= branch;
-    p->ahead = 1 | (u32)branch << 16;
-    ir_interp(c, b);
-    p->ahead = 0;
-    if (branches)
-        predict_branch(c, b);
-}
-
 static void interp_one(struct vcpu *v)
 {
     struct cpu *c = v->c;
@@ -79,10 +64,7 @@ static void interp_one(struct vcpu *v)
         dbt_fetch_raise(v, &f);
     c->int_shadow = c->shadow_was = 0;
     vcpu_code_enter(v); /* a translator that waits for stores under way waits for this instruction's */
-    if (UNLIKELY(c->mode & MODE_COUNT))
-        interp_counted(c, d->block);
-    else
-        ir_interp(c, d->block);
+    ir_interp_one(c, d->block);
     vcpu_code_leave(v);
     d->interp_ones++;
     if (v->watch_hit) {

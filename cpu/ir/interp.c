@@ -3,6 +3,7 @@
 #include "cpu/help/help.h"
 #include "cpu/ir/interp.h"
 #include "cpu/ir/interp_impl.h"
+#include "cpu/predict.h"
 
 /* --- operands --- */
 static u64 get(struct interp *it, const struct ir_op *op, struct ir_val v, unsigned size)
@@ -406,4 +407,21 @@ unsigned ir_interp(struct cpu *c, const struct ir_block *b)
     }
     c->rip = b->pc + b->len; /* the lifter ended the block without a jump */
     return n;
+}
+
+void ir_interp_one(struct cpu *c, const struct ir_block *b)
+{
+    struct pmu *p = &c->pmu;
+    bool branches = c->mode & MODE_COUNT_BR, branch = branches && branch_kind_at_end(b) != BR_NONE;
+    if (LIKELY(!(c->mode & MODE_COUNT))) {
+        ir_interp(c, b);
+        return;
+    }
+    p->left[PMU_INSNS]--;
+    p->left[PMU_BRANCHES] -= branch;
+    p->ahead = 1 | (u32)branch << 16;
+    ir_interp(c, b);
+    p->ahead = 0;
+    if (branches)
+        predict_branch(c, b);
 }

@@ -7,5 +7,7 @@
 /* Executes the block's ops on c; faults leave through cpu_raise(). On return c->rip is the next instruction's.
  * Returns the number of guest instructions completed. */
 unsigned ir_interp(struct cpu *c, const struct ir_block *b);
+/* The same for a block of one instruction, which the performance counters see (cpu/pmu.h). */
+void ir_interp_one(struct cpu *c, const struct ir_block *b);
 
 #endif

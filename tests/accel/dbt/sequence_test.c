@@ -1,5 +1,5 @@
 /* Random instruction sequences, run by the interpreter and as emitted code: what one block makes of registers, flags, vector and x87 state,
- * memory and exceptions must be the same. Finds what single instructions cannot: flag liveness, register allocation, state that is
+ * memory and exceptions must be the same; and, in half of them, what the performance counters count. Finds what single instructions cannot: flag liveness, register allocation, state that is
  * stored late. Tests accel/dbt/x64/ against cpu/ir/interp.c. */
 #include <glib.h>
 #include "accel/dbt/backend.h"
@@ -8,6 +8,7 @@
 #include "cpu/help/x87.h"
 #include "cpu/ir/interp.h"
 #include "cpu/lift/lift.h"
+#include "cpu/predict.h"
 #include "tests/lib/fake_cpu.h"
 #include "tests/lib/insn_gen.h"
 #include "tests/lib/native.h"
@@ -26,6 +27,7 @@ struct sequence {
     u64 gpr[16];
     u32 flags, undefined; /* flags that some instruction leaves undefined */
     bool back;            /* DF */
+    bool counted;         /* by blocks of MODE_COUNT and MODE_COUNT_BR */
     u64 seed;             /* of memory and vector registers */
 };
 
@@ -179,6 +181,7 @@ static void make_sequence(struct sequence *s, const struct insn_row *const *rows
     s->gpr[R_SP] = data_base() + 0x3800;
     s->flags = (u32)insn_gen_random(&gen) & ALL_FLAGS;
     s->back = !rnd(6);
+    s->counted = rnd(2);
     s->seed = insn_gen_random(&gen);
     for (unsigned i = 0; i < n;) {
         unsigned skip_at = 0;
@@ -226,6 +229,11 @@ static void load_state(struct fake_cpu *f, const struct sequence *s)
     memset(c->fx, 0, sizeof(c->fx));
     x87_init(c);
     c->cr2 = c->db_pending = c->int_shadow = 0;
+    memset(&c->pmu, 0, sizeof(c->pmu));
+    c->pmu.mode[0] = c->pmu.mode[1] = s->counted ? MODE_COUNT | MODE_COUNT_BR : 0;
+    c->mode = (c->mode & ~(u32)(MODE_COUNT | MODE_COUNT_BR)) | c->pmu.mode[0];
+    for (unsigned e = 0; e < PMU_COUNTED; e++)
+        c->pmu.left[e] = PMU_FAR;
 }
 
 struct engine_run {
@@ -239,14 +247,18 @@ static void step(struct cpu *c, void *opaque)
     if (lift_block(block, c, c->rip, r->emitted ? 64 : 1, fetch, (void *)r->s) < 0)
         return;
     if (!r->emitted) {
-        ir_interp(c, block);
+        ir_interp_one(c, block);
         return;
     }
+    the_tb.mode = block->mode;
+    the_tb.n_insns = (u16)block->n_insns;
+    the_tb.branch = branch_kind_at_end(block) != BR_NONE;
     if (backend_compile(block, &the_tb, &the_tb.code) < 0) {
         backend_flush();
         g_assert_cmpint(backend_compile(block, &the_tb, &the_tb.code), ==, 0);
     }
     dbt_enter(c, the_tb.code.entry);
+    c->pmu.ahead = 0;
 }
 
 /* -1: it went through; else the vector that it ended with. */
@@ -257,6 +269,7 @@ static int run_sequence(struct fake_cpu *f, const struct sequence *s, bool emitt
     f->unwound = 0;
     for (unsigned n = 0; n < STEPS_MAX && f->c->rip - CODE < s->len && f->unwound != UNW_FAULT; n++) {
         v = fake_cpu_try(f, step, &r);
+        pmu_undo(f->c);
         r.emitted = emitted && f->unwound != UNW_INTERP_ONE;
     }
     x87_sync(f->c); /* the host's FPU is for the other one now */
@@ -270,7 +283,9 @@ static const char *difference(struct fake_cpu *a, struct fake_cpu *b, u32 undefi
     return x->rip != y->rip ? "rip" : memcmp(x->gpr, y->gpr, sizeof(x->gpr)) ? "registers"
          : (cpu_rflags(x) ^ cpu_rflags(y)) & ~(u64)undefined ? "flags" : memcmp(x->vreg, y->vreg, sizeof(x->vreg)) ? "vector registers"
          : x->mxcsr != y->mxcsr ? "MXCSR" : memcmp(x->fx, y->fx, FX_MXCSR) || memcmp(x->fx + FX_ST, y->fx + FX_ST, 128) ? "x87 state"
-         : x->cr2 != y->cr2 ? "CR2" : memcmp(a->ram + data_base(), b->ram + data_base(), DATA_SIZE) ? "memory" : NULL;
+         : x->cr2 != y->cr2 ? "CR2" : memcmp(a->ram + data_base(), b->ram + data_base(), DATA_SIZE) ? "memory"
+         : memcmp(x->pmu.left, y->pmu.left, sizeof(x->pmu.left)) ? "counts"
+         : memcmp(&x->pmu.predictor, &y->pmu.predictor, sizeof(x->pmu.predictor)) ? "predictor" : NULL;
 }
 
 static void report(const struct sequence *s, const char *what, struct fake_cpu *a, int va, struct fake_cpu *b, int vb)
