@@ -1,5 +1,6 @@
 /* Random instruction sequences, run by the interpreter and as emitted code: what one block makes of registers, flags, vector and x87 state,
- * memory and exceptions must be the same; and, in half of them, what the performance counters count. Finds what single instructions cannot: flag liveness, register allocation, state that is
+ * memory and exceptions must be the same; and, in half of them, what the performance counters count.
+ * Finds what single instructions cannot: flag liveness, register allocation, state that is
  * stored late. Tests accel/dbt/x64/ against cpu/ir/interp.c. */
 #include <glib.h>
 #include "accel/dbt/backend.h"
