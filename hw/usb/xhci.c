@@ -8,7 +8,8 @@
 #define BAR_SIZE (16 * KiB)
 enum { CAP_LEN = 0x40, PORTS_AT = 0x440, RUNTIME = 0x1000, DOORBELLS = 0x2000, MSIX_BAR = 4, LINKS_MAX = 16, MFINDEX_NS = 125000 };
 enum { CMD_RS = BIT(0), CMD_HCRST = BIT(1), CMD_INTE = BIT(2), CMD_MASK = 0x0f, STS_HCH = BIT(0), STS_EINT = BIT(3), STS_PCD = BIT(4), STS_HCE = BIT(12) };
-enum { CR_RCS = BIT(0), CR_CS = BIT(1), CR_CA = BIT(2), CR_CRR = BIT(3), IMAN_IP = BIT(0), IMAN_IE = BIT(1), ERDP_EHB = BIT(3) };
+enum { CR_RCS = BIT(0), CR_CS = BIT(1), CR_CA = BIT(2), CR_CRR = BIT(3), IMAN_IP = BIT(0), IMAN_IE = BIT(1), ERDP_EHB = BIT(3), IMOD_INTERVAL = 0xffff };
+#define IMOD_NS 250ll
 enum {
     SC_CCS = BIT(0), SC_PED = BIT(1), SC_PR = BIT(4), SC_PLS = 15 << 5, SC_PP = BIT(9), SC_LWS = BIT(16), SC_CSC = BIT(17), SC_PEC = BIT(18),
     SC_PRC = BIT(21), SC_PLC = BIT(22), SC_CHANGES = 0x00fe0000, SC_KEEP = 0x0e00c200, PLS_U0 = 0, PLS_U3 = 3, PLS_RX_DETECT = 5, PLS_POLLING = 7,
@@ -62,6 +63,39 @@ static void interrupt(struct xhci *x)
     update_line(x);
 }
 
+/* Interrupts for the events that came since the last one, once the driver is through with that one (EHB) and IMODC is 0. Section 4.17.2. */
+static void moderate(struct xhci *x)
+{
+    i64 now = clock_ns(x->pci.dev.m->clock);
+
+    timer_cancel(&x->imod_timer);
+    if (!x->ipe || (x->erdp & ERDP_EHB))
+        return;
+    if (now < x->imod_end) {
+        timer_set(&x->imod_timer, x->imod_end);
+        return;
+    }
+    x->ipe = false;
+    x->imod_end = now + (x->imod & IMOD_INTERVAL) * IMOD_NS;
+    interrupt(x);
+}
+
+static void on_imod_timer(void *opaque) { moderate(opaque); }
+
+static void imod_write(struct xhci *x, u32 val)
+{
+    x->imod = val & IMOD_INTERVAL;
+    x->imod_end = clock_ns(x->pci.dev.m->clock) + (i64)(val >> 16) * IMOD_NS;
+    moderate(x);
+}
+
+static u32 imod_read(const struct xhci *x)
+{
+    i64 left = x->imod_end - clock_ns(x->pci.dev.m->clock);
+
+    return x->imod | (left > 0 ? (u32)((left + IMOD_NS - 1) / IMOD_NS) << 16 : 0);
+}
+
 void xhci_event(struct xhci *x, const struct trb *ev)
 {
     struct trb t = *ev;
@@ -78,7 +112,8 @@ void xhci_event(struct xhci *x, const struct trb *ev)
     xhci_write(x, x->er_base + x->er_enqueue * sizeof(t), &t, sizeof(t));
     x->er_enqueue = next;
     x->er_cycle ^= next == 0;
-    interrupt(x);
+    x->ipe = true;
+    moderate(x);
 }
 
 /* The event ring's only segment. */
@@ -198,6 +233,9 @@ static void controller_reset(struct xhci *x)
     x->usbsts = STS_HCH;
     x->dnctrl = x->config = x->iman = x->erstsz = 0;
     x->imod = 4000;
+    x->imod_end = 0;
+    x->ipe = false;
+    timer_cancel(&x->imod_timer);
     x->crcr = x->dcbaap = x->erstba = x->erdp = x->er_base = 0;
     x->er_size = x->er_enqueue = 0;
     x->er_cycle = 1;
@@ -252,7 +290,7 @@ static u32 runtime_read(const struct xhci *x, u64 off)
     switch (off - RUNTIME) {
     case 0x00: return clock_ns(x->pci.dev.m->clock) / MFINDEX_NS & 0x3fff;
     case 0x20: return x->iman;
-    case 0x24: return x->imod;
+    case 0x24: return imod_read(x);
     case 0x28: return x->erstsz;
     case 0x30: return x->erstba;
     case 0x34: return x->erstba >> 32;
@@ -319,7 +357,7 @@ static void runtime_write(struct xhci *x, u64 off, u32 val)
         x->iman = (x->iman & ~(val & IMAN_IP) & ~IMAN_IE) | (val & IMAN_IE);
         update_line(x);
         return;
-    case 0x24: x->imod = val; return;
+    case 0x24: imod_write(x, val); return;
     case 0x28: x->erstsz = val & 0xffff; return;
     case 0x30: set_low(&x->erstba, val & ~63u); return;
     case 0x34:
@@ -328,6 +366,7 @@ static void runtime_write(struct xhci *x, u64 off, u32 val)
         return;
     case 0x38:
         set_low(&x->erdp, (val & ~(u32)ERDP_EHB) | (x->erdp & ERDP_EHB & ~val));
+        moderate(x);
         return;
     case 0x3c: set_high(&x->erdp, val); return;
     }
@@ -388,6 +427,7 @@ static int xhci_realize(struct device *d, struct err *e)
         return -1;
     }
     x->pci.config[0x60] = 0x30; /* serial bus release number */
+    timer_init(&x->imod_timer, d->m->clock, on_imod_timer, x);
     usb_bus_init(&x->bus, d, x->p2, &host_ops, x);
     controller_reset(x);
     return 0;
@@ -397,6 +437,7 @@ static void xhci_unrealize(struct device *d)
 {
     struct xhci *x = container_of(d, struct xhci, pci.dev);
 
+    timer_cancel(&x->imod_timer);
     usb_bus_fini(&x->bus);
     pci_detach(&x->pci);
 }
@@ -420,8 +461,11 @@ static void xhci_post_load(struct device *d)
     }
     if (x->er_enqueue >= x->er_size)
         x->er_enqueue = 0;
+    x->imod &= IMOD_INTERVAL;
+    x->imod_end = MAX_OF(MIN_OF(x->imod_end, clock_ns(d->m->clock) + IMOD_INTERVAL * IMOD_NS), 0);
     pci_post_load(&x->pci);
     update_line(x);
+    moderate(x);
 }
 
 static const struct prop xhci_props[] = {
@@ -443,7 +487,7 @@ static const struct snap_field port_fields[] = { SNAP_U(struct xhci_port, sc), S
 static const struct snap_field xhci_fields[] = {
     PCI_SNAP, SNAP_U(struct xhci, usbcmd), SNAP_U(struct xhci, usbsts), SNAP_U(struct xhci, dnctrl), SNAP_U(struct xhci, config),
     SNAP_U(struct xhci, crcr), SNAP_U(struct xhci, dcbaap), SNAP_S(struct xhci, command, ring_fields), SNAP_U(struct xhci, iman),
-    SNAP_U(struct xhci, imod), SNAP_U(struct xhci, erstsz), SNAP_U(struct xhci, erstba), SNAP_U(struct xhci, erdp), SNAP_U(struct xhci, er_base),
+    SNAP_U(struct xhci, imod), SNAP_U(struct xhci, ipe), SNAP_U(struct xhci, imod_end), SNAP_U(struct xhci, erstsz), SNAP_U(struct xhci, erstba), SNAP_U(struct xhci, erdp), SNAP_U(struct xhci, er_base),
     SNAP_U(struct xhci, er_size), SNAP_U(struct xhci, er_enqueue), SNAP_U(struct xhci, er_cycle), SNAP_AS(struct xhci, port, port_fields),
     SNAP_AS(struct xhci, slot, slot_fields), SNAP_DONE
 };
@@ -456,7 +500,7 @@ const struct dev_class qemu_xhci_class = {
     .bus_type = "PCI",
     .props = xhci_props,
     .fields = xhci_fields,
-    .snap_version = 1,
+    .snap_version = 2,
     .realize = xhci_realize,
     .reset = xhci_reset,
     .unrealize = xhci_unrealize,

@@ -60,7 +60,10 @@ struct xhci {
     u32 usbcmd, usbsts, dnctrl, config;
     u64 crcr, dcbaap;
     struct xhci_ring command;
-    u32 iman, imod, erstsz;
+    u32 iman, imod /* IMODI only */, erstsz;
+    bool ipe;            /* an event waits for its interrupt (IPE) */
+    i64 imod_end;        /* VM ns at which IMODC reaches 0 */
+    struct timer imod_timer;
     u64 erstba, erdp;
     u64 er_base;
     u32 er_size, er_enqueue;

@@ -320,17 +320,76 @@ static void test_stop_and_unplug(void)
     end(x);
 }
 
+/* The driver says that it has looked at all events so far. */
+static void acknowledge(struct fixture *x)
+{
+    w32(x, RT + 0x20, 3);
+    fm_write(x->f, RT + 0x38, (EV_RING + 16 * x->ev) | 8, 8);
+}
+
+/* Until no interrupt is due and the next one may come at once; interval in ns. */
+static void settle(struct fixture *x, i64 interval)
+{
+    acknowledge(x);
+    fm_step(x->f, interval + 1);
+    acknowledge(x);
+    fm_step(x->f, interval + 1);
+    g_assert_cmpuint(((struct pci_device *)x->hc)->intx, ==, 0);
+}
+
 static void test_interrupts(void)
 {
     struct fixture *x = start_with("usb-kbd");
     struct pci_device *d = (struct pci_device *)x->hc;
     ask_report(x);
-    w32(x, RT + 0x20, 3); /* acknowledge */
-    g_assert_cmpuint(d->intx, ==, 0);
+    settle(x, 1000000); /* as after a reset */
     key(x, 0x1e, true);
     g_assert_cmpuint(d->intx, ==, 1);
     w32(x, RT + 0x20, 3);
     g_assert_cmpuint(d->intx, ==, 0);
+    end(x);
+}
+
+/* No interrupt sooner than IMODI after the one before, nor while the driver has not cleared EHB; none is lost. */
+static void test_moderation(void)
+{
+    enum { INTERVAL = 400 /* 100 us */, NS = 250 };
+    struct fixture *x = start_with("usb-kbd");
+    struct pci_device *d = (struct pci_device *)x->hc;
+    struct trb t;
+
+    w32(x, RT + 0x24, INTERVAL);
+    g_assert_cmphex(r32(x, RT + 0x24) & 0xffff, ==, INTERVAL);
+    ask_report(x);
+    settle(x, INTERVAL * NS);
+    key(x, 0x1e, true);
+    g_assert_cmpuint(d->intx, ==, 1);
+    g_assert_cmphex(r32(x, RT + 0x24), ==, INTERVAL << 16 | INTERVAL);
+    g_assert_true(event(x, &t)); /* clears EHB */
+    w32(x, RT + 0x20, 3);
+    ask_report(x);
+    key(x, 0x1e, false);
+    g_assert_cmpuint(d->intx, ==, 0);
+    fm_step(x->f, INTERVAL * NS - 1000);
+    g_assert_cmpuint(d->intx, ==, 0);
+    g_assert_cmphex(r32(x, RT + 0x24), ==, 4 << 16 | INTERVAL);
+    fm_step(x->f, 1001);
+    g_assert_cmpuint(d->intx, ==, 1);
+    fm_step(x->f, 10 * INTERVAL * NS);
+    w32(x, RT + 0x20, 3); /* EHB stays */
+    ask_report(x);
+    key(x, 0x1e, true);
+    g_assert_cmpuint(d->intx, ==, 0);
+    acknowledge(x);
+    g_assert_cmpuint(d->intx, ==, 1);
+    w32(x, RT + 0x20, 3);
+    w32(x, RT + 0x24, 8 << 16); /* IMODC 2 us, no interval */
+    acknowledge(x);
+    ask_report(x);
+    key(x, 0x1e, false);
+    g_assert_cmpuint(d->intx, ==, 0);
+    fm_step(x->f, 2001);
+    g_assert_cmpuint(d->intx, ==, 1);
     end(x);
 }
 
@@ -384,6 +443,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/usb/xhci/pointers", test_pointers);
     g_test_add_func("/hw/usb/xhci/stop-and-unplug", test_stop_and_unplug);
     g_test_add_func("/hw/usb/xhci/interrupts", test_interrupts);
+    g_test_add_func("/hw/usb/xhci/moderation", test_moderation);
     g_test_add_func("/hw/usb/xhci/save", test_save);
     g_test_add_func("/hw/usb/xhci/random", test_random);
     return g_test_run();
