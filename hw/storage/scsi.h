@@ -11,6 +11,7 @@ struct blk;
 struct scsi_req;
 struct scsi_lu;
 struct scsi_bus;
+struct iothread;
 
 enum { SCSI_GOOD = 0x00, SCSI_CHECK_CONDITION = 0x02 };                   /* SAM-5, 5.3.1: status codes that occur */
 enum { SCSI_CDB_SIZE = 16, SCSI_SENSE_SIZE = 18, SCSI_REQ_BUF = 4096 + 64 };
@@ -132,6 +133,7 @@ struct scsi_bus {
     struct bus bus;               /* type "SCSI" */
     const struct scsi_bus_ops *ops;
     struct lock *lock;            /* of the adapter: of every call and completion */
+    struct iothread *iothread;    /* the adapter's, after scsi_bus_init: where its disks complete; NULL: the main loop */
     unsigned channels, targets, luns; /* how many: addresses run from 0 */
 };
 

@@ -64,6 +64,8 @@ static int disk_realize(struct device *d, bool cdrom, struct err *e)
     if (scsi_lu_init(&s->lu, e) < 0)
         return -1;
     blk_set_on_error(s->blk, s->rerror, s->werror);
+    if (s->blk && bus_of(s)->iothread)
+        blk_set_iothread(s->blk, bus_of(s)->iothread);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "hw/core/machine.h"
 #include "hw/storage/scsi.h"
 #include "hw/virtio/virtio_pci.h"
+#include "util/iothread.h"
 #include "util/iov.h"
 #include "util/log.h"
 
@@ -57,6 +58,8 @@ struct virtio_scsi {
     struct virtio v;
     u32 num_queues, virtqueue_size, max_sectors, cmd_per_lun; /* properties */
     bool seg_max_adjust, hotplug, param_change;
+    char *iothread_id;
+    struct iothread *iothread; /* NULL: none */
     struct scsi_bus bus;
     u32 sense_size, cdb_size; /* the driver may change them [saved] */
     u8 events_missed;         /* [saved] */
@@ -441,6 +444,8 @@ static int vscsi_realize(struct virtio *v, struct err *e)
     struct virtio_scsi *s = vscsi_of(v);
     const char *name = v->pci.dev.cls->name;
 
+    if (s->iothread_id && !(s->iothread = iothread_find(s->iothread_id)))
+        return err_set(e, "%s: there is no I/O thread '%s' (-object iothread,id=%s)", name, s->iothread_id, s->iothread_id);
     if (s->num_queues == QUEUES_AUTO)
         s->num_queues = MIN_OF(virtio_machine(v)->cfg.cpus, VIRTIO_QUEUES_MAX - REQUESTS);
     if (!s->num_queues || s->num_queues > VIRTIO_QUEUES_MAX - REQUESTS)
@@ -453,10 +458,20 @@ static int vscsi_realize(struct virtio *v, struct err *e)
     for (unsigned i = 0; i < s->num_queues; i++)
         virtio_add_queue(v, s->virtqueue_size, request_serve);
     scsi_bus_init(&s->bus, &v->pci.dev, &bus_ops, v->lock, 1, TARGETS, LUNS);
+    s->bus.iothread = s->iothread;
+    if (s->iothread)
+        iothread_get(s->iothread);
     return 0;
 }
 
-static void vscsi_unrealize(struct virtio *v) { scsi_bus_fini(&vscsi_of(v)->bus); }
+static void vscsi_unrealize(struct virtio *v)
+{
+    struct virtio_scsi *s = vscsi_of(v);
+
+    scsi_bus_fini(&s->bus);
+    if (s->iothread)
+        iothread_put(s->iothread);
+}
 
 static void vscsi_reset(struct virtio *v)
 {
@@ -522,6 +537,7 @@ static const struct virtio_type scsi_type = {
 
 #define P(name, kind, field, def, help) { name, kind, offsetof(struct virtio_scsi, field), def, NULL, help }
 #define SCSI_PROPS \
+    P("iothread", PROP_STR, iothread_id, 0, "id of the -object iothread where the disks' completions come"), \
     P("num_queues", PROP_U32, num_queues, QUEUES_AUTO, "request queues; default: one for each CPU"), \
     P("virtqueue_size", PROP_U32, virtqueue_size, 256, "entries of a queue"), \
     P("max_sectors", PROP_U32, max_sectors, 0xffff, "largest transfer, in sectors of 512 bytes"), \
