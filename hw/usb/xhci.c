@@ -487,7 +487,8 @@ static const struct snap_field port_fields[] = { SNAP_U(struct xhci_port, sc), S
 static const struct snap_field xhci_fields[] = {
     PCI_SNAP, SNAP_U(struct xhci, usbcmd), SNAP_U(struct xhci, usbsts), SNAP_U(struct xhci, dnctrl), SNAP_U(struct xhci, config),
     SNAP_U(struct xhci, crcr), SNAP_U(struct xhci, dcbaap), SNAP_S(struct xhci, command, ring_fields), SNAP_U(struct xhci, iman),
-    SNAP_U(struct xhci, imod), SNAP_U(struct xhci, ipe), SNAP_U(struct xhci, imod_end), SNAP_U(struct xhci, erstsz), SNAP_U(struct xhci, erstba), SNAP_U(struct xhci, erdp), SNAP_U(struct xhci, er_base),
+    SNAP_U(struct xhci, imod), SNAP_U(struct xhci, ipe), SNAP_U(struct xhci, imod_end),
+    SNAP_U(struct xhci, erstsz), SNAP_U(struct xhci, erstba), SNAP_U(struct xhci, erdp), SNAP_U(struct xhci, er_base),
     SNAP_U(struct xhci, er_size), SNAP_U(struct xhci, er_enqueue), SNAP_U(struct xhci, er_cycle), SNAP_AS(struct xhci, port, port_fields),
     SNAP_AS(struct xhci, slot, slot_fields), SNAP_DONE
 };
