@@ -97,9 +97,9 @@ enum cpu_mode {
     MODE_AVX_BAD = 1 << 12,  /* AVX raises: no OSXSAVE, XCR0.AVX, or CR0.TS */
     MODE_SLOW = 1 << 13,     /* alignment checks (CPL 3, CR0.AM, EFLAGS.AC), data or I/O breakpoints: interpret */
     MODE_STEP = 1 << 14,     /* EFLAGS.TF or a debugger's single-step: interpret one at a time */
+    MODE_IOPL_OK = 1 << 15,  /* CLI/STI/IN/OUT... allowed without further checks: real mode or CPL <= IOPL (and not VM86) */
     MODE_COUNT = 1 << 16,    /* a performance counter counts instructions at this CPL */
     MODE_COUNT_BR = 1 << 17, /* and another one branches or mispredictions: only with MODE_COUNT */
-    MODE_IOPL_OK = 1 << 15,  /* CLI/STI/IN/OUT... allowed without further checks: real mode or CPL <= IOPL (and not VM86) */
 };
 static inline unsigned mode_cpl(u32 mode) { return mode & MODE_CPL; }
 static inline unsigned mode_bits(u32 mode) { return 16u << (mode >> 2 & 3); } /* 16, 32, 64 */

@@ -222,6 +222,12 @@ static void test_overflow(void)
 }
 
 /* --- cycles --- */
+static void on_hang(struct frame *f)
+{
+    on_pmi(f);
+    f->ip += 2; /* the jump's length */
+}
+
 static void test_cycles(void)
 {
     test("cycles: unhalted time, overflow by a timer");
@@ -239,6 +245,15 @@ static void test_cycles(void)
     cli();
     CHECK_EQ(pmis, 1);
     CHECK(rdtsc() - t0 >= 2000000);
+    test("the NMI of a cycle counter ends a hang with interrupts off");
+    handlers[V_NMI] = on_hang;
+    apic_write(LVTPC, 0x400);
+    pmis = 0;
+    wrmsr(ctr(0), -1000000ul & COUNTER);
+    wrmsr(ctl(0), pm.cycles | OS | USR | INT | EN);
+    asm volatile("1: jmp 1b");
+    CHECK_EQ(pmis, 1);
+    handlers[V_NMI] = NULL;
     test("HLT stops cycles");
     apic_write(0x3e0, 0xb);
     apic_write(0x320, 0x61);
