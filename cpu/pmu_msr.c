@@ -29,7 +29,10 @@ u64 pmu_debugctl_mask(const struct cpu_model *m) { return pmu_fixed_count(m) ? B
 static u64 global_mask(const struct cpu *c) { return MASK64(pmu_gp_count(c->model)) | MASK64(pmu_fixed_count(c->model)) << 32; }
 
 /* --- names to registers --- */
-enum kind { CTL, CTR, CTR_SIGNED /* IA32_PMCn: 32 bits, sign-extended */, CTR_FULL, FIXED_CTR, FIXED_CTL, STATUS, GLOBAL, OVERFLOW, CAPABILITIES, NONE };
+enum kind {
+    CTL, CTR, CTR_SIGNED /* IA32_PMCn: 32 bits, sign-extended */, CTR_FULL, FIXED_CTR, FIXED_CTL, STATUS, GLOBAL, OVERFLOW, CAPABILITIES,
+    ZERO /* reads 0, takes anything */, NONE
+};
 struct reg {
     enum kind kind;
     unsigned n;
@@ -37,9 +40,11 @@ struct reg {
 
 static bool in_range(u32 num, u32 first, unsigned count) { return num - first < count; }
 
-/* The four counters that every processor of AMD's has are there without pmu=on, too, but do not count. */
+/* Without pmu=on the four counters that every processor of AMD's has are there, but keep nothing: so kernels see that they do not count. */
 static struct reg reg_amd(const struct cpu *c, u32 num)
 {
+    if (!c->model->pmu)
+        return (struct reg){ in_range(num, PERF_CTL0_K7, 2 * K7_GP) ? ZERO : NONE, 0 };
     if (in_range(num, PERF_CTL0_K7, K7_GP))
         return (struct reg){ CTL, num - PERF_CTL0_K7 };
     if (in_range(num, PERF_CTR0_K7, K7_GP))
@@ -90,7 +95,7 @@ int pmu_msr_read(struct cpu *c, u32 num, u64 *val)
     case STATUS: *val = p->global_status; break;
     case GLOBAL: *val = p->global_ctl; break;
     case CAPABILITIES: *val = CAP_FULL_WIDTH; break;
-    case OVERFLOW: case NONE: *val = 0; break;
+    case OVERFLOW: case ZERO: case NONE: *val = 0; break;
     }
     return 1;
 }
@@ -139,6 +144,7 @@ static bool reg_write(struct cpu *c, struct reg r, u64 val)
             return false;
         p->global_status &= ~val;
         return true;
+    case ZERO: return true;
     case STATUS: case CAPABILITIES: case NONE: return false;
     }
     return false;

@@ -52,9 +52,9 @@ static void test_amd_old(void)
     check(p, 0xc0010004, 7, 7);
     g_assert_false(exists(p, 0xc0010200));
     pm_free(p);
-    p = pm_new(64, "max,pmu=off"); /* kept, but they do not count */
-    check(p, 0xc0010000, 0x5300c0, 0x5300c0);
-    check(p, 0xc0010004, MASK64(48), MASK64(48));
+    p = pm_new(64, "max,pmu=off"); /* there, but nothing is kept */
+    check(p, 0xc0010000, 0x5300c0, 0);
+    check(p, 0xc0010007, MASK64(48), 0);
     g_assert_false(exists(p, 0xc0010200));
     g_assert_false(p->c->pmu.on);
     g_assert_false(p->c->mode & MODE_COUNT);
