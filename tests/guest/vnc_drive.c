@@ -9,8 +9,10 @@
  *   key NAME | type TEXT one key by X11 name (Return, Down, F1 ...), or characters
  *   shot FILE            write the picture as a PPM file
  *
+ * The server's password, if it asks for one, comes from $VNC_PASSWORD.
  * Exit status: 0, or 1 after a line on stderr about the command that failed. */
 #include <rfb/rfbclient.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,7 +193,23 @@ static bool run(rfbClient *c, int argc, char **argv, int *i)
     return false;
 }
 
-static void silent(const char *fmt, ...) {}
+static char last_said[200];
+
+/* The library's log: its last line explains why a connection failed. */
+static void remember(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(last_said, sizeof(last_said), fmt, ap);
+    va_end(ap);
+    last_said[strcspn(last_said, "\n")] = 0;
+}
+
+static char *password(rfbClient *c)
+{
+    const char *p = getenv("VNC_PASSWORD");
+    return strdup(p ? p : "");
+}
 
 int main(int argc, char **argv)
 {
@@ -202,13 +220,14 @@ int main(int argc, char **argv)
         return 1;
     }
     *port++ = 0;
-    rfbClientLog = silent;
+    rfbClientLog = rfbClientErr = remember;
+    c->GetPassword = password;
     c->serverHost = host;
     c->serverPort = atoi(port);
     c->canHandleNewFBSize = TRUE;
     c->GotFrameBufferUpdate = on_update;
     if (!rfbInitClient(c, NULL, NULL)) {
-        fprintf(stderr, "vnc_drive: cannot connect to %s\n", argv[1]);
+        fprintf(stderr, "vnc_drive: cannot connect to %s: %s\n", argv[1], last_said);
         return 1;
     }
     pump(c, 0.5);
