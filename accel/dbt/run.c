@@ -377,19 +377,22 @@ static void dbt_vcpu_fini(struct vcpu *v)
 static void dbt_info(struct vm *vm, GString *out)
 {
     struct dbt *t = vm->engine;
-    u64 lookups = 0, interp_ones = 0;
+    u64 lookups = 0, interp_ones = 0, fills = 0, tlb_flushes = 0;
     for (unsigned i = 0; i < vm->n_cpus; i++) {
         lookups += ((struct dbt_vcpu *)vm->cpu[i]->engine)->lookups;
         interp_ones += ((struct dbt_vcpu *)vm->cpu[i]->engine)->interp_ones;
+        fills += vm->cpu[i]->c->tlb.stat_fills;
+        tlb_flushes += vm->cpu[i]->c->tlb.stat_flushes;
     }
     lock_acquire(&t->lock);
     g_string_append_printf(out,
         "blocks          %u\ntranslated      %llu (%llu guest instructions, %llu bytes -> %llu host bytes)\n"
-        "invalidated     %llu\ncache flushes   %llu\nblock look-ups  %llu\nlinks made      %llu\ninterpreted     %llu\n",
+        "invalidated     %llu\ncache flushes   %llu\nblock look-ups  %llu\nlinks made      %llu\ninterpreted     %llu\n"
+        "TLB fills       %llu\nTLB flushes     %llu\n",
         t->all->len, (unsigned long long)t->st.translated, (unsigned long long)t->st.insns,
         (unsigned long long)t->st.guest_bytes, (unsigned long long)t->st.host_bytes, (unsigned long long)t->st.invalidated,
         (unsigned long long)t->st.flushes, (unsigned long long)lookups, (unsigned long long)t->st.chained,
-        (unsigned long long)interp_ones);
+        (unsigned long long)interp_ones, (unsigned long long)fills, (unsigned long long)tlb_flushes);
     lock_release(&t->lock);
     const struct dbt_vcpu *d = vm->cpu[0]->engine;
     if (d->verify)
