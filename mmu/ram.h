@@ -1,4 +1,4 @@
-/* Guest RAM blocks: memfd-backed host memory. Created at start-up by the main thread; read and written by anybody. */
+/* Guest RAM blocks: host memory. Created at start-up by the main thread; read and written by anybody. */
 #ifndef MMU_RAM_H
 #define MMU_RAM_H
 #include "mmu/addr.h"
@@ -8,7 +8,6 @@ struct ram_block {
     const char *name;
     u8 *host;
     u64 size;
-    int fd;
     u64 *code_grains; /* [atomic] one a page: which of its 64-byte grains hold translated code (mmu/codepage.h) */
     u8 *dirty;     /* [atomic] one byte a page: who has not seen its last change (mmu/dirty.h) */
     u8 dirty_clients; /* [atomic] who wants to know */

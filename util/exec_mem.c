@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "util/err.h"
-#include "util/map.h"
 
 #define PAGE 4096ull
 #define REACH (1ull << 31)
@@ -44,12 +43,12 @@ int exec_mem_init(struct exec_mem *m, size_t size, const void *near, struct err 
     }
     void *rw = MAP_FAILED, *rx = MAP_FAILED;
     if (ftruncate(fd, (off_t)size) == 0) {
-        rw = map_shared(fd, size, PROT_READ | PROT_WRITE);
+        rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     }
     if (rw != MAP_FAILED) {
         rx = near ? map_near(fd, size, near) : NULL;
         if (!rx) {
-            rx = map_shared(fd, size, PROT_READ | PROT_EXEC);
+            rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
         }
     }
     int error = errno;
