@@ -62,6 +62,8 @@ static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *
     bool writable = p->beside && !codepage_test(p->f->ram, ram_page);
     enum tlb_mode t = table_of(r, acc);
     tlb_fill(m->tlb, t, addr & PAGE_MASK, &w, p->host - (w.gpa - page), writable);
+    if (writable)
+        ram_tagged(p->f->ram, ram_page);
     if (writable && codepage_test(p->f->ram, ram_page)) { /* a translator came between: see codepage.h */
         tlb_revoke_write(m->tlb, page);
         writable = false;

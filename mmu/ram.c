@@ -30,15 +30,16 @@ struct ram_block *ram_new(const char *name, u64 size, struct err *e)
     size = ALIGN_UP(size, PAGE_SIZE);
     struct ram_block *b = calloc(1, sizeof(*b));
     u64 *grains = calloc(size / PAGE_SIZE, sizeof(*grains));
-    u8 *dirty = calloc(1, size / PAGE_SIZE), *host = NULL;
+    u8 *dirty = calloc(1, size / PAGE_SIZE), *tagged = calloc(1, size / PAGE_SIZE), *host = NULL;
 
-    if (b && grains && dirty && (host = map_aligned(size))) {
-        *b = (struct ram_block){ .name = name, .host = host, .size = size, .code_grains = grains, .dirty = dirty };
+    if (b && grains && dirty && tagged && (host = map_aligned(size))) {
+        *b = (struct ram_block){ .name = name, .host = host, .size = size, .code_grains = grains, .dirty = dirty, .tagged = tagged };
         return b;
     }
     err_set(e, "cannot get %llu MiB of memory for %s: %s", (unsigned long long)(size / MiB), name, strerror(errno));
     free(grains);
     free(dirty);
+    free(tagged);
     free(b);
     return NULL;
 }
@@ -50,6 +51,7 @@ void ram_free(struct ram_block *b)
     munmap(b->host, b->size);
     free(b->code_grains);
     free(b->dirty);
+    free(b->tagged);
     free(b);
 }
 

@@ -4,7 +4,7 @@
 #define MMU_TLB_H
 #include "mmu/walk.h"
 
-#define TLB_BITS 10
+#define TLB_BITS 12
 #define TLB_ENTRIES (1u << TLB_BITS)
 
 enum tlb_mode { TLB_KERNEL, TLB_USER, TLB_KERNEL_SMAP /* AC = 0 under SMAP */, TLB_MODES };

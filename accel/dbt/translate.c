@@ -84,10 +84,11 @@ static bool watch_bytes(struct dbt *d, struct vcpu *self, struct watch *w, const
     if (!w->fresh)
         return false;
     u64 beside = mem_beside_bit(x->host);
+    bool tagged = !had && __atomic_exchange_n(&x->ram->tagged[x->ram_off >> PAGE_BITS], 0, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < d->vm->n_cpus; i++) {
         struct vcpu *v = d->vm->cpu[i];
         bool writes = __atomic_load_n(&cpu_mem(v->c)->beside, __ATOMIC_SEQ_CST) & beside;
-        if (!had)
+        if (tagged)
             writes |= tlb_revoke_write(&v->c->tlb, x->gpa & PAGE_MASK);
         others |= writes && v != self;
     }

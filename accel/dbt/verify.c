@@ -111,7 +111,7 @@ void verify_before(struct vcpu *v, struct verify *f, const struct tb *tb)
     f->journal.device = give_up;
     f->journal.opaque = f;
     void *jmp = c->fault_jmp;
-    u64 cr2 = c->cr2;
+    u64 cr2 = c->cr2, fills = c->tlb.stat_fills;
     c->fault_jmp = &f->jb;
     cpu_mem(c)->journal = &f->journal;
     int why = _setjmp(f->jb);
@@ -126,6 +126,8 @@ void verify_before(struct vcpu *v, struct verify *f, const struct tb *tb)
     mem_journal_undo(&f->journal);
     state_put(c, &f->before);
     c->cr2 = cr2;
+    if (c->tlb.stat_fills != fills) /* emitted code has to meet the page tables that it changes, too */
+        tlb_flush(&c->tlb, true);
     f->skipped += !f->pending;
 }
 
