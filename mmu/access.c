@@ -114,14 +114,24 @@ static bool store_beside(struct mem_ctx *m, const struct piece *p, unsigned size
     return true;
 }
 
-enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f)
+/* Translates all of the access. PROBE_RAM: it lies within one page, at p, which says the rest. */
+static enum probe_result probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, struct piece *p, struct mem_fault *f)
 {
-    struct piece p, q;
+    struct piece q;
     unsigned room = (unsigned)(PAGE_SIZE - (addr & (PAGE_SIZE - 1)));
-    if (translate(m, addr, acc, &p, f))
+    if (translate(m, addr, acc, p, f))
         return PROBE_FAULT;
     if (size > room)
         return translate(m, addr + room, acc, &q, f) ? PROBE_FAULT : PROBE_SLOW;
+    return PROBE_RAM;
+}
+
+enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f)
+{
+    struct piece p;
+    enum probe_result ret = probe(m, addr, size, acc, &p, f);
+    if (ret != PROBE_RAM)
+        return ret;
     if (!p.direct && !(p.beside && store_beside(m, &p, size)))
         return PROBE_SLOW;
     if (UNLIKELY(m->journal) && acc & ACC_WRITE)
@@ -132,12 +142,10 @@ enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsign
 
 enum probe_result mem_probe_page(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, struct mem_page *page, struct mem_fault *f)
 {
-    struct piece p, q;
-    unsigned room = (unsigned)(PAGE_SIZE - (addr & (PAGE_SIZE - 1)));
-    if (translate(m, addr, acc, &p, f))
-        return PROBE_FAULT;
-    if (size > room)
-        return translate(m, addr + room, acc, &q, f) ? PROBE_FAULT : PROBE_SLOW;
+    struct piece p;
+    enum probe_result ret = probe(m, addr, size, acc, &p, f);
+    if (ret != PROBE_RAM)
+        return ret;
     if (UNLIKELY(m->journal) || !(p.direct || p.beside))
         return PROBE_SLOW;
     *page = (struct mem_page){ p.host, p.direct ? NULL : p.f->ram, ram_offset(&p) };
