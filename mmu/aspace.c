@@ -11,6 +11,7 @@ struct view {
     unsigned n;
     struct view *next; /* retired list */
     u64 epoch;         /* when it was retired */
+    const struct frange *large[2]; /* the two pieces with host memory that are longest: nearly always one of them is asked for; never NULL */
     struct frange r[];
 };
 
@@ -164,6 +165,22 @@ static void view_render(GArray *out, struct region *r, u64 base, u64 lo, u64 hi,
     }
 }
 
+static void view_note_large(struct view *v)
+{
+    static const struct frange none;
+    v->large[0] = v->large[1] = &none;
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct frange *f = &v->r[i];
+        u64 len = f->host ? f->end - f->start : 0;
+        if (len > v->large[0]->end - v->large[0]->start) {
+            v->large[1] = v->large[0];
+            v->large[0] = f;
+        } else if (len > v->large[1]->end - v->large[1]->start) {
+            v->large[1] = f;
+        }
+    }
+}
+
 static void aspace_publish(struct aspace *as)
 {
     GArray *a = g_array_new(FALSE, FALSE, sizeof(struct frange));
@@ -175,6 +192,7 @@ static void aspace_publish(struct aspace *as)
     if (a->len) /* an empty array has no data */
         memcpy(v->r, a->data, a->len * sizeof(struct frange));
     g_array_free(a, TRUE);
+    view_note_large(v);
     struct view *old = __atomic_exchange_n(&as->view, v, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&as->head.generation, 1, __ATOMIC_SEQ_CST);
     if (old) {
@@ -274,6 +292,9 @@ static const struct frange *view_next(const struct view *v, gpa_t gpa)
 
 static const struct frange *view_find(const struct view *v, gpa_t gpa)
 {
+    for (unsigned i = 0; i < ARRAY_LEN(v->large); i++)
+        if (gpa >= v->large[i]->start && gpa < v->large[i]->end)
+            return v->large[i];
     const struct frange *f = view_next(v, gpa);
 
     return f && f->start <= gpa ? f : NULL;
