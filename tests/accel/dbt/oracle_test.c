@@ -10,7 +10,7 @@ static struct oracle oracle;
 static struct jump_entry jump_cache[JC_WAYS * JC_ENTRIES];
 
 /* --- what emitted code calls; the run loop's versions are not linked --- */
-static struct tb the_tb __attribute__((aligned(16)));
+static struct tb the_tb;
 
 struct tb *tb_by_host_pc(const void *pc) { return &the_tb; }
 

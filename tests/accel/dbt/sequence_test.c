@@ -35,7 +35,7 @@ struct sequence {
 static struct insn_gen gen;
 static struct ir_block *block;
 static struct jump_entry jump_cache[JC_WAYS * JC_ENTRIES];
-static struct tb the_tb __attribute__((aligned(16)));
+static struct tb the_tb;
 
 /* --- what emitted code calls; the run loop's versions are not linked --- */
 struct tb *tb_by_host_pc(const void *pc) { return &the_tb; }

@@ -9,7 +9,7 @@
 #define PC 0x1000ull
 
 /* --- what emitted code calls; the run loop's versions are not linked --- */
-static struct tb tbs[2] __attribute__((aligned(16)));
+static struct tb tbs[2];
 struct tb *tb_by_host_pc(const void *pc) { return NULL; }
 const void *dbt_lookup(struct cpu *c) { return NULL; }
 void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc) { g_assert_not_reached(); }

@@ -13,7 +13,7 @@
 #define CODE_MAX 128
 
 /* --- what emitted code calls; nothing is run --- */
-static struct tb tb __attribute__((aligned(16)));
+static struct tb tb;
 struct tb *tb_by_host_pc(const void *pc) { return NULL; }
 const void *dbt_lookup(struct cpu *c) { return NULL; }
 void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc) { g_assert_not_reached(); }

@@ -16,7 +16,7 @@
 #define SPARE_TMPS 3     /* live over the op under test, checked afterwards */
 
 /* --- what emitted code calls; the run loop's versions are not linked --- */
-static struct tb the_tb __attribute__((aligned(16)));
+static struct tb the_tb;
 
 struct tb *tb_by_host_pc(const void *pc) { return &the_tb; }
 
