@@ -39,7 +39,7 @@ struct compiled {
     u16 n_exits, n_map;
     struct {
         u8 *site;  /* executable address of the jump's rel32 */
-        u8 *stub;  /* where it leads while it is not linked */
+        u8 *leave; /* where it leads while it is not linked */
     } exit[2];     /* what can be linked */
     const struct compiled_insn *insn; /* n_map of them by ascending off, in the code cache; the first ones are the block's instructions in order, then
                                        * follow instructions of which there is another copy */
@@ -52,7 +52,7 @@ void backend_fini(void);
 int backend_compile(const struct ir_block *b, void *tb, struct compiled *out);
 /* Drops all blocks. */
 void backend_flush(void);
-/* Points exit `index` of a block at another block, or (NULL) back at its stub. Atomic for running vCPUs. */
+/* Points exit `index` of a block at another block, or (NULL) back at where it leaves emitted code. Atomic for running vCPUs. */
 void backend_link(struct compiled *from, unsigned index, const struct compiled *to);
 /* The PC of the block that this CPU is in, or has just left. */
 static inline u64 backend_pc(const struct cpu *c, const struct compiled *k)

@@ -82,7 +82,7 @@ struct tb *tb_find(struct dbt *d, const struct tb_key *k)
 {
     struct tb *tb = __atomic_load_n(&d->hash[tb_hash(k)], __ATOMIC_ACQUIRE);
     for (; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
-        if (tb->phys == k->phys && (tb->rel || tb->pc == k->pc) && tb->mode == k->mode && tb->cs_base == k->cs_base &&
+        if (tb->phys == k->phys && (ir_mode_rel(k->mode) || tb->pc == k->pc) && tb->mode == k->mode && tb->cs_base == k->cs_base &&
             !__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE))
             return tb;
     return NULL;

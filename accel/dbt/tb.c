@@ -51,7 +51,7 @@ void tb_fini(struct dbt *d)
 
 static struct tb_key key_of(const struct tb *tb)
 {
-    return (struct tb_key){ tb->rel ? 0 : tb->pc, tb->cs_base, tb->mode, tb->phys };
+    return (struct tb_key){ ir_mode_rel(tb->mode) ? 0 : tb->pc, tb->cs_base, tb->mode, tb->phys };
 }
 
 /* --- pages --- */
@@ -235,7 +235,7 @@ void tb_link(struct dbt *d, struct tb *from, unsigned n, struct tb *to, u64 flus
 {
     lock_acquire(&d->lock);
     if (d->st.flushes == flushes && !from->dead && !to->dead && !from->crosses && !to->crosses && n < from->code.n_exits && !from->out[n] &&
-        (from->rel || (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK)) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK) &&
+        (ir_mode_rel(from->mode) || (from->pc & PAGE_MASK) == (to->pc & PAGE_MASK)) && (from->phys & PAGE_MASK) == (to->phys & PAGE_MASK) &&
         from->mode == to->mode && from->cs_base == to->cs_base) {
         from->out[n] = to;
         from->in_next[n] = to->in;

@@ -9,9 +9,8 @@
 struct tb {
     /* what tb_find looks at: one cache line */
     gpa_t phys __attribute__((aligned(64))); /* of the first byte */
-    u64 pc, cs_base;     /* pc: where it was made; rel: it serves at others, too */
+    u64 pc, cs_base;     /* pc: where it was made; with ir_mode_rel(mode) it serves at others, too */
     u32 mode;            /* enum cpu_mode */
-    bool rel;            /* code.rel */
     bool dead;           /* [atomic] killed; its entry leads back to the run loop */
     bool crosses;        /* its only instruction continues on the next page: never chained to */
     struct tb *hash_next;/* [atomic] */
@@ -25,7 +24,7 @@ struct tb {
     } page[2];
     gpa_t phys2;         /* page of the second part */
     /* direct jumps between blocks; code lock */
-    struct tb *out[2];   /* where exit n leads; NULL: its stub */
+    struct tb *out[2];   /* where exit n leads; NULL: out of emitted code */
     u64 in, in_next[2];  /* list of the exits that lead here: address of the block | exit; the next in the list of out[n] */
     struct compiled code;
 };

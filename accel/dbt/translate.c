@@ -134,6 +134,10 @@ static void tb_pages(struct tb *tb, const struct tlb_exec *x, struct vcpu *v)
     tb->crosses = true;
     if (mem_exec_page(cpu_mem(v->c), cpu_is64(v->c) ? linear : (u32)linear, cpu_data_acc(v->c) | ACC_EXEC, &y, &flt) || !y->ram)
         return; /* cannot be: the bytes were just fetched from there; an uncacheable page leaves phys2 0 */
+    if (y->ram == x->ram && y->ram_off == x->ram_off) { /* mapped twice in a row: the block is in the page's list once, and never entered */
+        tb->page[0].lo = 0;
+        return;
+    }
     tb->phys2 = y->gpa;
     tb->page[1].ram = y->ram;
     tb->page[1].off = y->ram_off;
@@ -158,7 +162,6 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     memset(tb, 0, sizeof(*tb));
     tb->pc = b->pc;
     tb->cs_base = k->cs_base;
-    tb->rel = b->rel;
     tb->mode = k->mode;
     tb->phys = k->phys;
     tb->len = (u16)b->len;

@@ -138,6 +138,17 @@ static void test_alias(void)
         pt[0] = (ulong)code | 7;
         write_cr3(read_cr3());
     }
+    test("an instruction from a page's end to its own begin");
+    pt[0] = pt[1] = (ulong)code | 7; /* twice in a row */
+    write_cr3(read_cr3());
+    for (u32 i = 0; i < 100; i++) {
+        write_return(alias + PAGE - 3, 0x01010101u * i);
+        CHECK_EQ(call(alias + PAGE - 3), 0x01010101u * i);
+        *(volatile u8 *)(code + 1) = 0x77; /* the immediate's last byte */
+        CHECK_EQ(call(alias + PAGE - 3) >> 24, 0x77);
+        write_return(code + 64, i); /* beside it */
+        CHECK_EQ(call(code + 64), i);
+    }
 }
 
 static void test_shared_page(void)

@@ -115,7 +115,7 @@ void backend_begin_cold(struct jit *j)
 void backend_link(struct compiled *from, unsigned index, const struct compiled *k)
 {
     u8 *site = from->exit[index].site;
-    const u8 *to = k ? k->body : from->exit[index].stub;
+    const u8 *to = k ? k->body : from->exit[index].leave;
     assert(site && index < from->n_exits);
     __atomic_store_n((u32 *)codebuf_rw(&cache, site), (u32)(to - (site + 4)), __ATOMIC_RELEASE);
 }

@@ -297,7 +297,7 @@ void ool_flow(struct jit *j, struct ool *s)
 {
     switch (s->kind) {
     case OOL_CHAIN:
-        j->out->exit[s->exit].stub = j->e.p + j->e.rx;
+        j->out->exit[s->exit].leave = j->e.p + j->e.rx;
         leave(j, s->pc, (u64)j->tb | (u64)s->exit << 3 | DBT_EXIT_CHAIN);
         break;
     case OOL_LOOKUP:
