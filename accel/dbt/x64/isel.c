@@ -203,10 +203,9 @@ void jit_load_pc(struct jit *j, unsigned reg, u64 val, unsigned size)
         enc_lea(&j->e, 4, reg, rm_mem((int)reg, (i32)off));
         return;
     }
-    if (!fits32(off)) { /* the page's offset on top of the most that a displacement can be */
-        i32 part = off < 0 ? -(i32)PAGE_SIZE : (i32)PAGE_SIZE;
-        enc_lea(&j->e, 8, reg, rm_mem((int)reg, part));
-        off -= part;
+    if (off > INT32_MAX) { /* the end of an instruction that begins in the page, on top of the most that a displacement can be */
+        enc_lea(&j->e, 8, reg, rm_mem((int)reg, 2 * (i32)PAGE_SIZE));
+        off -= 2 * (i64)PAGE_SIZE;
     }
     assert(fits32(off));
     if (off)
