@@ -295,6 +295,8 @@ static struct vcpu *vcpu_of(struct cpu *c) { return c->plat_opaque; }
 /* The platform TSC counts at 1 GHz: nanoseconds of VM time (accel/vm.c tells the guest so). */
 static u64 plat_tsc(struct cpu *c) { return (u64)clock_ns(vcpu_of(c)->vm->m->clock); }
 
+static u64 plat_real_ns(struct cpu *c) { return (u64)clock_real_ns(vcpu_of(c)->vm->m->clock); }
+
 static u64 plat_wall_ns(struct cpu *c) { return (u64)clock_wall_ns(vcpu_of(c)->vm->m->clock); }
 
 /* The second number of schedstat: ns on a run queue. */
@@ -422,6 +424,7 @@ const struct cpu_platform vcpu_platform = {
     .port_write = plat_port_write,
     .port_string = plat_port_string,
     .tsc = plat_tsc,
+    .real_ns = plat_real_ns,
     .wall_ns = plat_wall_ns,
     .steal_ns = plat_steal_ns,
     .kick = plat_kick,
@@ -491,6 +494,22 @@ static void pin_ignne(void *opaque, unsigned cpu)
 const struct cpu_pins vcpu_pins = {
     .kick_intr = pin_kick_intr, .nmi = pin_nmi, .smi = pin_smi, .init = pin_init, .sipi = pin_sipi, .ignne = pin_ignne,
 };
+
+/* --- hw/core/io_regs.h --- */
+static const u8 io_reg_gpr[IO_REGS] = { [IO_EAX] = R_AX, [IO_EBX] = R_BX, [IO_ECX] = R_CX, [IO_EDX] = R_DX, [IO_ESI] = R_SI, [IO_EDI] = R_DI };
+
+static bool io_regs_get(void *opaque, u32 r[IO_REGS])
+{
+    if (!self || self->vm != opaque)
+        return false;
+    for (unsigned i = 0; i < IO_REGS; i++)
+        r[i] = (u32)self->c->gpr[io_reg_gpr[i]];
+    return true;
+}
+
+static void io_regs_set(void *opaque, enum io_reg n, u32 val) { self->c->gpr[io_reg_gpr[n]] = val; }
+
+const struct io_regs_ops vcpu_io_regs = { .get = io_regs_get, .set = io_regs_set };
 
 /* --- life cycle --- */
 int vcpu_new(struct vm *vm, unsigned index, struct vcpu **out, struct err *e)

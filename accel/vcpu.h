@@ -68,5 +68,6 @@ void vcpu_code_leave(struct vcpu *v);
 
 extern const struct cpu_platform vcpu_platform;
 extern const struct cpu_pins vcpu_pins;
+extern const struct io_regs_ops vcpu_io_regs;
 
 #endif

@@ -110,6 +110,8 @@ void vm_attach_machine(struct vm *vm, struct machine *m)
     vm->m = m;
     m->pins = vcpu_pins;
     m->pins.opaque = vm;
+    m->io_regs = vcpu_io_regs;
+    m->io_regs.opaque = vm;
     m->request = vm_request;
     m->request_opaque = vm;
     m->tsc_now = vm_tsc_now;
@@ -192,6 +194,7 @@ int vm_start(struct vm *vm, struct err *e)
         c->io = m->io;
         c->lapic = m->lapic[i];
         c->lapic_ops = m->lapic_ops;
+        c->vmware_user = m->cfg.vmport_user;
         vcpu_attach_clock(v, m->clock);
         *cpu_mem(c) = (struct mem_ctx){ .tlb = &c->tlb, .mem = m->mem, .hooks = &v->hooks };
         if (vm->ops->vcpu_init(v, e))

@@ -177,6 +177,7 @@ struct cpu {
     /* --- identity and connections, constant after creation --- */
     unsigned index;
     const struct cpu_model *model;
+    bool vmware_user;    /* -machine vmport=on: cpu/vmware.h */
     const struct cpu_platform *plat;
     void *plat_opaque;
     struct aspace *mem, *io;

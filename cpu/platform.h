@@ -10,6 +10,7 @@ struct cpu_platform {
     /* n elements of size bytes at one port, to or from buf; how many were moved, the rest goes through the two above. Optional. */
     u32 (*port_string)(struct cpu *c, u16 port, unsigned size, void *buf, u32 n, bool write);
     u64 (*tsc)(struct cpu *c);                    /* platform TSC ticks, without the guest's offset; record/replay door */
+    u64 (*real_ns)(struct cpu *c);                /* ns since the machine was made, also while it is stopped; record/replay door */
     u64 (*wall_ns)(struct cpu *c);                /* host wall-clock time, ns since 1970, for kvmclock; record/replay door */
     u64 (*steal_ns)(struct cpu *c);               /* ns this CPU was ready and the host ran something else; record/replay door */
     /* KVM_HC_KICK_CPU: wakes the CPU with that APIC ID from HLT, or keeps it from its next one. */

@@ -5,6 +5,7 @@
 #include "cpu/help/help.h"
 #include "cpu/desc.h"
 #include "cpu/msr.h"
+#include "cpu/vmware.h"
 
 #define K7_GP 4
 enum {
@@ -180,10 +181,9 @@ bool pmu_rdpmc(struct cpu *c, u32 index, u64 *val)
 
 u64 help_rdpmc(struct cpu *c, u64 a, u64 b, u64 d)
 {
+    u32 index = (u32)c->gpr[R_CX];
     u64 v;
-    if (c->cr0 & CR0_PE && cpu_cpl(c) && !(c->cr4 & CR4_PCE))
-        raise_gp0(c);
-    if (!pmu_rdpmc(c, (u32)c->gpr[R_CX], &v))
+    if (!vmware_rdpmc(c, index, &v) && ((c->cr0 & CR0_PE && cpu_cpl(c) && !(c->cr4 & CR4_PCE)) || !pmu_rdpmc(c, index, &v)))
         raise_gp0(c);
     c->gpr[R_AX] = (u32)v;
     c->gpr[R_DX] = v >> 32;

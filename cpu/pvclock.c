@@ -41,7 +41,7 @@ static void scale_of(u32 tsc_khz, u32 *mul, i8 *shift)
     *shift = (i8)s;
 }
 
-static u64 system_ns(struct cpu *c, u64 ticks) { return (u64)((u128)ticks * NS_PER_TICK_NUM / c->model->tsc_khz); }
+u64 pvclock_system_ns(const struct cpu *c, u64 ticks) { return (u64)((u128)ticks * NS_PER_TICK_NUM / c->model->tsc_khz); }
 
 /* Writes a record whose first field is its version, so that readers never see half of it. */
 static void publish(struct cpu *c, gpa_t gpa, void *rec, unsigned size)
@@ -67,7 +67,7 @@ void pvclock_update(struct cpu *c)
     u64 ticks = c->plat->tsc(c);
     struct time_record r = {
         .tsc_timestamp = ticks + c->tsc_offset,
-        .system_time = system_ns(c, ticks),
+        .system_time = pvclock_system_ns(c, ticks),
         .flags = feat_on(c->model, FEAT_KVMCLOCK_STABLE) ? FLAG_TSC_STABLE : 0,
     };
     scale_of(c->model->tsc_khz, &r.tsc_to_system_mul, &r.tsc_shift);
@@ -76,7 +76,7 @@ void pvclock_update(struct cpu *c)
 
 void pvclock_write_wall(struct cpu *c, gpa_t gpa)
 {
-    u64 boot = c->plat->wall_ns(c) - system_ns(c, c->plat->tsc(c));
+    u64 boot = c->plat->wall_ns(c) - pvclock_system_ns(c, c->plat->tsc(c));
     struct wall_record r = { .sec = (u32)(boot / NS_PER_SEC), .nsec = (u32)(boot % NS_PER_SEC) };
     publish(c, gpa, &r, sizeof(r));
 }
@@ -98,7 +98,7 @@ void pvclock_steal(struct cpu *c, bool now)
 
     if (!(c->steal_msr & 1))
         return;
-    time = system_ns(c, c->plat->tsc(c));
+    time = pvclock_system_ns(c, c->plat->tsc(c));
     if (!now && time - c->steal_time < STEAL_PERIOD)
         return;
     c->steal_time = time;

@@ -10,4 +10,7 @@ void pvclock_write_wall(struct cpu *c, gpa_t gpa);
 /* Brings this CPU's record of stolen time up to date, if the guest asked for one: after `now` at once, else if the last time is a while ago. */
 void pvclock_steal(struct cpu *c, bool now);
 
+/* The time of the platform's TSC, ns. */
+u64 pvclock_system_ns(const struct cpu *c, u64 ticks);
+
 #endif

@@ -21,7 +21,7 @@ static const char *keep_copy(struct options *o, const char *s)
 
 /* Properties of which only some values can be had, and which then change nothing. */
 static const struct { const char *name, *values; } fixed_props[] = {
-    { "smm", "off auto" }, { "vmport", "off auto" }, { "nvdimm", "off" }, { "i8042", "on" }, { "hmat", "off" },
+    { "smm", "off auto" }, { "nvdimm", "off" }, { "i8042", "on" }, { "hmat", "off" },
     { "kernel-irqchip", "on off split" }, { "kernel_irqchip", "on off split" }, { "mem-merge", "on off" },
     { "suppress-vmdesc", "on off" }, { "sata", "on" }, { "smbus", "on" },
 };
@@ -66,9 +66,9 @@ static int read_strings(struct options *o, struct opts *p)
 
 static int read_switches(struct options *o, struct opts *p, struct err *e)
 {
-    static const char *const entry_points[] = { "32", "64", "auto", NULL };
+    static const char *const entry_points[] = { "32", "64", "auto", NULL }, *const vmport[] = { "on", "off", "auto", NULL };
     bool on;
-    int entry;
+    int entry, port;
 
     if (opts_bool(p, "usb", o->machine.usb, &o->machine.usb, e) < 0 || opts_bool(p, "pit", !o->machine.no_pit, &on, e) < 0)
         return -1;
@@ -87,6 +87,10 @@ static int read_switches(struct options *o, struct opts *p, struct err *e)
     if (opts_bool(p, "graphics", true, &on, e) < 0 || opts_enum(p, "smbios-entry-point-type", entry_points, o->machine.smbios_v3, &entry, e) < 0)
         return -1;
     o->machine.smbios_v3 = entry == 1;
+    if (opts_enum(p, "vmport", vmport, o->machine.vmport_user ? 0 : o->machine.no_vmport ? 1 : 2, &port, e) < 0)
+        return -1;
+    o->machine.vmport_user = port == 0;
+    o->machine.no_vmport = port == 1;
     if (!on)
         o->nographic = true;
     return 0;

@@ -26,6 +26,7 @@ struct clock {
     u32 seq;
     bool running;
     i64 base;
+    i64 made; /* host time at which it was made; CLOCK_BOOTTIME */
 };
 
 struct clock_source {
@@ -68,6 +69,11 @@ i64 clock_ns(struct clock *c)
 bool clock_running(struct clock *c)
 {
     return c->manual || __atomic_load_n(&c->running, __ATOMIC_ACQUIRE);
+}
+
+i64 clock_real_ns(struct clock *c)
+{
+    return c->manual ? clock_ns(c) : host_ns(CLOCK_BOOTTIME) - c->made;
 }
 
 i64 clock_wall_ns(struct clock *c)
@@ -153,6 +159,7 @@ struct clock *clock_new_real(struct lock *run_lock)
     struct clock *c = g_new0(struct clock, 1);
     lock_init(&c->lock, "clock", RANK_CLOCK);
     c->run_lock = run_lock;
+    c->made = host_ns(CLOCK_BOOTTIME);
     c->armed = NEVER;
     c->tfd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (c->tfd < 0) {

@@ -21,6 +21,8 @@ struct clock *clock_new_manual(void);                  /* at 0, runs only in clo
 void clock_free(struct clock *c);
 /* VM time in ns since machine start; stands still while the VM is stopped. Any thread, no lock needed. */
 i64 clock_ns(struct clock *c);
+/* Real time in ns since the clock was made: it goes on while the VM is stopped. Manual clocks: VM time. Any thread. */
+i64 clock_real_ns(struct clock *c);
 /* Host wall-clock time in ns since 1970 for the RTC (plus the -rtc offset); manual clocks count from a fixed date. */
 i64 clock_wall_ns(struct clock *c);
 void clock_start(struct clock *c);

@@ -5,13 +5,14 @@
 #include "cpu/fault.h"
 #include "cpu/help/help.h"
 #include "cpu/platform.h"
+#include "cpu/vmware.h"
 
 #define TSS_TYPE_BITMAP 9u /* available 32- or 64-bit TSS; with the busy bit 11 */
 #define TSS_IOMAP 0x66u    /* offset of the bitmap's offset */
 
 void io_check(struct cpu *c, u16 port, unsigned size)
 {
-    if (c->mode & MODE_IOPL_OK)
+    if (c->mode & MODE_IOPL_OK || vmware_port_open(c, port))
         return;
     const unsigned acc = ACC_READ | ACC_IMPLICIT;
     const struct seg_reg *tr = &c->tr;

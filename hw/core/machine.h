@@ -3,6 +3,7 @@
 #ifndef HW_CORE_MACHINE_H
 #define HW_CORE_MACHINE_H
 #include "hw/core/device.h"
+#include "hw/core/io_regs.h"
 #include "util/lock.h"
 
 struct aspace;
@@ -36,6 +37,8 @@ struct machine_config {
     bool nographic;         /* firmware's console is the first serial port */
     const char *pflash[2];  /* -machine pflash0=, pflash1=: names of -blockdev */
     bool no_pit, no_hpet, no_acpi; /* -machine pit=off, hpet=off, acpi=off */
+    bool no_vmport;         /* -machine vmport=off: without VMware's port */
+    bool vmport_user;       /* vmport=on: that port, and RDPMC's counters of VMware, are open to user mode */
     bool no_guest_core;     /* -machine dump-guest-core=off */
     unsigned cores, threads; /* of a socket, of a core; 0: 1 */
     u8 uuid[16];            /* -uuid, in the order of its text; zeros: none */
@@ -67,6 +70,7 @@ struct machine {
     struct bus *buses;
     bool running;                     /* built and started once: what is added now is hot-plugged */
     struct cpu_pins pins;             /* filled by accel/ before machine_build */
+    struct io_regs_ops io_regs;       /* as pins */
     const struct lapic_ops *lapic_ops; /* set by the machine */
     void *lapic[64];                  /* per CPU, for lapic_ops */
     struct irq_line gsi[24];          /* PIC + IOAPIC fan-out, set by the machine; devices get copies */

@@ -5,6 +5,7 @@
 #include "hw/core/device.h"
 
 #define LAPIC_BASE 0xfee00000ull
+#define LAPIC_BUS_HZ 1000000000u /* what the timers count: ns of the VM clock, before their divisor */
 
 /* Makes the APIC bus and m->cfg.cpus local APICs (APIC ID = CPU number); fills in m->lapic[], m->lapic_ops and m->msi.
  * Returns the bus. */

@@ -16,6 +16,7 @@
 #include "hw/machine/pc_firmware.h"
 #include "hw/machine/rom.h"
 #include "hw/machine/smbios.h"
+#include "hw/misc/vmport.h"
 #include "hw/pci/shadow.h"
 #include "hw/storage/fdc.h"
 #include "hw/timer/hpet.h"
@@ -221,6 +222,8 @@ static int pc_add_legacy(struct machine *m, struct pc *pc, struct err *e)
 
     if ((!hpet && !m->cfg.no_hpet) || (!m->cfg.no_pit && !pit_new(m, hpet ? hpet_legacy_in(hpet, 0) : m->gsi[0], e)) || !(pc->rtc = pc_rtc_new(m, pc, hpet, e)) ||
         !i8042_new(m, m->gsi[1], m->gsi[12], a20_i8042, e) || !port92_new(m, a20_port92, e) || !reset_ctl_new(m, e))
+        return -1;
+    if (!m->cfg.no_vmport && !vmport_new(m, e))
         return -1;
     if (!i8257_new(m, e) || (pc_has_floppies(pc) && !fdc_new(m, e)))
         return -1;

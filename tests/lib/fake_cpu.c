@@ -98,7 +98,7 @@ static int plat_no_msr_write(struct cpu *c, u32 msr, u64 val) { return -1; }
 
 static const struct cpu_platform platform = {
     .port_read = plat_port_read, .port_write = plat_port_write, .port_string = plat_port_string, .random = plat_random, .pause = plat_pause,
-    .tsc = plat_zero, .wall_ns = plat_zero, .steal_ns = plat_zero, .kick = plat_kick, .pmu_timer = plat_pmu_timer,
+    .tsc = plat_zero, .wall_ns = plat_zero, .real_ns = plat_zero, .steal_ns = plat_zero, .kick = plat_kick, .pmu_timer = plat_pmu_timer,
     .triple_fault = plat_nothing, .halt = plat_nothing, .wbinvd = plat_nothing,
     .mode_changed = plat_nothing, .tlb_flushed = plat_nothing, .ferr = plat_nothing,
     .ext_msr_read = plat_no_msr, .ext_msr_write = plat_no_msr_write,

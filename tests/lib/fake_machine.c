@@ -46,6 +46,20 @@ static void pin_sipi(void *opaque, unsigned cpu, u8 vector)
     f->sipi_vector[cpu] = vector;
 }
 
+static bool io_regs_get(void *opaque, u32 r[IO_REGS])
+{
+    struct fake_machine *f = opaque;
+    memcpy(r, f->io_regs, sizeof(f->io_regs));
+    return !f->io_by_monitor;
+}
+
+static void io_regs_set(void *opaque, enum io_reg n, u32 val)
+{
+    struct fake_machine *f = opaque;
+    f->io_regs[n] = val;
+    f->io_changed |= BIT(n);
+}
+
 static u64 tsc_now(void *opaque, unsigned cpu)
 {
     struct fake_machine *f = opaque;
@@ -80,6 +94,7 @@ struct fake_machine *fake_machine_new(unsigned cpus)
     m->mem = aspace_new("memory", &m->mem_root);
     m->io = aspace_new("io", &m->io_root);
     m->pins = (struct cpu_pins){ f, pin_kick, pin_nmi, pin_smi, pin_init, pin_sipi, pin_ignne };
+    m->io_regs = (struct io_regs_ops){ f, io_regs_get, io_regs_set };
     for (unsigned i = 0; i < ARRAY_LEN(m->gsi); i++)
         m->gsi[i] = fm_line(f, i);
     m->msi = (struct msi_sink){ take_message, f };

@@ -19,6 +19,9 @@ struct fake_machine {
     unsigned requests;
     unsigned kicks[64], nmis[64], smis[64], inits[64], sipis[64]; /* of cpu_pins */
     u8 sipi_vector[64];
+    u32 io_regs[IO_REGS];   /* of the vCPU that the test plays */
+    unsigned io_changed;    /* which of them a device has set, bits 1 << IO_... */
+    bool io_by_monitor;     /* the accesses are none of a vCPU's */
     u64 tsc_offset;         /* the fake TSC runs at 1 tick a ns plus this */
 };
 

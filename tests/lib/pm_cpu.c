@@ -7,6 +7,7 @@
 static struct pm_cpu *pm_of(struct cpu *c) { return c->plat_opaque; }
 static u64 plat_tsc(struct cpu *c) { return pm_of(c)->tsc; }
 static u64 plat_wall(struct cpu *c) { return pm_of(c)->wall; }
+static u64 plat_real(struct cpu *c) { return pm_of(c)->real; }
 static void plat_triple(struct cpu *c) { pm_of(c)->triple++; }
 static void plat_mwait(struct cpu *c, bool masked) { pm_of(c)->mwaits += masked ? 100 : 1; }
 static void plat_nothing(struct cpu *c) { }
@@ -19,7 +20,8 @@ static void plat_kick(struct cpu *c, u32 apic_id) { pm_of(c)->kicked = apic_id; 
 
 static const struct cpu_platform platform = {
     .steal_ns = plat_steal, .kick = plat_kick, .pmu_timer = plat_pmu_timer,
-    .tsc = plat_tsc, .wall_ns = plat_wall, .triple_fault = plat_triple, .halt = plat_nothing, .pause = plat_nothing, .mwait = plat_mwait,
+    .tsc = plat_tsc, .wall_ns = plat_wall, .real_ns = plat_real,
+    .triple_fault = plat_triple, .halt = plat_nothing, .pause = plat_nothing, .mwait = plat_mwait,
     .wbinvd = plat_nothing, .mode_changed = plat_nothing, .tlb_flushed = plat_nothing, .ferr = plat_nothing,
     .ext_msr_read = plat_no_msr, .ext_msr_write = plat_no_msr_write,
 };

@@ -26,7 +26,7 @@ struct pm_cpu {
     struct cpu *c;
     struct cpu_model *model;
     u8 *ram;
-    u64 tsc, wall;
+    u64 tsc, wall, real;
     unsigned triple;      /* triple faults */
     unsigned mwaits;      /* calls of the platform's mwait */
     unsigned faults;      /* exceptions raised */

@@ -118,7 +118,7 @@ static void test_refused(void)
         { "-frobnicate", NULL, "-frobnicate" }, { "--spice", ":1", "--spice" }, { "-display", "gtk", "-display gtk" }, { "-k", "de", "-k de" },
         { "-vga", "cirrus", "-vga cirrus" }, { "-net", "dump", "-net dump" }, { "-net", "nic,model=nosuch", "nosuch" },
         { "-nic", "user,model=nosuch", "nosuch" }, { "-object", "nosuch,id=x", "nosuch" },
-        { "-machine", "pc,smm=on", "smm" }, { "-drive", "format=raw", "file=" },
+        { "-machine", "pc,smm=on", "smm" }, { "-machine", "vmport=maybe", "vmport" }, { "-drive", "format=raw", "file=" },
         { "-initrd", NULL, "argument" }, { "-rtc", "clock=rt", "clock" }, { "-action", "panic=party", "panic" }, { "-action", "tea=hot", "tea" },
         { "-watchdog-action", "bark", "bark" }, { "-echr", "0", "-echr" }, { "-add-fd", "fd=1,set=0", "fd" }, { "-set", "device.x.y=1", "'x'" },
         { "-set", "x", "-set" }, { "-readconfig", "/nonexistent", "-readconfig" }, { "-trace", "x", "-trace" }, { "-sandbox", "on", "-sandbox" },
@@ -211,6 +211,24 @@ static void test_machine_and_actions(void)
     options_free(&o);
 }
 
+/* Later ones win; others leave it alone. */
+static void test_vmport(void)
+{
+    static const struct { const char *first, *second; bool off, user; } t[] = {
+        { "pc", "q35", false, false },              { "vmport=off", "hpet=on", true, false }, { "vmport=on", "pc", false, true },
+        { "vmport=auto", "hpet=on", false, false }, { "vmport=on", "vmport=off", true, false }, { "vmport=off", "vmport=auto", false, false },
+    };
+    struct options o;
+    struct err e;
+
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        g_assert_cmpint(PARSE(&o, &e, BOOT, "-machine", t[i].first, "-machine", t[i].second), ==, OPTIONS_RUN);
+        g_assert_cmpint(o.machine.no_vmport, ==, t[i].off);
+        g_assert_cmpint(o.machine.vmport_user, ==, t[i].user);
+        options_free(&o);
+    }
+}
+
 /* Sections become options; commas in values stay what they are; -set changes a device before it. */
 static void test_readconfig(void)
 {
@@ -253,6 +271,7 @@ int main(int argc, char **argv)
     g_test_add_func("/options/streams", test_streams);
     g_test_add_func("/options/lists", test_lists);
     g_test_add_func("/options/machine-and-actions", test_machine_and_actions);
+    g_test_add_func("/options/vmport", test_vmport);
     g_test_add_func("/options/readconfig", test_readconfig);
     return g_test_run();
 }

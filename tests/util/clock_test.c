@@ -47,6 +47,7 @@ static void test_manual(void)
     for (unsigned i = 0; i < 3; i++)
         record_init(&r[i], c, 'a' + i);
     g_assert_cmpint(clock_ns(c), ==, 0);
+    g_assert_cmpint(clock_real_ns(c), ==, 0);
     i64 wall = clock_wall_ns(c);
     timer_set(&r[0].t, 300);
     timer_set(&r[1].t, 100);
@@ -65,6 +66,7 @@ static void test_manual(void)
     g_assert_cmpint(r[1].ran_at, ==, 400);
     g_assert_cmpint(clock_ns(c), ==, 1000);
     g_assert_cmpint(clock_wall_ns(c) - wall, ==, 1000);
+    g_assert_cmpint(clock_real_ns(c), ==, 1000);
     timer_set(&r[0].t, 10); /* past: at the next step, and time does not run backwards */
     clock_step(c, 0);
     g_assert_cmpint(r[0].ran_at, ==, 1000);

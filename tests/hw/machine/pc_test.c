@@ -251,6 +251,33 @@ static void test_devices(void)
 }
 
 /* bootorder, CMOS, user items. */
+static bool has_device(const struct test_pc *p, const char *cls)
+{
+    const struct device *d = p->m.devices;
+    while (d && strcmp(d->cls->name, cls))
+        d = d->next;
+    return d;
+}
+
+static void test_vmport(void)
+{
+    static const char *const globals[] = { "vmport.vmware-vmx-version=7" }, *const by_user[] = { "vmport" };
+    char *rom = rom_file();
+    struct err e = { "" };
+    struct machine_config cfg = { .bios = rom, .globals = globals, .n_globals = 1 };
+    struct test_pc *p = test_pc_new(&cfg, &e);
+    g_assert_cmpstr(e.msg, ==, "");
+    g_assert_true(has_device(p, "vmport"));
+    test_pc_free(p);
+    cfg.no_vmport = true;
+    p = test_pc_new(&cfg, &e);
+    g_assert_nonnull(p);
+    g_assert_false(has_device(p, "vmport"));
+    test_pc_free(p);
+    check_refused(&(struct machine_config){ .bios = rom, .devices = by_user, .n_devices = 1 }, "-device vmport", "cannot be added");
+    test_file_free(rom);
+}
+
 static void test_boot_order(void)
 {
     static const char *const devices[] = { "pcie-root-port,id=rp,addr=4", "virtio-blk-pci,bus=rp,drive=d,bootindex=7", "e1000,bootindex=2,addr=5" };
@@ -400,6 +427,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/direct-boot-chipset", test_direct_boot_chipset);
     g_test_add_func("/pc/refused", test_refused);
     g_test_add_func("/pc/devices", test_devices);
+    g_test_add_func("/pc/vmport", test_vmport);
     g_test_add_func("/pc/boot-order", test_boot_order);
     g_test_add_func("/pc/power-button", test_power_button);
     g_test_add_func("/pc/state", test_state);
