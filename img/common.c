@@ -77,7 +77,7 @@ struct blk_node *image_open(const char *name, const struct image_options *o, uns
     if (o->format)
         opts_set(l, "driver", o->format);
     n = node_open(o->image_opts ? NULL : name, l, flags | NODE_PROBE | (o->share ? NODE_SHARE : 0), &e);
-    if (n && opts_all_used(l, &e) < 0) {
+    if (n && (opts_all_used(l, &e) < 0 || node_claim_alone(n, &e) < 0)) {
         node_put(n);
         n = NULL;
     }

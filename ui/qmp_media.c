@@ -23,7 +23,7 @@ int qmp_block_resize(struct qmp_call *c)
     if (qmp_int(c, "size", 0) < 0)
         return err_set(&c->err, "Parameter 'size' expects a >0 size");
     if (!b) /* nobody uses it yet: resize it as it is */
-        return node_truncate(n, (u64)qmp_int(c, "size", 0), "off", &c->err) < 0 ? -1 : 0;
+        return node_resize(n, (u64)qmp_int(c, "size", 0), &c->err);
     return blk_resize(b, (u64)qmp_int(c, "size", 0), &c->err);
 }
 

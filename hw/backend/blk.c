@@ -107,7 +107,7 @@ static int open_root(struct blk *b, const char *file, struct opts *o, bool cdrom
     opts_unset(o, "file");
     if (*file || opts_has(o, "file") || opts_has(o, "driver") || opts_has(o, "filename")) {
         b->root = node_open(*file ? file : NULL, o, flags, e);
-        if (!b->root)
+        if (!b->root || blk_claim(b, b->root, e) < 0)
             return -1;
     }
     if (opts_all_used(o, e) < 0)
@@ -180,6 +180,7 @@ void blk_close(struct blk *b)
         p = &(*p)->next;
     *p = b->next;
     blk_io_fini(b);
+    node_release(&b->user);
     node_put(b->root);
     g_free(b->id);
     g_free(b);
@@ -207,10 +208,13 @@ struct blk *blk_find_id(const char *id)
 
 struct blk *blk_find(const char *id)
 {
-    struct blk *b = blk_find_id(id);
-    struct blk_node *n = b ? NULL : node_find(id);
+    struct blk *b = first;
+    struct blk_node *n;
     struct err e;
 
+    while (b && (!*id || strcmp(b->id, id) || (b->anonymous && b->attached)))
+        b = b->next;
+    n = b ? NULL : node_find(id);
     if (!n)
         return b;
     b = blk_new(id, &e);
@@ -233,25 +237,30 @@ u64 blk_size(const struct blk *b) { return b->root ? node_size(b->root) : 0; }
 bool blk_readonly(const struct blk *b) { return b->root ? b->root->readonly : b->readonly; }
 bool blk_present(const struct blk *b) { return b->root != NULL; }
 
-/* True if another back end has the same node. */
-static bool root_is_shared(const struct blk *b)
+int blk_claim(struct blk *b, struct blk_node *n, struct err *e)
 {
-    for (const struct blk *o = first; o && b->root; o = o->next)
-        if (o != b && o->root == b->root && o->attached)
-            return true;
-    return false;
+    struct node_rights r = { b->anonymous ? 0 : RIGHT_READ, 0 };
+
+    if (b->attached) {
+        r.need = RIGHT_READ | (b->how & BLK_WRITES && !n->readonly ? RIGHT_WRITE : 0);
+        r.deny = (b->how & BLK_SHARE_RW ? 0 : RIGHT_WRITE) | (b->how & BLK_FIXED_SIZE ? RIGHT_RESIZE : 0);
+    }
+    return node_claim(n, &b->user, r, e);
 }
 
-int blk_attach(struct blk *b, const struct blk_dev_ops *ops, void *opaque, struct lock *lock, bool writable, struct err *e)
+int blk_attach(struct blk *b, const struct blk_dev_ops *ops, void *opaque, struct lock *lock, unsigned how, struct err *e)
 {
-    if (b->attached || root_is_shared(b))
+    if (b->attached)
         return err_set(e, "drive '%s' is used by another device already", blk_id(b));
-    if (writable && blk_readonly(b))
-        return err_set(e, "drive '%s' is read-only, but the device wants to write", *b->id ? b->id : blk_path(b));
+    b->attached = true;
+    b->how = how;
+    if (b->root && blk_claim(b, b->root, e) < 0) {
+        b->attached = false;
+        return -1;
+    }
     b->ops = ops;
     b->opaque = opaque;
     b->dev_lock = lock;
-    b->attached = true;
     return 0;
 }
 
@@ -273,4 +282,6 @@ void blk_detach(struct blk *b)
     blk_set_iothread(b, NULL);
     b->attached = false;
     b->ops = NULL;
+    if (b->root)
+        blk_claim(b, b->root, NULL);
 }

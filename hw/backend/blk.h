@@ -46,7 +46,7 @@ struct blk_dev_ops {
     bool (*tray_locked)(void *opaque);
 };
 
-/* By -drive id= or -blockdev node-name= (a back end for that node is made at need); NULL if there is none. Main thread. */
+/* By -drive id= or -blockdev node-name= (a back end for that node is made at need, for each device one); NULL if there is none. Main thread. */
 struct blk *blk_find(const char *id);
 const char *blk_id(const struct blk *b);
 /* A raw image at `path`, without the command line: for tests and `gemel IMAGE`. option names the option in messages. NULL with e
@@ -61,9 +61,16 @@ struct blk *blk_open_image(struct opts *o, bool cdrom, struct err *e);
 void blk_close(struct blk *b);
 void blk_close_all(void);
 
-/* One device uses a back end at a time. lock: the device's, held around `ops` and completions. writable: the device will write; fails
- * if the back end is read-only. Machine lock. */
-int blk_attach(struct blk *b, const struct blk_dev_ops *ops, void *opaque, struct lock *lock, bool writable, struct err *e);
+/* One device uses a back end at a time. lock: the device's, held around `ops` and completions. Fails if the medium is in use by somebody
+ * else, here or in another process, who does not let this device do what it says in `how`, or whom it does not let. Machine lock. */
+enum {
+    BLK_WRITES = 1,     /* it writes if the medium can be written */
+    BLK_SHARE_RW = 2,   /* others may write meanwhile */
+    BLK_FIXED_SIZE = 4, /* nobody may change the size meanwhile */
+};
+int blk_attach(struct blk *b, const struct blk_dev_ops *ops, void *opaque, struct lock *lock, unsigned how, struct err *e);
+/* The property row; f is the offset of a bool. */
+#define BLK_SHARE_PROP(f) { "share-rw", PROP_BOOL, f, 0, NULL, "other writers of the image are let in" }
 /* Drains first; b may be NULL or not attached. Lock held. */
 void blk_detach(struct blk *b);
 

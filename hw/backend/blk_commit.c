@@ -51,12 +51,18 @@ int node_commit(struct blk_node *n, bool keep, void (*progress)(void *opaque, u6
 
     if (!b)
         return err_set(e, "Image does not have a backing file");
-    if (readonly && node_reopen(b, true, e) < 0)
+    n->commits = true;
+    if (node_rights_follow(n, e) < 0 || (readonly && node_reopen(b, true, e) < 0)) {
+        n->commits = false;
+        node_rights_follow(n, NULL);
         return err_prefix(e, "Could not open backing file for writing");
+    }
     b->flags |= NODE_UNMAP;
     r = commit_into(n, keep, progress, opaque, e);
     b->flags = flags;
     if (readonly && node_reopen(b, false, r < 0 ? NULL : e) < 0)
         r = -1;
+    n->commits = false;
+    node_rights_follow(n, NULL);
     return r;
 }

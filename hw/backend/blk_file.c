@@ -1,6 +1,6 @@
 /* The protocols "file" and "host_device": bytes in a file or block device of the host. I/O functions block and run in worker threads; the
  * common requests go round them through fd() and io_uring (blk_ring.c). Images are locked with open-file-description locks on the
- * bytes that QEMU uses (100: reads, 101: writes, 201: lets nobody else write), so that both programs keep out of each other's images. */
+ * bytes that QEMU uses (blk_int.h), so that both programs keep out of each other's images. */
 #include <fcntl.h>
 #include <glib.h>
 #include <linux/falloc.h>
@@ -11,9 +11,8 @@
 #include <unistd.h>
 #include "hw/backend/blk_int.h"
 
-#define LOCK_READS 100
-#define LOCK_WRITES 101
-#define LOCK_NO_OTHER_WRITER 201
+#define LOCK_NEED 100
+#define LOCK_DENY 200
 #define BOUNCE_MAX (1 * MiB)
 #define IOV_BATCH 256
 
@@ -21,6 +20,7 @@ struct file {
     int fd;
     bool block;          /* a block device */
     bool locks;
+    struct node_rights held;
     u32 align;           /* of offsets, lengths and memory: 1, or O_DIRECT's */
     pthread_mutex_t rmw; /* read-modify-write of parts of an aligned block */
 };
@@ -41,15 +41,59 @@ static bool file_byte_taken(int fd, off_t byte)
     return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 }
 
-static int file_lock(int fd, bool rdwr, bool share_rw, const char *path, struct err *e)
+static bool file_lock_refused(void) { return errno == EAGAIN || errno == EACCES; } /* else: there are no locks on that file system */
+
+static void file_unlock(int fd, struct node_rights r)
 {
-    if (file_lock_byte(fd, F_RDLCK, LOCK_READS) < 0)
-        return errno == EAGAIN || errno == EACCES ? err_set(e, "'%s' is locked by another process", path) : 0; /* no locks there */
-    file_lock_byte(fd, rdwr ? F_RDLCK : F_UNLCK, LOCK_WRITES);
-    file_lock_byte(fd, share_rw ? F_UNLCK : F_RDLCK, LOCK_NO_OTHER_WRITER);
-    if ((rdwr && file_byte_taken(fd, LOCK_NO_OTHER_WRITER)) || (!share_rw && file_byte_taken(fd, LOCK_WRITES)))
-        return err_set(e, "Failed to get %s lock: '%s' is in use%s", rdwr ? "\"write\"" : "shared \"write\"", path,
-                       rdwr ? " by another process or drive" : " by a writer; force-share=on reads it nevertheless");
+    for (unsigned i = 0; i < RIGHT_BITS; i++) {
+        if (r.need >> i & 1)
+            file_lock_byte(fd, F_UNLCK, LOCK_NEED + i);
+        if (r.deny >> i & 1)
+            file_lock_byte(fd, F_UNLCK, LOCK_DENY + i);
+    }
+}
+
+/* All locks are shared ones: it is by looking at the others' that programs keep out of each other's way, once they have their own. */
+static int file_take(int fd, struct node_rights r, const char *path, struct err *e)
+{
+    for (unsigned i = 0; i < RIGHT_BITS; i++) {
+        if (((r.need >> i & 1) && file_lock_byte(fd, F_RDLCK, LOCK_NEED + i) < 0 && file_lock_refused()) ||
+            ((r.deny >> i & 1) && file_lock_byte(fd, F_RDLCK, LOCK_DENY + i) < 0 && file_lock_refused()))
+            return err_set(e, "'%s' is locked by another process", path);
+    }
+    return 0;
+}
+
+static int file_look(int fd, struct node_rights r, const char *path, struct err *e)
+{
+    for (unsigned i = 0; i < RIGHT_BITS; i++) {
+        bool need = (r.need >> i & 1) && file_byte_taken(fd, LOCK_DENY + i);
+        if (need || ((r.deny >> i & 1) && file_byte_taken(fd, LOCK_NEED + i)))
+            return err_set(e, "Failed to get %s\"%s\" lock. Is another process using the image [%s]?", need ? "" : "shared ",
+                           right_name(1u << i), path);
+    }
+    return 0;
+}
+
+static int file_lock_new(int fd, struct node_rights r, const char *path, struct err *e)
+{
+    if (file_take(fd, r, path, e) == 0 && file_look(fd, r, path, e) == 0)
+        return 0;
+    file_unlock(fd, r);
+    return -1;
+}
+
+static int file_lock(struct blk_node *n, struct node_rights r, struct err *e)
+{
+    struct file *f = n->s;
+    struct node_rights new = { r.need & ~f->held.need, r.deny & ~f->held.deny };
+
+    if (!f->locks)
+        return 0;
+    if ((new.need || new.deny) && file_lock_new(f->fd, new, n->filename, e) < 0)
+        return -1;
+    file_unlock(f->fd, (struct node_rights){ f->held.need & ~r.need, f->held.deny & ~r.deny });
+    f->held = r;
     return 0;
 }
 
@@ -143,8 +187,6 @@ static int file_open(struct blk_node *n, struct opts *o, struct err *e)
         err_set(e, "cannot get the size of '%s': %s", n->filename, g_strerror(errno));
         goto fail;
     }
-    if (locks && file_lock(f->fd, !n->readonly, n->flags & NODE_SHARE_RW, n->filename, e) < 0)
-        goto fail;
     f->align = n->flags & NODE_DIRECT ? file_probe_align(f->fd) : 1;
     /* Direct writes to what the page cache still has go to one thread of the kernel, one after the other; we are the only writer here. */
     if ((n->flags & NODE_DIRECT) && !n->readonly)
@@ -177,14 +219,9 @@ static int file_reopen(struct blk_node *n, bool rdwr, struct err *e)
 
     if (fd < 0)
         return err_set(e, "cannot open '%s': %s", n->filename, g_strerror(errno));
-    if (f->locks) { /* ours would be in the way */
-        file_lock_byte(f->fd, F_UNLCK, LOCK_WRITES);
-        file_lock_byte(f->fd, F_UNLCK, LOCK_NO_OTHER_WRITER);
-        if (file_lock(fd, rdwr, n->flags & NODE_SHARE_RW, n->filename, e) < 0) {
-            file_lock(f->fd, !n->readonly, n->flags & NODE_SHARE_RW, n->filename, NULL);
-            close(fd);
-            return -1;
-        }
+    if (f->locks && file_take(fd, f->held, n->filename, e) < 0) { /* who could be in the way is kept out already */
+        close(fd);
+        return -1;
     }
     close(f->fd);
     f->fd = fd;
@@ -461,7 +498,7 @@ int file_create(const char *path, u64 size, const char *preallocation, struct er
         return err_set(e, "cannot create '%s': %s", path, g_strerror(errno));
     if (fstat(fd, &st) < 0)
         r = err_set(e, "cannot create '%s': %s", path, g_strerror(errno));
-    else if (file_lock(fd, true, false, path, e) < 0)
+    else if (file_lock_new(fd, node_rights_alone(false), path, e) < 0)
         r = -1;
     else if (S_ISREG(st.st_mode) && (ftruncate(fd, 0) < 0 || ftruncate(fd, size) < 0))
         r = err_set(e, "cannot resize '%s': %s", path, g_strerror(errno));
@@ -479,11 +516,11 @@ static int file_create_image(const struct blk_create *c, struct err *e)
 const struct blk_driver blk_file = {
     .name = "file", .protocol = true, .growable = true, .open = file_open, .close = file_close, .read = file_read, .write = file_write,
     .zero = file_zero, .discard = file_discard, .flush = file_flush, .truncate = file_truncate, .status = file_status,
-    .map = file_map, .fd = file_fd, .create = file_create_image, .reopen = file_reopen, .allocated = file_allocated,
+    .map = file_map, .fd = file_fd, .create = file_create_image, .reopen = file_reopen, .lock = file_lock, .allocated = file_allocated,
 };
 
 const struct blk_driver blk_host_device = {
     .name = "host_device", .protocol = true, .open = file_open, .close = file_close, .read = file_read, .write = file_write,
     .zero = file_zero, .discard = file_discard, .flush = file_flush, .truncate = file_truncate, .status = file_status,
-    .map = file_map, .fd = file_fd, .create = file_create_image, .reopen = file_reopen, .allocated = file_allocated,
+    .map = file_map, .fd = file_fd, .create = file_create_image, .reopen = file_reopen, .lock = file_lock, .allocated = file_allocated,
 };

@@ -31,6 +31,7 @@ struct blk {
     char *id;                  /* "" if it has none */
     bool anonymous;            /* stands for a node that a device uses by its node-name */
     struct blk_node *root;     /* NULL: no medium */
+    struct node_user user;     /* of root */
     bool writethrough;         /* each write is flushed */
     bool readonly;             /* as asked for: a medium put in later is opened so */
     unsigned open_flags;       /* NODE_* for media put in later */
@@ -42,6 +43,7 @@ struct blk {
     void *opaque;
     struct lock *dev_lock;
     bool attached;
+    unsigned how;              /* BLK_WRITES ... */
     unsigned in_flight;        /* submitted, without those in `kept` */
     struct blk_list kept;      /* failed; wait for the VM to go on */
     bool io_failed;            /* query-block's io-status */
@@ -104,6 +106,8 @@ void blk_io_unthrottle(struct blk *b);
 void blk_dev_lock(struct blk *b);
 void blk_dev_unlock(struct blk *b);
 struct blk *blk_first(void);
+/* b uses n, its root or about to be it, as its device does, or as a drive without one. */
+int blk_claim(struct blk *b, struct blk_node *n, struct err *e);
 /* By its own id only. */
 struct blk *blk_find_id(const char *id);
 

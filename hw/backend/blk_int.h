@@ -25,7 +25,19 @@ enum {
     NODE_QUIET = 512,     /* blk_open_*: no warning when probing guesses raw */
     NODE_SNAPSHOT = 1024, /* writes go to a temporary overlay */
     NODE_THREADS = 2048,  /* aio=threads */
-    NODE_SHARE_RW = 4096, /* locks let other writers in */
+};
+
+/* What a user of a node does with it. On a host file right n is a lock of byte 100 + n, keeping others from it one of byte 200 + n, as with
+ * QEMU. */
+enum { RIGHT_READ = 1, RIGHT_WRITE = 2, RIGHT_RESIZE = 8, RIGHT_BITS = 4 };
+struct node_rights {
+    unsigned need, deny; /* RIGHT_*: what the user does, and what nobody else may do meanwhile */
+};
+/* Part of the user: zero at first. Only blk_rights.c looks inside. */
+struct node_user {
+    struct blk_node *node;
+    struct node_rights rights;
+    struct node_user *next; /* of the same node */
 };
 
 /* What a range of a node is made of. */
@@ -53,6 +65,7 @@ struct blk_driver {
     const char *name;
     bool protocol;
     bool growable;        /* writes past the end extend it */
+    bool tables;          /* a format with tables of its own in the file */
     /* The driver's state goes to n->s, freed by close. n->file and, for formats, its opened children are there already; open() calls
      * node_open_backing where it has one. Sets n->size. */
     int (*open)(struct blk_node *n, struct opts *o, struct err *e);
@@ -74,6 +87,8 @@ struct blk_driver {
     void (*info)(struct blk_node *n, struct blk_info *i);
     int (*create)(const struct blk_create *c, struct err *e);
     int (*reopen)(struct blk_node *n, bool rdwr, struct err *e);
+    /* Protocols: locks the file for r instead of what it was locked for; on failure nothing has changed. With less than before it succeeds. */
+    int (*lock)(struct blk_node *n, struct node_rights r, struct err *e);
     u64 (*allocated)(struct blk_node *n); /* bytes on the host */
 };
 
@@ -90,6 +105,9 @@ struct blk_node {
     u64 size;              /* [atomic] bytes */
     int detect_zeroes;     /* 0 off, 1 on, 2 unmap */
     bool probed_raw;       /* nobody may make block 0 look like another format */
+    bool commits;          /* it is being written into its backing file */
+    struct node_user *users;                         /* of this node [blk_rights.c] */
+    struct node_user own, file_user, backing_user;   /* what it is itself: of itself for node_claim_alone, of its children */
     struct blk_node *next; /* registry, main thread */
 };
 
@@ -135,10 +153,26 @@ struct blk_node *node_first(void); /* then ->next */
 void node_warn_guessed(const struct blk_node *n);
 /* Gives up the references of nodes that the user made (-blockdev), at the end. */
 void nodes_release(void);
-/* Changes between reading and writing; the image is flushed. */
-int node_reopen(struct blk_node *n, bool rdwr, struct err *e);
 /* Puts the node's protocol options "cache.*", "discard", "detect-zeroes", "read-only"... into flags. */
 int node_read_flags(struct opts *o, unsigned *flags, struct err *e);
+
+/* -- rights (blk_rights.c), main thread, but node_release ----------------------------------------------------------------- */
+
+/* u uses n from now on, or uses it otherwise than before. Fails, with everything as before, if another user of the node or another process
+ * is in the way: with less than before it succeeds. */
+int node_claim(struct blk_node *n, struct node_user *u, struct node_rights r, struct err *e);
+/* u may use nothing. In front of the node_put of its node; also with the machine lock held, on any thread. */
+void node_release(struct node_user *u);
+/* Of users that want an image for themselves: nobody else writes it meanwhile, and if they may write, nobody else has it at all. */
+struct node_rights node_rights_alone(bool readonly);
+/* For tools: these rights for the caller, until the node is closed. */
+int node_claim_alone(struct blk_node *n, struct err *e);
+/* After a change of n->readonly, n->commits or n's children. */
+int node_rights_follow(struct blk_node *n, struct err *e);
+/* Changes between reading and writing; the image is flushed. */
+int node_reopen(struct blk_node *n, bool rdwr, struct err *e);
+/* "write", of the lowest one of the set. */
+const char *right_name(unsigned rights);
 
 /* -- I/O: blocking, any thread; 0 or -errno --------------------------------------------------------------------------------- */
 

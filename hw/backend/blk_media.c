@@ -116,6 +116,8 @@ static void set_root(struct blk *b, struct blk_node *n)
     old = b->root;
     b->root = n;
     blk_dev_unlock(b);
+    if (!n)
+        node_release(&b->user);
     node_put(old);
 }
 
@@ -153,6 +155,8 @@ int blk_insert_medium(struct blk *b, const char *name, struct blk_node *n, struc
         return err_set(e, "There already is a medium in device '%s'", name);
     if (node_size(n) < 512)
         return err_set(e, "'%s' has %u bytes, less than one disk sector", n->filename, (unsigned)node_size(n));
+    if (blk_claim(b, n, e) < 0)
+        return -1;
     set_root(b, node_get(n));
     if (!tray_matters(b))
         tell(b, true);
@@ -201,39 +205,27 @@ int blk_eject(struct blk *b, const char *name, bool force, struct err *e)
     return blk_open_tray(b, name, force, e) < 0 ? -1 : blk_remove_medium(b, name, e);
 }
 
-int blk_resize(struct blk *b, u64 size, struct err *e)
-{
-    int r;
-
-    if (!b->root)
-        return err_set(e, "Device '%s' has no medium", blk_id(b));
-    blk_dev_lock(b);
-    blk_drain(b);
-    r = b->root->readonly ? err_set(e, "Image is read-only") : node_truncate(b->root, size, "off", e);
-    if (r == 0 && b->ops && b->ops->resized)
-        b->ops->resized(b->opaque);
-    blk_dev_unlock(b);
-    return r < 0 ? -1 : 0;
-}
-
 struct blk *blk_of_node(const struct blk_node *n)
 {
-    struct blk *b = blk_first();
+    struct blk *found = NULL;
 
-    while (b && b->root != n)
-        b = b->next;
-    return b;
+    for (struct blk *b = blk_first(); b; b = b->next)
+        if (b->root == n && (!found || (b->attached && !found->attached)))
+            found = b;
+    return found;
 }
 
+/* All devices have one lock, the machine's (docs/threads.md). */
 struct blk *node_quiesce(const struct blk_node *n)
 {
-    struct blk *b = blk_of_node(n);
+    struct blk *user = blk_of_node(n);
 
-    if (b) {
-        blk_dev_lock(b);
-        blk_drain(b);
-    }
-    return b;
+    if (user)
+        blk_dev_lock(user);
+    for (struct blk *b = user ? blk_first() : NULL; b; b = b->next)
+        if (b->root == n)
+            blk_drain(b);
+    return user;
 }
 
 void node_resume(struct blk *b)
@@ -242,15 +234,41 @@ void node_resume(struct blk *b)
         blk_dev_unlock(b);
 }
 
+int node_resize(struct blk_node *n, u64 size, struct err *e)
+{
+    struct node_user resizer = { 0 };
+    struct blk *user;
+    int r;
+
+    if (n->readonly)
+        return err_set(e, "Image is read-only");
+    if (node_claim(n, &resizer, (struct node_rights){ RIGHT_RESIZE, 0 }, e) < 0)
+        return -1;
+    user = node_quiesce(n);
+    r = node_truncate(n, size, "off", e);
+    for (struct blk *b = r == 0 ? blk_first() : NULL; b; b = b->next)
+        if (b->root == n && b->ops && b->ops->resized)
+            b->ops->resized(b->opaque);
+    node_resume(user);
+    node_release(&resizer);
+    return r < 0 ? -1 : 0;
+}
+
+int blk_resize(struct blk *b, u64 size, struct err *e)
+{
+    return b->root ? node_resize(b->root, size, e) : err_set(e, "Device '%s' has no medium", blk_id(b));
+}
+
 int blk_commit(struct blk *b, struct err *e)
 {
+    struct blk *user;
     int r;
 
     if (!b->root)
         return err_set(e, "Device '%s' has no medium", blk_id(b));
-    node_quiesce(b->root);
+    user = node_quiesce(b->root);
     r = node_commit(b->root, false, NULL, NULL, e);
-    node_resume(b);
+    node_resume(user);
     return r;
 }
 

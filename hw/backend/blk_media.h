@@ -23,11 +23,12 @@ int blk_change_medium(struct blk *b, const char *name, const char *file, const c
                       struct err *e);
 int blk_eject(struct blk *b, const char *name, bool force, struct err *e);
 int blk_resize(struct blk *b, u64 size, struct err *e);
+int node_resize(struct blk_node *n, u64 size, struct err *e);
 /* What the image has beyond its backing file goes into that, and the image becomes empty if its format can. */
 int blk_commit(struct blk *b, struct err *e);
-/* The drive whose medium n is, or NULL. */
+/* The drive whose medium n is, one that a device has if there are several, or NULL. */
 struct blk *blk_of_node(const struct blk_node *n);
-/* No request of a device is under way in n until node_resume(what this returned); meanwhile that device's lock is held. */
+/* No request of a device is under way in n until node_resume(what this returned); meanwhile the devices' lock is held. */
 struct blk *node_quiesce(const struct blk_node *n);
 void node_resume(struct blk *b);
 /* NULL: no limits. */

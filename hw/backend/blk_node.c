@@ -10,7 +10,7 @@
 
 #define CHAIN_MAX 200    /* images in a backing chain, or layers of one */
 #define PROBE_BYTES 4096
-#define CHILD_FLAGS (NODE_RDWR | NODE_DIRECT | NODE_NO_FLUSH | NODE_UNMAP | NODE_SHARE | NODE_THREADS | NODE_AUTO_RO | NODE_SHARE_RW)
+#define CHILD_FLAGS (NODE_RDWR | NODE_DIRECT | NODE_NO_FLUSH | NODE_UNMAP | NODE_SHARE | NODE_THREADS | NODE_AUTO_RO)
 #define BACKING_FLAGS (NODE_DIRECT | NODE_NO_FLUSH | NODE_UNMAP | NODE_SHARE | NODE_THREADS)
 
 static const struct blk_driver *const drivers[] = { &blk_file, &blk_host_device, &blk_raw, &blk_null, &blk_qcow2, &blk_nbd };
@@ -111,6 +111,9 @@ static struct blk_node *node_new(const struct blk_driver *drv, struct opts *o, u
 
 static void node_free(struct blk_node *n)
 {
+    assert(!n->users);
+    node_release(&n->file_user);
+    node_release(&n->backing_user);
     node_put(n->file);
     node_put(n->backing);
     g_free(n->name);
@@ -121,7 +124,12 @@ static void node_free(struct blk_node *n)
 /* Opens the driver's part of n, whose children are there, and registers it; frees n on failure. */
 static struct blk_node *node_start(struct blk_node *n, struct opts *o, struct err *e)
 {
-    if (n->drv->open(n, o, e) < 0) {
+    if ((n->file && node_rights_follow(n, e) < 0) || n->drv->open(n, o, e) < 0) {
+        node_free(n);
+        return NULL;
+    }
+    if (n->backing && node_rights_follow(n, e) < 0) {
+        n->drv->close(n);
         node_free(n);
         return NULL;
     }
@@ -149,6 +157,7 @@ void node_put(struct blk_node *n)
     while (*p != n)
         p = &(*p)->next;
     *p = n->next;
+    node_release(&n->own);
     n->drv->close(n);
     node_free(n);
 }
@@ -466,23 +475,4 @@ int node_open_backing(struct blk_node *n, struct opts *o, const char *name, cons
     g_free(path);
     opts_free(sub);
     return n->backing ? 0 : -1;
-}
-
-int node_reopen(struct blk_node *n, bool rdwr, struct err *e)
-{
-    if (!n->readonly == rdwr)
-        return 0;
-    if (!n->drv->reopen)
-        return err_set(e, "'%s' cannot change between reading and writing", n->name);
-    if (!rdwr)
-        node_flush(n);
-    if (n->file && rdwr && node_reopen(n->file, true, e) < 0)
-        return -1;
-    if (rdwr)
-        n->readonly = false;
-    if (n->drv->reopen(n, rdwr, e) < 0)
-        return -1;
-    n->readonly = !rdwr;
-    n->flags = rdwr ? n->flags | NODE_RDWR : n->flags & ~NODE_RDWR;
-    return n->file && !rdwr ? node_reopen(n->file, false, e) : 0;
 }

@@ -567,7 +567,7 @@ int qcow2_set_backing(struct blk_node *n, const char *file, const char *format, 
 }
 
 const struct blk_driver blk_qcow2 = {
-    .name = "qcow2", .open = qcow2_open, .close = qcow2_close, .read = qcow2_read, .write = qcow2_write, .zero = qcow2_zero,
+    .name = "qcow2", .tables = true, .open = qcow2_open, .close = qcow2_close, .read = qcow2_read, .write = qcow2_write, .zero = qcow2_zero,
     .discard = qcow2_discard, .flush = qcow2_flush, .truncate = qcow2_truncate, .status = qcow2_status, .map = qcow2_map,
     .unmap = qcow2_unmap, .write_compressed = qcow2_write_compressed, .info = qcow2_info, .create = qcow2_create, .reopen = qcow2_reopen,
 };

@@ -205,8 +205,10 @@ int qcow2_create(const struct blk_create *b, struct err *e)
     opts_set(o, "driver", "file");
     file = node_open(b->filename, o, NODE_RDWR, e);
     opts_free(o);
-    if (!file)
+    if (!file || node_claim_alone(file, e) < 0) {
+        node_put(file);
         return -1;
+    }
     r = write_empty(file, b, &c, l1);
     node_put(file);
     if (r < 0)

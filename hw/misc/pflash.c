@@ -258,7 +258,7 @@ static int pflash_realize(struct device *d, struct err *e)
     struct region *root = &d->m->mem_root;
 
     f->readonly = blk_readonly(f->blk);
-    if (blk_attach(f->blk, NULL, f, &d->m->lock, !f->readonly, e) < 0)
+    if (blk_attach(f->blk, NULL, f, &d->m->lock, f->readonly ? 0 : BLK_WRITES, e) < 0)
         return -1;
     if (!f->readonly)
         f->contents = (struct snap_var){ f->ram->host, f->ram->size };

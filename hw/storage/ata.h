@@ -51,6 +51,7 @@ struct ata_dev {
     /* properties */
     struct blk *blk;
     char *serial, *model, *version, *rerror, *werror;
+    bool share_rw;
     u64 wwn, block_size, physical_block_size;
     i32 unit, bootindex;
     u16 rotation_rate;

@@ -134,7 +134,8 @@ static int hd_realize(struct device *dev, struct err *e)
         return err_set(e, "ide-hd: drive= is missing");
     if (!blk_present(d->blk))
         return err_set(e, "ide-hd: drive '%s' has no medium", blk_id(d->blk));
-    if (check_blocks(d, e) < 0 || check_names(d, e) < 0 || blk_attach(d->blk, NULL, d, &dev->m->lock, !blk_readonly(d->blk), e) < 0)
+    if (check_blocks(d, e) < 0 || check_names(d, e) < 0 ||
+        blk_attach(d->blk, NULL, d, &dev->m->lock, BLK_WRITES | (d->share_rw ? BLK_SHARE_RW : 0), e) < 0)
         return -1;
     blk_set_on_error(d->blk, d->rerror, d->werror);
     d->bus->dev[d->unit] = d;
@@ -148,7 +149,7 @@ static int cd_realize(struct device *dev, struct err *e)
     default_serial(d);
     d->cdrom = true;
     d->lu = (struct scsi_lu){
-        .dev = dev, .lock = &dev->m->lock, .blk = d->blk, .cdrom = true, .atapi = true, .block_size = 2048, .physical_block_size = 2048,
+        .dev = dev, .lock = &dev->m->lock, .blk = d->blk, .share_rw = d->share_rw, .cdrom = true, .atapi = true, .block_size = 2048, .physical_block_size = 2048,
         .vendor = "GEMEL", .product = "GEMEL DVD-ROM", .version = d->version, .serial = d->serial,
     };
     if (check_names(d, e) < 0 || scsi_lu_init(&d->lu, e) < 0)
@@ -197,6 +198,7 @@ static void dev_fw_name(const struct device *dev, char *buf, unsigned size)
 #define COMMON_PROPS(model_) \
     { "drive", PROP_DRIVE, P(blk), 0, NULL, "back end: a -drive id or -blockdev node name" }, \
     BLK_ERROR_PROPS(P(rerror), P(werror)), \
+    BLK_SHARE_PROP(P(share_rw)), \
     { "unit", PROP_I32, P(unit), (u32)-1, NULL, "0: master, 1: slave; default: the first free one" }, \
     { "bootindex", PROP_I32, P(bootindex), (u32)-1, NULL, "place in the firmware's boot order" }, \
     { "serial", PROP_STR, P(serial), 0, NULL, "serial number, up to 20 characters" }, \

@@ -27,6 +27,7 @@ struct floppy {
     struct fdc *fdc;
     i32 unit, bootindex;
     char *type_name;             /* property drive-type */
+    bool share_rw;
     u8 type;                     /* of the drive */
     u8 track;                    /* where the heads are */
     u8 changed;                  /* disk change line: a medium was put in or out since the last step */

@@ -113,7 +113,7 @@ static int floppy_realize(struct device *d, struct err *e)
         return err_set(e, "floppy: '%s' has %llu KiB, more than a floppy disk", blk_path(f->blk),
                        (unsigned long long)blk_size(f->blk) / 1024);
     f->type = choose_type(f);
-    if (f->blk && blk_attach(f->blk, &floppy_ops, f, &d->m->lock, !blk_readonly(f->blk), e) < 0)
+    if (f->blk && blk_attach(f->blk, &floppy_ops, f, &d->m->lock, BLK_WRITES | BLK_FIXED_SIZE | (f->share_rw ? BLK_SHARE_RW : 0), e) < 0)
         return -1;
     find_format(f);
     f->fdc->drive[f->unit] = f;
@@ -156,6 +156,7 @@ static void floppy_fw_name(const struct device *d, char *buf, unsigned size)
 #define P(x) offsetof(struct floppy, x)
 static const struct prop floppy_props[] = {
     { "drive", PROP_DRIVE, P(blk), 0, NULL, "back end: a -drive id or -blockdev node name" },
+    BLK_SHARE_PROP(P(share_rw)),
     { "unit", PROP_I32, P(unit), (u32)-1, NULL, "0: A, 1: B; default: the first free one" },
     { "drive-type", PROP_ENUM, P(type_name), 0, "auto", "auto|120|144|288: MB; auto: what the medium needs" },
     { "bootindex", PROP_I32, P(bootindex), (u32)-1, NULL, "place in the firmware's boot order" },

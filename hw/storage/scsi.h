@@ -86,6 +86,7 @@ struct scsi_lu {
     struct lock *lock;
     const struct scsi_lu_ops *ops; /* may be NULL */
     struct blk *blk;       /* NULL: a CD-ROM drive that never has a medium */
+    bool share_rw;         /* other writers of the medium are let in */
     bool cdrom;
     bool atapi;            /* INQUIRY says so, no REPORT LUNS */
     bool removable;        /* disks */

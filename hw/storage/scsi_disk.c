@@ -53,7 +53,7 @@ static int disk_realize(struct device *d, bool cdrom, struct err *e)
     if (check_props(s, cdrom, e) < 0)
         return -1;
     s->lu = (struct scsi_lu){
-        .dev = d, .lock = bus_of(s)->lock, .ops = &disk_lu_ops, .blk = s->blk, .cdrom = cdrom, .removable = s->removable,
+        .dev = d, .lock = bus_of(s)->lock, .ops = &disk_lu_ops, .blk = s->blk, .share_rw = s->share_rw, .cdrom = cdrom, .removable = s->removable,
         .dpofua = s->dpofua, .write_cache = !cdrom && s->write_cache != AUTO_OFF, .block_size = s->block_size,
         .physical_block_size = s->physical_block_size, .max_io_size = s->max_io_size, .max_unmap_size = s->max_unmap_size,
         .discard_granularity = s->discard_granularity ? s->discard_granularity : MAX_OF(4096, s->block_size),
@@ -112,6 +112,7 @@ static void disk_fw_name(const struct device *d, char *buf, unsigned size)
 #define COMMON_PROPS \
     { "drive", PROP_DRIVE, P(blk), 0, NULL, "back end: a -drive id or -blockdev node name" }, \
     BLK_ERROR_PROPS(P(rerror), P(werror)), \
+    BLK_SHARE_PROP(P(share_rw)), \
     { "channel", PROP_U32, P(channel), 0, NULL, "SCSI channel" }, \
     { "scsi-id", PROP_I32, P(id), (u32)-1, NULL, "SCSI target; default: the first free one" }, \
     { "lun", PROP_U32, P(lun), 0, NULL, "logical unit" }, \

@@ -79,6 +79,7 @@ struct scsi_disk {
     i32 id, bootindex;
     u8 write_cache; /* enum prop_auto */
     char *vendor, *product, *version, *serial, *device_id, *rerror, *werror;
+    bool share_rw;
     u64 block_size, physical_block_size, max_io_size, max_unmap_size, discard_granularity;
     u16 rotation_rate, port_index;
     u64 wwn, port_wwn;

@@ -67,8 +67,9 @@ void scsi_tray_move(struct scsi_lu *lu, bool open)
 
 int scsi_lu_init(struct scsi_lu *lu, struct err *e)
 {
-    if (lu->blk && blk_attach(lu->blk, lu->cdrom || lu->removable ? &cdrom_ops : &disk_ops, lu, lu->lock,
-                              !lu->cdrom && !blk_readonly(lu->blk), e) < 0)
+    unsigned how = (lu->cdrom ? BLK_FIXED_SIZE : BLK_WRITES) | (lu->share_rw ? BLK_SHARE_RW : 0);
+
+    if (lu->blk && blk_attach(lu->blk, lu->cdrom || lu->removable ? &cdrom_ops : &disk_ops, lu, lu->lock, how, e) < 0)
         return -1;
     lu->wce = lu->write_cache;
     lu->ua_asc = SENSE_POWER_ON >> 8 & 0xff;

@@ -44,6 +44,7 @@ struct virtio_blk {
     char *serial;
     u16 num_queues, queue_size;
     char *iothread, *rerror, *werror;
+    bool share_rw;
     bool config_wce, discard, write_zeroes, seg_max_adjust;
     u8 write_cache;
     u32 logical_block_size, physical_block_size, min_io_size, opt_io_size;
@@ -330,7 +331,7 @@ static int blk_realize(struct virtio *v, struct err *e)
 
     if (check_props(s, e) < 0)
         return -1;
-    if (blk_attach(s->blk, &dev_ops, s, v->lock, !blk_readonly(s->blk), e) < 0)
+    if (blk_attach(s->blk, &dev_ops, s, v->lock, BLK_WRITES | (s->share_rw ? BLK_SHARE_RW : 0), e) < 0)
         return err_prefix(e, "%s", v->pci.dev.cls->name);
     blk_set_on_error(s->blk, s->rerror, s->werror);
     if (s->iothread) {
@@ -399,6 +400,7 @@ static const struct virtio_type blk_type = {
 #define BLK_PROPS \
     P("drive", PROP_DRIVE, blk, 0, "id of the -drive or -blockdev"), \
     BLK_ERROR_PROPS(offsetof(struct virtio_blk, rerror), offsetof(struct virtio_blk, werror)), \
+    BLK_SHARE_PROP(offsetof(struct virtio_blk, share_rw)), \
     P("iothread", PROP_STR, iothread, 0, "id of the -object iothread where completions come"), \
     P("serial", PROP_STR, serial, 0, "up to 20 characters"), \
     P("num-queues", PROP_U16, num_queues, QUEUES_AUTO, "request queues; default: one for each CPU"), \

@@ -76,8 +76,11 @@ static void test_without_place(void)
     g_assert_cmpint(open_drives("-drive if=none,id=d0,format=raw,file=IMG", &o, &e), ==, 0);
     g_assert_null(drives());
     g_assert_cmpuint(blk_size(blk_find("d0")), ==, 4096);
-    g_assert_cmpint(open_drives("-drive if=virtio,format=raw,file=IMG,readonly=on -bios IMG", &o, &e), ==, -1); /* in use for writing */
+    g_assert_cmpint(blk_attach(blk_find("d0"), NULL, NULL, NULL, BLK_WRITES, &e), ==, 0);
+    g_assert_cmpint(open_drives("-drive if=none,id=d1,format=raw,file=IMG,readonly=on -bios IMG", &o, &e), ==, 0);
+    g_assert_cmpint(blk_attach(blk_find("d1"), NULL, NULL, NULL, 0, &e), ==, -1); /* in use for writing */
     g_assert_nonnull(strstr(e.msg, "lock"));
+    blk_detach(blk_find("d0"));
     done(&o);
     g_assert_cmpint(open_drives("-nic none -drive if=virtio,format=raw,file=IMG", &o, &e), ==, 0);
     g_assert_cmpuint(o.machine.n_devices, ==, 1);
@@ -130,7 +133,6 @@ static void test_refused(void)
         { "-bios IMG -blockdev driver=raw,node-name=r,file=f", "'f'" }, { "-bios IMG -blockdev driver=raw,file=f", "node-name" },
         { "-bios IMG -blockdev node-name=f", "driver" }, { "-bios IMG -blockdev {\"driver\":1", "JSON" },
         { "-bios IMG -blockdev file,node-name=f,filename=IMG,frob=1", "frob" },
-        { "-drive file=IMG,format=raw -drive file=IMG,format=raw,index=1", "lock" },
         { "-drive file=IMG,format=raw,force-share=on", "force-share" },
         { "-drive file=IMG,format=raw,cache=none,cache=none", "cache= is given more than once" },
         { "-drive file=IMG,format=raw,bps=1,throttling.bps-total=1", "'throttling.bps-total' and its alias 'bps'" },

@@ -76,9 +76,8 @@ static void test_requests(void)
     blk_close(b);
     b = blk_open("d", "-drive", path, true, &e);
     g_assert_cmpint(submit(b, BLK_WRITE, 0, buf, 512, 0), ==, -EACCES);
-    g_assert_cmpint(blk_attach(b, NULL, NULL, NULL, true, &e), ==, -1);
-    g_assert_cmpint(blk_attach(b, NULL, NULL, NULL, false, &e), ==, 0);
-    g_assert_cmpint(blk_attach(b, NULL, NULL, NULL, false, &e), ==, -1);
+    g_assert_cmpint(blk_attach(b, NULL, NULL, NULL, 0, &e), ==, 0);
+    g_assert_cmpint(blk_attach(b, NULL, NULL, NULL, 0, &e), ==, -1);
     blk_detach(b);
     blk_close(b);
     test_file_free(path);
@@ -308,7 +307,7 @@ static void test_iothread(void)
     lock_init(&lock, "device", RANK_MACHINE);
     struct blk *b = blk_open("d", "-drive", path, false, &e);
     lock_acquire(&lock);
-    g_assert_cmpint(blk_attach(b, NULL, NULL, &lock, true, &e), ==, 0);
+    g_assert_cmpint(blk_attach(b, NULL, NULL, &lock, BLK_WRITES, &e), ==, 0);
     blk_set_iothread(b, t);
     blk_submit(b, BLK_READ, 0, &v, 1, 0, 0, on_done_thread, &r);
     lock_release(&lock);
@@ -363,7 +362,7 @@ static void test_writer_drains(void)
         struct blk *b = blk_open("d", "-drive", path, false, &e);
         struct drainer d = { .b = b, .want = 16 };
         lock_acquire(&lock);
-        g_assert_cmpint(blk_attach(b, NULL, NULL, &lock, true, &e), ==, 0);
+        g_assert_cmpint(blk_attach(b, NULL, NULL, &lock, BLK_WRITES, &e), ==, 0);
         for (unsigned i = 0; i < 16; i++) {
             struct iovec iov = { memset(buf[i], round + i, 512), 512 };
             blk_submit(b, BLK_WRITE, i * 512, &iov, 1, 0, 0, lock_drain, &d);
@@ -398,7 +397,7 @@ static void test_writer(void)
         struct result w = { 0 }, r = { 0 };
         struct iovec v = { in, PIECE };
         lock_acquire(&lock);
-        g_assert_cmpint(blk_attach(b, NULL, NULL, &lock, true, &e), ==, 0);
+        g_assert_cmpint(blk_attach(b, NULL, NULL, &lock, BLK_WRITES, &e), ==, 0);
         if (round & 1)
             blk_plug(b);
         for (unsigned i = 0; i < N; i++) {
