@@ -172,7 +172,8 @@ bool pmu_rdpmc(struct cpu *c, u32 index, u64 *val)
             return false;
         n += PMU_GP;
     } else if (n >= pmu_gp_count(c->model)) {
-        return false;
+        *val = 0;
+        return !c->model->pmu && cpuid_is_amd(c->model) && n < K7_GP; /* there, as their MSRs are (reg_amd) */
     }
     pmu_collect(c, false);
     *val = c->pmu.ctr[n];

@@ -61,7 +61,7 @@ static void test_values(void)
 
 static void test_vendor(void)
 {
-    struct pm_cpu *amd = pm_new(64, "max"), *intel = pm_new(64, "max,vendor=GenuineIntel");
+    struct pm_cpu *amd = pm_new(64, "max,vendor=AuthenticAMD"), *intel = pm_new(64, "max,vendor=GenuineIntel");
     check(amd, 0x400, 0xaa, true);
     check(intel, 0x400, 0xaa, false);
     check(intel, 0x400, ~0ull, true);

@@ -5,6 +5,8 @@
 #include "hw/core/irq.h"
 #include "tests/lib/pm_cpu.h"
 
+#define AMD "max,vendor=AuthenticAMD,family=25" /* whatever the host is */
+
 enum { EN = 1 << 22, INT = 1 << 20, OS = 1 << 17, USR = 1 << 16, INSNS = 0xc0, BRANCHES = 0xc2, MISSES = 0xc3, CYCLES = 0x76 };
 #define CTL(i) (0xc0010200u + 2 * (i))
 #define CTR(i) (0xc0010201u + 2 * (i))
@@ -49,7 +51,7 @@ static void run(struct pm_cpu *p, unsigned n, bool branch)
 
 static void test_modes(void)
 {
-    struct pm_cpu *p = start("max");
+    struct pm_cpu *p = start(AMD);
     set(p, CTL(0), CYCLES | OS | USR | INT | EN);
     g_assert_true(p->c->pmu.on);
     g_assert_false(p->c->mode & MODE_COUNT); /* cycles cost nothing */
@@ -73,7 +75,7 @@ static void test_modes(void)
 
 static void test_counts(void)
 {
-    struct pm_cpu *p = start("max");
+    struct pm_cpu *p = start(AMD);
     set(p, CTL(0), INSNS | OS | EN);
     set(p, CTL(1), BRANCHES | OS | USR | EN);
     run(p, 10, true);
@@ -100,7 +102,7 @@ static void test_counts(void)
 
 static void test_levels(void)
 {
-    struct pm_cpu *p = start("max");
+    struct pm_cpu *p = start(AMD);
     set(p, CTL(0), INSNS | OS | EN);
     set(p, CTL(1), INSNS | USR | EN);
     set(p, CTL(2), INSNS | OS | USR | EN);
@@ -116,7 +118,7 @@ static void test_levels(void)
 
 static void test_overflow(void)
 {
-    struct pm_cpu *p = start("max");
+    struct pm_cpu *p = start(AMD);
     set(p, CTR(0), (u64)-20);
     set(p, CTR(1), (u64)-3);
     set(p, CTL(0), INSNS | OS | INT | EN);
@@ -168,7 +170,7 @@ static void test_intel(void)
 
 static void test_cycles(void)
 {
-    struct pm_cpu *p = start("max");
+    struct pm_cpu *p = start(AMD);
     p->tsc = 1000;
     set(p, CTR(0), (u64)-500);
     set(p, CTL(0), CYCLES | OS | USR | INT | EN);
@@ -193,7 +195,7 @@ static void test_cycles(void)
 
 static void test_save(void)
 {
-    struct pm_cpu *p = start("max"), *q = start("max");
+    struct pm_cpu *p = start(AMD), *q = start(AMD);
     GByteArray *a = g_byte_array_new();
     set(p, CTL(3), INSNS | OS | EN);
     run(p, 42, false);
