@@ -188,7 +188,7 @@ static int file_open(struct blk_node *n, struct opts *o, struct err *e)
         goto fail;
     }
     f->align = n->flags & NODE_DIRECT ? file_probe_align(f->fd) : 1;
-    /* Direct writes to what the page cache still has go to one thread of the kernel, one after the other; we are the only writer here. */
+    /* Direct writes to what the page cache still has go to one thread of the kernel, one after the other; nobody else writes here, as a rule. */
     if ((n->flags & NODE_DIRECT) && !n->readonly)
         posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
     pthread_mutex_init(&f->rmw, NULL);

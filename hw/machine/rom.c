@@ -119,10 +119,10 @@ static int flash_load(struct machine *m, unsigned n, struct blk *b, struct ram_b
     if (!*ram)
         return -1;
     *end -= size;
-    r = blk_pread(b, 0, (*ram)->host, size);
-    if (r < 0)
-        return err_set(e, "flash memory, unit %u: cannot read '%s': %s", n, blk_path(b), g_strerror(-r));
-    return pflash_new(m, b, *ram, *end, e) ? 0 : -1;
+    if (!pflash_new(m, b, *ram, *end, e))
+        return err_prefix(e, "flash memory, unit %u", n);
+    r = blk_pread(b, 0, (*ram)->host, size); /* now that nobody else writes it */
+    return r < 0 ? err_set(e, "flash memory, unit %u: cannot read '%s': %s", n, blk_path(b), g_strerror(-r)) : 0;
 }
 
 /* Unit 0 ends at 4 GiB, unit 1 in front of it. */

@@ -80,5 +80,6 @@ done
 one same-drive 1 'used by another device' -drive if=none,id=d,file=raw,format=raw -device virtio-blk-pci,drive=d,share-rw=on \
     -device virtio-blk-pci,drive=d,share-rw=on
 one shorthand 1 'Failed to get "write" lock' -drive file=raw,format=raw -drive file=raw,format=raw
+one flash 1 'flash memory, unit 1: Failed to get "write" lock' -drive if=pflash,file=raw,format=raw -drive if=pflash,unit=1,file=raw,format=raw
 one qcow2 1 'Failed to get "write" lock' -drive if=none,id=d,file=qcow2 -drive if=none,id=e,file=qcow2
 tap_end
