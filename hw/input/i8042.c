@@ -246,6 +246,12 @@ void ps2_mouse_event(struct device *d, int dx, int dy, int dz, unsigned buttons)
     i8042_update(s);
 }
 
+void ps2_mouse_nudge(struct device *d)
+{
+    struct i8042 *s = container_of(d, struct i8042, dev);
+    ps2_mouse_event(d, 1, 0, 0, s->mouse.buttons);
+}
+
 static void on_key(void *opaque, u16 code, bool down)
 {
     ps2_key_event(opaque, code, down);

@@ -8,6 +8,7 @@
 #include "hw/display/vga_boot.h"
 #include "hw/dma/i8257.h"
 #include "hw/input/i8042.h"
+#include "hw/input/vmmouse.h"
 #include "hw/intc/lapic.h"
 #include "hw/intc/pic.h"
 #include "hw/machine/acpi_hotplug.h"
@@ -218,12 +219,12 @@ static bool pc_has_floppies(const struct pc *pc)
 static int pc_add_legacy(struct machine *m, struct pc *pc, struct err *e)
 {
     struct irq_line a20_i8042 = { pc_a20_set, m, A20_FROM_I8042 }, a20_port92 = { pc_a20_set, m, A20_FROM_PORT92 };
-    struct device *hpet = m->cfg.no_hpet ? NULL : hpet_new(m, e);
+    struct device *hpet = m->cfg.no_hpet ? NULL : hpet_new(m, e), *i8042, *vmport;
 
     if ((!hpet && !m->cfg.no_hpet) || (!m->cfg.no_pit && !pit_new(m, hpet ? hpet_legacy_in(hpet, 0) : m->gsi[0], e)) || !(pc->rtc = pc_rtc_new(m, pc, hpet, e)) ||
-        !i8042_new(m, m->gsi[1], m->gsi[12], a20_i8042, e) || !port92_new(m, a20_port92, e) || !reset_ctl_new(m, e))
+        !(i8042 = i8042_new(m, m->gsi[1], m->gsi[12], a20_i8042, e)) || !port92_new(m, a20_port92, e) || !reset_ctl_new(m, e))
         return -1;
-    if (!m->cfg.no_vmport && !vmport_new(m, e))
+    if (!m->cfg.no_vmport && (!(vmport = vmport_new(m, e)) || !vmmouse_new(m, vmport, i8042, e)))
         return -1;
     if (!i8257_new(m, e) || (pc_has_floppies(pc) && !fdc_new(m, e)))
         return -1;
