@@ -17,6 +17,7 @@ struct accel_config {
     unsigned cpus, cores, threads; /* -smp: cores a package, threads a core (each at least 1) */
     bool start_stopped;     /* -S */
     bool no_reboot, no_shutdown;
+    bool perfmap;           /* names emitted code for perf(1) */
     enum panic_action { PANIC_SHUTDOWN, PANIC_PAUSE, PANIC_NONE, PANIC_EXIT_FAILURE } panic_action;
     enum watchdog_action {
         WATCHDOG_RESET, WATCHDOG_SHUTDOWN, WATCHDOG_POWEROFF, WATCHDOG_PAUSE, WATCHDOG_DEBUG, WATCHDOG_NONE, WATCHDOG_INJECT_NMI

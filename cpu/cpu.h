@@ -129,7 +129,7 @@ struct cpu {
     u32 exit_request;    /* [atomic] non-zero: leave emitted code at the next block boundary */
     u32 mode;            /* enum cpu_mode */
     u64 jc_key;          /* jump cache: generation, mode and CS base, added to a PC to make its key */
-    u64 jc_mask;         /* PEXT mask: PC bits that index the jump cache */
+    u64 jc_mask;         /* PEXT mask: the jump cache's number of entries - 1 */
     u64 pc_page;         /* while a block with ir_block.rel runs: the page of its PC */
     struct seg_reg seg[SEG_COUNT];
     u64 scratch[16];     /* spill slots of emitted code */

@@ -17,10 +17,14 @@ static bool entry_empty(const struct tlb_table *t, unsigned i) { return t->gpa[i
 void tlb_init(struct tlb *t)
 {
     memset(t, 0, sizeof(*t));
-    t->index_mask = (u64)(TLB_ENTRIES - 1) << PAGE_BITS;
-    for (unsigned m = 0; m < TLB_MODES; m++)
-        for (unsigned i = 0; i < TLB_ENTRIES; i++)
+    t->promote = TLB_PROMOTE;
+    t->victim_mask = (u64)(TLB_VICTIMS - 1) << PAGE_BITS;
+    t->region_bit = TLB_REGION_LOW + TLB_REGION_BITS - 1;
+    for (unsigned m = 0; m < TLB_MODES; m++) {
+        t->t[m].index_mask = tlb_mask(m, t->region_bit);
+        for (unsigned i = 0; i < TLB_SLOTS; i++)
             entry_clear(&t->t[m], i);
+    }
     tlb_renew(t);
 }
 
@@ -112,6 +116,16 @@ static bool large_maybe(struct tlb *t, gla_t addr)
     return false;
 }
 
+/* The slot stays in the filled list: the next flush clears it again, a refill finds it listed. */
+static void page_clear(struct tlb_table *t, unsigned i, gla_t page)
+{
+    u64 gpa = t->gpa[i];
+    if (t->rtag[i] != -page)
+        return;
+    entry_clear(t, i);
+    put(&t->gpa[i], gpa & ~1ull);
+}
+
 void tlb_flush_page(struct tlb *t, gla_t addr)
 {
     if (large_maybe(t, addr)) {
@@ -121,14 +135,9 @@ void tlb_flush_page(struct tlb *t, gla_t addr)
     u64 page = addr & PAGE_MASK;
     t->flushed_page = page;
     t->flushed_global = true;
-    unsigned i = tlb_index(addr);
     for (unsigned m = 0; m < TLB_MODES; m++) {
-        /* the entry stays in the filled list: the next flush clears it again, a refill finds it listed */
-        if (!entry_empty(&t->t[m], i)) {
-            u64 gpa = t->t[m].gpa[i];
-            entry_clear(&t->t[m], i);
-            put(&t->t[m].gpa[i], gpa & ~1ull);
-        }
+        page_clear(&t->t[m], tlb_index(t->t[m].index_mask, addr), page);
+        page_clear(&t->t[m], tlb_victim(addr), page);
     }
     for (unsigned u = 0; u < 2; u++) {
         struct tlb_exec *x = &t->exec[u][addr >> PAGE_BITS & (TLB_EXEC_ENTRIES - 1)];
@@ -137,13 +146,84 @@ void tlb_flush_page(struct tlb *t, gla_t addr)
     }
 }
 
+static void slot_use(struct tlb *t, enum tlb_mode m, unsigned i)
+{
+    if (entry_empty(&t->t[m], i)) {
+        t->filled[m][t->n_filled[m]] = (u16)i;
+        __atomic_store_n(&t->n_filled[m], t->n_filled[m] + 1, __ATOMIC_RELAXED);
+    }
+}
+
+/* Slot i is wanted: what it holds goes to the victims. Whoever takes write tags away looks at i first, and then at the victims: it finds the tag
+ * there, or here, or this finds that it was here. */
+static void entry_move(struct tlb *t, enum tlb_mode m, unsigned i)
+{
+    struct tlb_table *tb = &t->t[m];
+    unsigned v = tlb_victim(-tb->rtag[i]);
+    u64 none = TLB_NO_TAG(v), write = __atomic_load_n(&tb->wtag[i], __ATOMIC_RELAXED);
+    slot_use(t, m, v);
+    put(&tb->wtag[v], none);
+    put(&tb->addend[v], tb->addend[i]);
+    put(&tb->gpa[v], tb->gpa[i]);
+    tb->rtag[v] = tb->rtag[i];
+    if (write == TLB_NO_TAG(i))
+        return;
+    __atomic_store_n(&tb->wtag[v], write, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&tb->wtag[i], __ATOMIC_SEQ_CST) == TLB_NO_TAG(i))
+        put(&tb->wtag[v], none);
+}
+
+static void region_change(struct tlb *t, unsigned bit)
+{
+    t->region_bit = bit;
+    for (unsigned m = 0; m < TLB_MODES; m++) {
+        if (m == TLB_USER)
+            continue;
+        flush_mode(t, m, true);
+        t->t[m].index_mask = tlb_mask(m, bit);
+    }
+}
+
+#define MEETINGS 128 /* before something is done about them */
+
+/* Two pages that are both in use have met. */
+static void pages_met(struct tlb *t, gla_t differ)
+{
+    unsigned best = t->region_bit - TLB_REGION_LOW;
+    for (unsigned n = 0; n < TLB_REGION_BITS; n++)
+        t->met[n] += differ >> (TLB_REGION_LOW + n) & 1;
+    if (++t->n_met < MEETINGS)
+        return;
+    for (unsigned n = 0; n < TLB_REGION_BITS; n++)
+        if (t->met[n] > t->met[best])
+            best = n;
+    if (t->met[best] > MEETINGS / 2)
+        region_change(t, TLB_REGION_LOW + best);
+    t->n_met = 0;
+    memset(t->met, 0, sizeof(t->met));
+}
+
+/* The slot for the page, free or its own. Pages with one index have one place among the victims, too, so that what is moved there replaces the
+ * page's own entry. */
+static unsigned slot_for(struct tlb *t, enum tlb_mode m, gla_t page)
+{
+    struct tlb_table *tb = &t->t[m];
+    unsigned i = tlb_index(tb->index_mask, page);
+    if (m != TLB_USER && tb->rtag[tlb_victim(page)] == -page) {
+        pages_met(t, -tb->rtag[i] ^ page);
+        i = tlb_index(tb->index_mask, page);
+    }
+    if (tb->rtag[i] != -page && tb->rtag[i] != TLB_NO_TAG(i))
+        entry_move(t, m, i);
+    slot_use(t, m, i);
+    return i;
+}
+
 void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, u8 *host_page, bool write)
 {
     struct tlb_table *tb = &t->t[m];
-    unsigned i = tlb_index(page);
     page &= PAGE_MASK;
-    if (entry_empty(tb, i))
-        t->filled[m][t->n_filled[m]++] = (u16)i;
+    unsigned i = slot_for(t, m, page);
     if (w->page_bits > PAGE_BITS)
         large_note(t, page, w->page_bits);
     u64 gpa = (w->gpa & PAGE_MASK) | w->global;
@@ -154,13 +234,20 @@ void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, 
     if (!keep_write)
         __atomic_store_n(&tb->wtag[i], write ? -page : TLB_NO_TAG(i), __ATOMIC_SEQ_CST);
     t->stat_fills++;
+    t->promote = TLB_PROMOTE;
+}
+
+/* Slots of a table that may have a write tag. An entry counts before it gets one, and its owner looks at what the others have done after that. */
+static unsigned slots_in_use(const struct tlb *t, unsigned m)
+{
+    return __atomic_load_n(&t->n_filled[m], __ATOMIC_SEQ_CST) ? TLB_SLOTS : 0;
 }
 
 bool tlb_revoke_write(struct tlb *t, gpa_t page)
 {
     bool found = false;
     for (unsigned m = 0; m < TLB_MODES; m++)
-        for (unsigned i = 0; i < TLB_ENTRIES; i++)
+        for (unsigned i = 0, n = slots_in_use(t, m); i < n; i++)
             if ((__atomic_load_n(&t->t[m].gpa[i], __ATOMIC_RELAXED) & ~1ull) == page &&
                 __atomic_load_n(&t->t[m].wtag[i], __ATOMIC_RELAXED) != TLB_NO_TAG(i)) {
                 __atomic_store_n(&t->t[m].wtag[i], TLB_NO_TAG(i), __ATOMIC_SEQ_CST);
@@ -172,7 +259,7 @@ bool tlb_revoke_write(struct tlb *t, gpa_t page)
 void tlb_revoke_write_host(struct tlb *t, const u8 *host, u64 n, const u8 *pages)
 {
     for (unsigned m = 0; m < TLB_MODES; m++) {
-        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        for (unsigned i = 0, used = slots_in_use(t, m); i < used; i++) {
             u64 tag = __atomic_load_n(&t->t[m].wtag[i], __ATOMIC_ACQUIRE);
             if (tag == TLB_NO_TAG(i))
                 continue;

@@ -4,21 +4,36 @@
 #define MMU_TLB_H
 #include "mmu/walk.h"
 
-#define TLB_BITS 12
+#define TLB_BITS 13
 #define TLB_ENTRIES (1u << TLB_BITS)
+#define TLB_VICTIMS 512u /* places for what newer entries have driven out */
+#define TLB_PROMOTE 32u
+#define TLB_SLOTS (TLB_ENTRIES + TLB_VICTIMS)
 
 enum tlb_mode { TLB_KERNEL, TLB_USER, TLB_KERNEL_SMAP /* AC = 0 under SMAP */, TLB_MODES };
 
+/* Bits of an address that make its index, a PEXT mask. Supervisor code has what belongs to one CPU in several regions at the same offset, which would
+ * meet: its index has a bit that tells regions apart. Which one does depends on where the guest has them, so it is learned from entries that
+ * meet (tlb.c). */
+#define TLB_REGION_LOW 39u
+#define TLB_REGION_BITS 8u
+static inline u64 tlb_mask(enum tlb_mode m, unsigned region_bit)
+{
+    return m == TLB_USER ? (u64)(TLB_ENTRIES - 1) << PAGE_BITS : (u64)(TLB_ENTRIES / 2 - 1) << PAGE_BITS | 1ull << region_bit;
+}
+
 /* A hit for [addr, addr + size): ((tag[index(addr)] + addr + size - 1) >> 12) == 0, where tag is minus the page address.
  * Two's complement makes that exact for page crossings too. Then host = addr + addend[index].
- * An empty entry i holds TLB_NO_TAG(i): minus a page whose own index is another one, so that no address whatever (canonical or
+ * The slots from TLB_ENTRIES on are the victims': looked at out of line, before the page tables are, by tlb_victim(addr).
+ * An empty slot i holds TLB_NO_TAG(i): minus a page whose own slot is another one, so that no address whatever (canonical or
  * not) that is looked up at i, nor the last byte of an access that crosses into the next page, can match. */
-#define TLB_NO_TAG(i) (-(u64)((((u64)(i) + TLB_ENTRIES / 2) & (TLB_ENTRIES - 1)) << PAGE_BITS))
+#define TLB_NO_TAG(i) (-(u64)((((u64)(i) ^ TLB_VICTIMS / 2) & (TLB_ENTRIES - 1)) << PAGE_BITS))
 struct tlb_table {
-    u64 rtag[TLB_ENTRIES];
-    u64 wtag[TLB_ENTRIES]; /* [atomic clear] set only if RAM, writable, dirty, no code, no watchpoint */
-    u64 addend[TLB_ENTRIES];
-    u64 gpa[TLB_ENTRIES];  /* page's physical address | global bit 0, for flushes and revocation; C code only */
+    u64 rtag[TLB_SLOTS];
+    u64 wtag[TLB_SLOTS]; /* [atomic clear] set only if RAM, writable, dirty, no code, no watchpoint */
+    u64 addend[TLB_SLOTS];
+    u64 gpa[TLB_SLOTS];  /* page's physical address | global bit 0, for flushes and revocation; C code only */
+    u64 index_mask;      /* tlb_mask() */
 };
 
 /* Translations of code pages, for C code that looks up or translates blocks. */
@@ -37,7 +52,10 @@ struct tlb_exec {
 #define TLB_LARGE_WORDS 16u
 #define TLB_WHOLE (~0ull)
 struct tlb {
-    u64 index_mask;  /* PEXT mask for the index: (TLB_ENTRIES - 1) << 12 */
+    u64 victim_mask; /* PEXT mask for the index among the victims */
+    u32 promote;     /* hits among the victims before one is filled in again where it is found at once */
+    u32 region_bit;
+    u32 n_met, met[TLB_REGION_BITS]; /* pages that met since region_bit was chosen, and how many of them bit TLB_REGION_LOW + n would have parted */
     /* what the last flush dropped: one page (else TLB_WHOLE); entries of global pages, too */
     u64 flushed_page;
     bool flushed_global;
@@ -51,21 +69,32 @@ struct tlb {
     u16 pcid_now;
     struct walk_regs regs;
     struct tlb_table t[TLB_MODES];
-    u16 filled[TLB_MODES][TLB_ENTRIES]; /* indexes in use, so that a flush costs what was filled */
+    u16 filled[TLB_MODES][TLB_SLOTS]; /* slots in use, so that a flush costs what was filled */
     u32 n_filled[TLB_MODES];
     struct tlb_exec exec[2][TLB_EXEC_ENTRIES]; /* [user] */
     u64 stat_fills, stat_flushes;
 };
 
-static inline unsigned tlb_index(gla_t a) { return (unsigned)(a >> PAGE_BITS) & (TLB_ENTRIES - 1); }
+/* PEXT of a. */
+static inline unsigned tlb_index(u64 mask, gla_t a)
+{
+    unsigned low = (unsigned)((a & mask) >> PAGE_BITS) & (TLB_ENTRIES - 1);
+    return (a & mask) >> TLB_REGION_LOW ? low | TLB_ENTRIES / 2 : low;
+}
+static inline unsigned tlb_victim(gla_t a) { return TLB_ENTRIES + ((unsigned)(a >> PAGE_BITS) & (TLB_VICTIMS - 1)); }
+
+static inline u8 *tlb_hit_at(const struct tlb_table *t, unsigned i, gla_t a, unsigned size, bool write)
+{
+    u64 tag = write ? __atomic_load_n(&t->wtag[i], __ATOMIC_RELAXED) : t->rtag[i];
+    return (tag + a + size - 1) >> PAGE_BITS ? NULL : (u8 *)(a + t->addend[i]);
+}
 
 /* The host address of [a, a + size) if the TLB has it for reading or, with write, for writing; else NULL. Host memory is there for the
  * whole page. */
 static inline u8 *tlb_hit(const struct tlb_table *t, gla_t a, unsigned size, bool write)
 {
-    unsigned i = tlb_index(a);
-    u64 tag = write ? __atomic_load_n(&t->wtag[i], __ATOMIC_RELAXED) : t->rtag[i];
-    return (tag + a + size - 1) >> PAGE_BITS ? NULL : (u8 *)(a + t->addend[i]);
+    u8 *p = tlb_hit_at(t, tlb_index(t->index_mask, a), a, size, write);
+    return p ? p : tlb_hit_at(t, tlb_victim(a), a, size, write);
 }
 
 /* The translation of a code page if it is there. */

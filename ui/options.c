@@ -341,6 +341,12 @@ static result opt_no_shutdown(struct options *o, const char *arg, struct err *e)
     return OPTIONS_RUN;
 }
 
+static result opt_perfmap(struct options *o, const char *arg, struct err *e)
+{
+    o->accel.perfmap = true;
+    return OPTIONS_RUN;
+}
+
 static result opt_stopped(struct options *o, const char *arg, struct err *e)
 {
     o->accel.start_stopped = true;
@@ -448,6 +454,7 @@ const struct option option_table[] = {
     { "no-shutdown", NULL, opt_no_shutdown, "stop instead of exiting when the guest powers off" },
     { "name", "[guest=]TEXT[,process=NAME]", opt_name, "name of the guest" },
     { "d", "ITEM[,ITEM]...", opt_log_items, "log ('help' lists the items)" },
+    { "perfmap", NULL, opt_perfmap, "name translated code for perf(1), in /tmp/perf-PID.map" },
     { "D", "FILE", opt_log_path, "write the log to FILE instead of stderr" },
     { NULL, NULL, NULL, NULL },
 };

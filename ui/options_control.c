@@ -299,7 +299,7 @@ const struct option control_options[] = {
 static const char *const refused[] = {
     "acpitable", "async-teardown", "audio", "audio-help", "audiodev", "chroot", "compat", "dfilter", "dtb", "dump-vmstate",
     "enable-sync-profile", "fsdev", "icount", "incoming", "iscsi", "loadvm", "mem-path", "mem-prealloc", "no-fd-bootchk", "numa",
-    "only-migratable", "perfmap", "jitdump", "plugin", "portrait", "preconfig", "qtest", "qtest-log", "rotate", "runas", "seed", "semihosting",
+    "only-migratable", "jitdump", "plugin", "portrait", "preconfig", "qtest", "qtest-log", "rotate", "runas", "seed", "semihosting",
     "semihosting-config", "singlestep", "spice", "tb-size", "tpmdev", "trace", "virtfs", "win2k-hack", "xen-attach", "xen-domid",
     "xen-domid-restrict", "prom-env", "old-param", "alt-grab", "ctrl-grab", "no-quit", "sdl", "curses", "balloon", "soundhw", "bt", "tdf",
 };

@@ -1,5 +1,5 @@
-/* Memory that holds generated host code: a memfd with a writable and an executable view. Called at start-up and by the vCPU threads that own
- * an arena (cpu/help/carry.c, accel/dbt/codebuf.c). */
+/* Memory that holds generated host code, with a writable and an executable view: shared anonymous memory, since perf(1) looks that up in map files.
+ * Called at start-up and by the vCPU threads that own an arena (cpu/help/carry.c, accel/dbt/codebuf.c). */
 #include "util/exec_mem.h"
 #include <sys/mman.h>
 #include <unistd.h>
@@ -9,51 +9,57 @@
 #define REACH (1ull << 31)
 #define STEP (16 * MiB) /* distance between the places that are tried */
 
-/* The executable view close to `near`, or NULL. */
-static u8 *map_near(int fd, size_t size, const void *near)
+/* The same pages once more, executable: where the kernel likes, or at the address `at`, which is free. MAP_FAILED if that cannot be. */
+static void *map_again(void *rw, size_t size, void *at)
+{
+    void *p = mremap(rw, 0, size, at ? MREMAP_MAYMOVE | MREMAP_FIXED : MREMAP_MAYMOVE, at); /* old size 0: a second mapping */
+    if (p != MAP_FAILED && mprotect(p, size, PROT_READ | PROT_EXEC)) {
+        int error = errno;
+        munmap(p, size);
+        errno = error;
+        return MAP_FAILED;
+    }
+    return p;
+}
+
+/* The executable view close to `near`, or MAP_FAILED. */
+static void *map_near(void *rw, size_t size, const void *near)
 {
     u64 at = (u64)near & ~(PAGE - 1);
     for (u64 d = STEP; d + size < REACH - STEP; d += STEP) {
         u64 try[2] = { at + d, at > d + size ? at - d - size : 0 };
         for (unsigned i = 0; i < 2; i++) {
+            void *place = (void *)ALIGN_DOWN(try[i], PAGE);
             if (!try[i]) {
                 continue;
             }
-            void *p = mmap((void *)ALIGN_DOWN(try[i], PAGE), size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
-            if (p == (void *)ALIGN_DOWN(try[i], PAGE)) {
-                return p;
+            void *p = mmap(place, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+            if (p == place) {
+                return map_again(rw, size, place);
             }
             if (p != MAP_FAILED) {
                 munmap(p, size); /* a kernel older than MAP_FIXED_NOREPLACE */
             } else if (errno != EEXIST) {
-                return NULL;
+                return MAP_FAILED;
             }
         }
     }
-    return NULL;
+    return MAP_FAILED;
 }
 
 int exec_mem_init(struct exec_mem *m, size_t size, const void *near, struct err *e)
 {
     size = ALIGN_UP(size, PAGE);
     *m = (struct exec_mem){ NULL, NULL, size };
-    int fd = memfd_create("gemel-code", MFD_CLOEXEC);
-    if (fd < 0) {
-        return err_set(e, "cannot create memory for generated code: %s", strerror(errno));
+    void *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), *rx = MAP_FAILED;
+    if (rw != MAP_FAILED && near) {
+        rx = map_near(rw, size, near);
     }
-    void *rw = MAP_FAILED, *rx = MAP_FAILED;
-    if (ftruncate(fd, (off_t)size) == 0) {
-        rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (rw != MAP_FAILED && rx == MAP_FAILED) {
+        rx = map_again(rw, size, NULL);
     }
-    if (rw != MAP_FAILED) {
-        rx = near ? map_near(fd, size, near) : NULL;
-        if (!rx) {
-            rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-        }
-    }
-    int error = errno;
-    close(fd);
     if (rx == MAP_FAILED) {
+        int error = errno;
         if (rw != MAP_FAILED) {
             munmap(rw, size);
         }

@@ -1,4 +1,4 @@
-/* Memory that holds generated host code: one memfd mapped twice, writable and executable, never both at one address. The only place that maps
+/* Memory that holds generated host code: shared pages mapped twice, writable and executable, never both at one address. The only place that maps
  * executable memory. Any thread; whoever owns the arena orders its own writers and executors. */
 #ifndef UTIL_EXEC_MEM_H
 #define UTIL_EXEC_MEM_H

@@ -19,8 +19,8 @@ static inline void *backend_exit_tb(u64 ret) { return (void *)(ret & ~15ull); }
 static inline unsigned backend_exit_index(u64 ret) { return ret >> 3 & 1; }
 
 /* The jump cache that emitted code looks up: struct jump_entry (tb.h) at c->jump_cache, JC_ENTRIES of the first way, then as many of the second;
- * index = pext(pc, c->jc_mask), which is JC_ENTRIES - 1. A hit means pc + c->jc_key + entry.key + c->exit_request == 0, so the mask contains the
- * PC bits that XREQ_* occupy (0-3), and the keys of empty entries are as good as random against jc_key. */
+ * index = jc_index(pc); c->jc_mask is JC_ENTRIES - 1. A hit means pc + c->jc_key + entry.key + c->exit_request == 0, so PCs less than 16 apart have
+ * different places, and the keys of empty entries are as good as random against jc_key. */
 
 /* Where a guest instruction's code begins, for host exceptions. */
 struct compiled_insn {

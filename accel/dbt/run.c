@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <xmmintrin.h>
 #include "accel/dbt/dbt.h"
+#include "accel/dbt/perfmap.h"
 #include "accel/dbt/verify.h"
 #include "cpu/debug.h"
 #include "cpu/desc.h"
@@ -313,6 +314,8 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
         return err_set(e, "-accel dbt,verify=on: compares one CPU only; use -smp 1");
     if (getrandom(&t->key_salt, sizeof(t->key_salt), 0) < 0)
         return err_set(e, "getrandom: %s", strerror(errno));
+    if (vm->cfg.perfmap && perfmap_open(e))
+        return -1;
     insn_table_init();
     if (carry_probe(e))
         return -1;
@@ -341,6 +344,7 @@ static void dbt_fini(struct vm *vm)
     struct dbt *t = vm->engine;
     codepage_set_listener(NULL, NULL);
     tb_fini(t);
+    perfmap_close();
     g_free(t);
 }
 

@@ -2,6 +2,7 @@
 #include "accel/dbt/tb.h"
 #include <stdlib.h>
 #include "accel/dbt/dbt.h"
+#include "accel/dbt/perfmap.h"
 #include "mmu/codepage.h"
 
 #define HASH_SIZE (1u << TB_HASH_BITS)
@@ -263,6 +264,7 @@ void tb_flush_all(struct dbt *d)
     g_hash_table_remove_all(d->pages);
     free_all(d);
     backend_flush();
+    perfmap_flush();
     for (unsigned i = 0; i < d->vm->n_cpus; i++) {
         struct dbt_vcpu *dv = d->vm->cpu[i]->engine;
         if (!dv)

@@ -1,6 +1,7 @@
 /* From a program counter to a published block: fetch, lift, compile, register. vCPU threads; one translation at a time (code lock). */
 #include <stdlib.h>
 #include "accel/dbt/dbt.h"
+#include "accel/dbt/perfmap.h"
 #include "cpu/lift/lift.h"
 #include "cpu/predict.h"
 #include "disas/disas.h"
@@ -177,6 +178,7 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     d->st.guest_bytes += b->len;
     d->st.host_bytes += tb->code.size + tb->code.cold_size;
     log_block(b, tb);
+    perfmap_block(tb);
     tb_publish(d, tb);
     return tb;
 }

@@ -163,7 +163,9 @@ static void test_32(void)
     g_assert_cmphex(w.gpa, ==, 0x023456);
 }
 
-static bool hit(const u64 *tag, gla_t a, unsigned size) { return (tag[tlb_index(a)] + a + size - 1) >> 12 == 0; }
+static bool hit(const u64 *tag, gla_t a, unsigned size) { return (tag[tlb_index(tlb_mask(TLB_USER, 0), a)] + a + size - 1) >> 12 == 0; }
+
+static bool hit_at(const struct tlb_table *t, gla_t a) { return (t->rtag[tlb_index(t->index_mask, a)] + a) >> 12 == 0; }
 
 static void test_tlb(void)
 {
@@ -180,7 +182,7 @@ static void test_tlb(void)
     g_assert_false(hit(t->rtag, 0x200ff9, 8)); /* crosses */
     g_assert_false(hit(t->rtag, 0x600010, 8)); /* same index, other page */
     g_assert_false(hit(t->wtag, 0x200010, 8));
-    g_assert_true(0x200010 + t->addend[tlb_index(0x200010)] == (u64)(uintptr_t)host);
+    g_assert_true(0x200010 + t->addend[tlb_index(t->index_mask, 0x200010)] == (u64)(uintptr_t)host);
     g_assert_cmpint(mem_probe(&ctx, 0x200010, 8, ACC_WRITE | ACC_USER, &host, &f), ==, PROBE_RAM);
     g_assert_true(hit(t->wtag, 0x200010, 8));
     g_assert_cmpint(mem_probe(&ctx, 0x200ffc, 8, ACC_READ | ACC_USER, &host, &f), ==, PROBE_SLOW);
@@ -222,6 +224,73 @@ static void test_global_flush(void)
     mem_probe(&ctx, 0x205000, 1, ACC_READ | ACC_USER, &host, &f);
     tlb_flush_page(tlb, 0x3ff000); /* anywhere in the large page */
     g_assert_false(hit(tlb->t[TLB_USER].rtag, 0x205000, 1));
+}
+
+#define SAME_INDEX ((u64)TLB_ENTRIES << PAGE_BITS) /* addresses this far apart meet in the user's table */
+
+/* An entry with page as its address and as its physical address. */
+static void fill(enum tlb_mode m, gla_t page, bool write)
+{
+    struct walk w = { .gpa = page & 0xffffffffffull, .page_bits = PAGE_BITS };
+    tlb_fill(tlb, m, page, &w, (u8 *)(uintptr_t)page, write);
+}
+
+static bool writable(enum tlb_mode m, gla_t a) { return tlb_hit(&tlb->t[m], a, 1, true) == (u8 *)(uintptr_t)a; }
+
+static void test_victims(void)
+{
+    const struct tlb_table *t = &tlb->t[TLB_USER];
+    const gla_t a = 0x5000, b = a + SAME_INDEX, c = b + SAME_INDEX;
+    tlb_init(tlb);
+    fill(TLB_USER, a, true);
+    fill(TLB_USER, b, true);
+    g_assert_false(hit(t->rtag, a, 1));
+    g_assert_true(hit(t->rtag, b, 1));
+    g_assert_true(writable(TLB_USER, a) && writable(TLB_USER, b)); /* driven out, not lost */
+    fill(TLB_USER, c, false);
+    g_assert_null(tlb_hit(t, a, 1, false));
+    g_assert_true(writable(TLB_USER, b));
+    g_assert_null(tlb_hit(t, c, 1, true));
+    fill(TLB_USER, b, true); /* back in front: they change places */
+    g_assert_true(hit(t->wtag, b, 1));
+    g_assert_nonnull(tlb_hit(t, c, 1, false));
+    fill(TLB_USER, c, true);
+    g_assert_true(tlb_revoke_write(tlb, b & 0xffffffffffull)); /* among the victims now */
+    g_assert_false(writable(TLB_USER, b));
+    g_assert_nonnull(tlb_hit(t, b, 1, false));
+    g_assert_true(writable(TLB_USER, c));
+    tlb_flush_page(tlb, b);
+    g_assert_null(tlb_hit(t, b, 1, false));
+    g_assert_nonnull(tlb_hit(t, c, 1, false));
+    fill(TLB_USER, b, true);
+    tlb_flush(tlb, false);
+    g_assert_null(tlb_hit(t, b, 1, false));
+    g_assert_null(tlb_hit(t, c, 1, false));
+    g_assert_cmpuint(tlb->n_filled[TLB_USER], ==, 0);
+}
+
+/* Supervisor pages that keep meeting are told apart by a bit that differs. */
+static void test_region_bit(void)
+{
+    const gla_t a = 0xffff8d86bec1f000, same = a ^ 1ull << 40, b = a ^ 3ull << 42;
+    const struct tlb_table *t = &tlb->t[TLB_KERNEL_SMAP];
+    tlb_init(tlb);
+    for (unsigned n = 0; n < 1000; n++) {
+        fill(TLB_KERNEL_SMAP, a, true);
+        fill(TLB_KERNEL_SMAP, same, true);
+    }
+    g_assert_true(hit_at(t, a) && hit_at(t, same));
+    g_assert_cmpuint(tlb->region_bit, ==, 40);
+    for (unsigned n = 0; n < 1000; n++) {
+        fill(TLB_KERNEL_SMAP, a, true);
+        fill(TLB_KERNEL_SMAP, b, true);
+    }
+    g_assert_true(hit_at(t, a) && hit_at(t, b));
+    fill(TLB_USER, 0x5000, true);
+    g_assert_true(writable(TLB_USER, 0x5000));
+    tlb_flush_page(tlb, b);
+    g_assert_null(tlb_hit(t, b, 1, false));
+    g_assert_nonnull(tlb_hit(t, a, 1, false));
 }
 
 static unsigned code_writes;
@@ -328,6 +397,8 @@ int main(int argc, char **argv)
     ctx = (struct mem_ctx){ .tlb = tlb, .mem = as };
     g_test_add_func("/mmu/walk/64", test_64);
     g_test_add_func("/mmu/walk/rights", test_rights);
+    g_test_add_func("/mmu/tlb/victims", test_victims);
+    g_test_add_func("/mmu/tlb/region_bit", test_region_bit);
     g_test_add_func("/mmu/walk/large", test_large_and_reserved);
     g_test_add_func("/mmu/walk/32", test_32);
     g_test_add_func("/mmu/tlb", test_tlb);

@@ -2,6 +2,7 @@
  * code lock except where backend.h says otherwise. */
 #include <glib.h>
 #include "accel/dbt/codebuf.h"
+#include "accel/dbt/perfmap.h"
 #include "accel/dbt/x64/jit.h"
 
 #define COMMON_SIZE (64 * KiB)
@@ -14,6 +15,19 @@ struct host_features x64_host;
 struct common_code x64_common;
 static struct codebuf cache;
 static struct jit *jit;    /* code lock */
+
+/* Names of the common code, part by part, for -perfmap. */
+static void name_common(const u8 *start)
+{
+    const struct common_code *k = &x64_common;
+    const struct { const char *name; const u8 *at; } part[] = {
+        { "registers", start }, { "enter", k->enter }, { "lookup", k->lookup_miss }, { "exit", k->lookup_out }, { "exit_next", k->exit_next },
+        { "slow_probe", k->slow_probe }, { "x87_load", k->x87_load }, { "fault", k->fault }, { "helper", k->helper[0] },
+        { "probe", k->probe[0][0] }, { NULL, k->blocks },
+    };
+    for (unsigned i = 0; part[i].name; i++)
+        perfmap_common(part[i].name, codebuf_rx(&cache, part[i].at), codebuf_rx(&cache, part[i + 1].at));
+}
 
 int backend_init(u64 cache_size, struct err *e)
 {
@@ -30,6 +44,7 @@ int backend_init(u64 cache_size, struct err *e)
     assert((size_t)(enc.p - p) <= COMMON_SIZE);
     codebuf_commit(&cache, CODE_HOT, enc.p);
     codebuf_keep(&cache);
+    name_common(p);
     jit = g_new0(struct jit, 1);
     return 0;
 }

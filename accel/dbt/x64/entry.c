@@ -206,7 +206,7 @@ static const void *next_code(struct cpu *c)
         return NULL;
     if (c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic))
         return NULL;
-    const struct jump_entry *e = (const struct jump_entry *)c->jump_cache + (c->rip & c->jc_mask);
+    const struct jump_entry *e = (const struct jump_entry *)c->jump_cache + jc_index(c->rip);
     u64 key = -(c->rip + c->jc_key);
     if (e->key != key)
         e += JC_ENTRIES;
@@ -242,6 +242,40 @@ static void emit_slow_probe(struct enc *e, const u8 *save_all, const u8 *load_al
     enc_call_to(e, load_all);
     enc_mov_ri(e, RAX, 0);
     emit_ret(e);
+}
+
+/* The slow path of a probe: a look at the victims (mmu/tlb.h) before anything is saved. */
+static void emit_victim_probe(struct enc *e, const struct common_code *k, unsigned mode, bool write)
+{
+    size_t t = offsetof(struct cpu, tlb.t) + mode * sizeof(struct tlb_table);
+    size_t tag = write ? offsetof(struct tlb_table, wtag) : offsetof(struct tlb_table, rtag);
+    const i32 at = (i32)(t + TLB_ENTRIES * 8) - CPU_BIAS;
+    emit_push(e, RBX);
+    emit_push(e, RCX);
+    enc_pext(e, RAX, RDX, CPU_RM(tlb.victim_mask));
+    enc_movzx(e, RCX, 1, rm_reg(RCX));
+    enc_load(e, 8, RBX, rm_sib(RBP, RAX, 3, at + (i32)tag));
+    enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, -1));
+    enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
+    enc_shrx(e, RCX, rm_reg(RCX), RBP);
+    u8 *hit = enc_jrcxz(e);
+    const u8 *out = e->p;
+    emit_pop(e, RCX);
+    emit_pop(e, RBX);
+    enc_jmp_to(e, k->slow_probe);
+    enc_bind8(e, hit);
+    enc_load(e, 4, RCX, CPU_RM(tlb.promote));
+    enc_lea(e, 4, RCX, rm_mem(RCX, -1));
+    enc_store(e, 4, CPU_RM(tlb.promote), RCX);
+    u8 *promote = enc_jrcxz(e);
+    enc_load(e, 8, RCX, rm_sib(RBP, RAX, 3, at + (i32)offsetof(struct tlb_table, addend)));
+    enc_lea(e, 8, RDX, rm_sib(RDX, RCX, 0, 0));
+    enc_mov_ri(e, RAX, 0);
+    emit_pop(e, RCX);
+    emit_pop(e, RBX);
+    emit_ret(e);
+    enc_bind8(e, promote);
+    enc_jmp_to(e, out);
 }
 
 static void emit_helpers(struct enc *e, struct common_code *k, const u8 *save_all, const u8 *load_all)
@@ -286,13 +320,31 @@ static void emit_plain_start(struct enc *e)
     enc_mov_rr(e, 8, RAX, RDX);
 }
 
+/* rax = the index of rdx in the table of this mode */
+static void emit_plain_index(struct enc *e, unsigned mode)
+{
+    bool region = mode != TLB_USER;
+    if (region) {
+        emit_push(e, RCX);
+        enc_load(e, 4, RCX, CPU_RM(tlb.region_bit));
+        enc_op(e, 8, OP0F(0xa3), RCX, rm_reg(RDX), 0); /* BT */
+        enc_alu_rm(e, 4, 3, RCX, rm_reg(RCX));          /* SBB: all bits are CF */
+        enc_alu_mi(e, 4, 4, rm_reg(RCX), TLB_ENTRIES / 2, false);
+    }
+    emit_shift_right(e, RAX, PAGE_BITS);
+    enc_alu_mi(e, 4, 4, rm_reg(RAX), (region ? TLB_ENTRIES / 2 : TLB_ENTRIES) - 1, false);
+    if (region) {
+        enc_alu_rm(e, 4, 1, RAX, rm_reg(RCX));
+        emit_pop(e, RCX);
+    }
+}
+
 static void emit_plain_probe(struct enc *e, unsigned mode, bool write)
 {
     size_t t = offsetof(struct cpu, tlb.t) + mode * sizeof(struct tlb_table);
     size_t tag = t + (write ? offsetof(struct tlb_table, wtag) : offsetof(struct tlb_table, rtag));
     emit_plain_start(e);
-    emit_shift_right(e, RAX, PAGE_BITS);
-    enc_alu_mi(e, 4, 4, rm_reg(RAX), TLB_ENTRIES - 1, false);
+    emit_plain_index(e, mode);
     enc_alu_rm(e, 8, 0, RCX, rm_reg(RDX));
     enc_alu_rm(e, 8, 0, RCX, rm_sib(RBP, RAX, 3, (i32)tag - CPU_BIAS));
     emit_shift_right(e, RCX, PAGE_BITS);
@@ -304,6 +356,8 @@ static void emit_plain_probe(struct enc *e, unsigned mode, bool write)
 static void emit_plain_lookup(struct enc *e)
 {
     emit_plain_start(e);
+    emit_shift_right(e, RAX, PAGE_BITS);
+    enc_lea(e, 8, RAX, rm_sib(RDX, RAX, 3, 0));
     enc_alu_rm(e, 8, 4, RAX, CPU_RM(jc_mask));
     enc_alu_rm(e, 8, 0, RAX, rm_reg(RAX));
     enc_load(e, 8, RCX, CPU_RM(jump_cache));
@@ -324,6 +378,10 @@ void entry_emit(struct enc *e, struct common_code *k)
     emit_exit_next(e, k, load_all);
     k->slow_probe = e->p;
     emit_slow_probe(e, save_all, load_all);
+    for (unsigned i = 0; i < TLB_MODES * 2; i++) {
+        k->victim_probe[i / 2][i % 2] = e->p;
+        emit_victim_probe(e, k, i / 2, i % 2);
+    }
     k->x87_load = e->p;
     enc_call_to(e, save_all);
     emit_sub_call(e, x87_load);

@@ -102,8 +102,10 @@ static void emit_lookup(struct jit *j)
 {
     struct enc *e = &j->e;
     if (x64_host.bmi2) {
-        enc_pext(e, RAX, RDX, CPU_RM(jc_mask));
+        enc_shrx(e, RAX, rm_reg(RDX), RBP);
         enc_load(e, 8, RCX, CPU_RM(jump_cache));
+        enc_lea(e, 8, RAX, rm_sib(RDX, RAX, 3, 0));
+        enc_pext(e, RAX, RAX, CPU_RM(jc_mask));
         enc_lea(e, 4, RAX, rm_sib(RAX, RAX, 0, 0));
         enc_lea(e, 8, RAX, rm_sib(RCX, RAX, 3, 0));
         _Static_assert(sizeof(struct jump_entry) == 16, "scaled by 2 * 8");
@@ -124,7 +126,7 @@ static void emit_lookup(struct jit *j)
 
 static i32 jc_offset(u64 pc)
 {
-    return (i32)((pc & (JC_ENTRIES - 1)) * sizeof(struct jump_entry));
+    return (i32)(jc_index(pc) * sizeof(struct jump_entry));
 }
 
 /* The same for a pc that is known, but perhaps for the page. Only jumps backwards look at exit_request: every loop has one. */

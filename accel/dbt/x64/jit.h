@@ -40,6 +40,7 @@ struct common_code {
                       * lookup_out */
     u8 *lookup_out;  /* rdx: pc, stores it as rip, leaves with DBT_EXIT_LOOKUP */
     u8 *slow_probe;  /* rdx: linear address, ecx: size_acc; returns rdx: pointer, rax: 0; keeps rbx */
+    u8 *victim_probe[TLB_MODES][2]; /* hosts with BMI2, [write]: the same with a look at the victims before */
     u8 *x87_load;    /* keeps rbx */
     u8 *fault;       /* rdx: host pc, ecx: trap number; from the signal handler, does not return */
     u8 *probe[TLB_MODES][2]; /* hosts without BMI2, [write]: rdx address, rcx size - 1; returns rcx 0: hit, rax addend */

@@ -180,6 +180,11 @@ static size_t tag_offset(const struct jit *j, bool write)
     return t + (write ? offsetof(struct tlb_table, wtag) : offsetof(struct tlb_table, rtag));
 }
 
+static struct rm mask_rm(const struct jit *j)
+{
+    return cpu_rm(offsetof(struct cpu, tlb.t) + tlb_mode_of(j->b->mode) * sizeof(struct tlb_table) + offsetof(struct tlb_table, index_mask));
+}
+
 static size_t addend_offset(const struct jit *j)
 {
     return offsetof(struct cpu, tlb.t) + tlb_mode_of(j->b->mode) * sizeof(struct tlb_table) + offsetof(struct tlb_table, addend);
@@ -208,6 +213,13 @@ static bool gpr_lasts(const struct jit *j, unsigned n)
     return true;
 }
 
+/* Whether the index does not depend on which region bit is in use. */
+static bool region_known(u64 a)
+{
+    u64 bits = a >> TLB_REGION_LOW & MASK64(TLB_REGION_BITS);
+    return !bits || bits == MASK64(TLB_REGION_BITS);
+}
+
 /* The register with the linear address; *constant: it is known now. */
 static unsigned probe_address(struct jit *j, const struct ir_op *o, unsigned ea, unsigned idx, bool *constant, u64 *value)
 {
@@ -215,11 +227,12 @@ static unsigned probe_address(struct jit *j, const struct ir_op *o, unsigned ea,
     unsigned asize = address_size(o);
     struct form f = form_open(j, o, asize, (int)ea, (int)idx);
     *constant = false;
+    unsigned mode = tlb_mode_of(j->b->mode);
     if (seg) {
         form_linear(j, &f, o->seg);
     } else if (f.a < 0 && f.b < 0) {
-        *constant = !f.rel;
         *value = zext(f.disp, asize);
+        *constant = !f.rel && (mode == TLB_USER || region_known(*value));
         form_const(j, &f);
     } else if (f.b < 0 && f.disp == 0 && asize == 8 && f.a >= RA_SCRATCH && o->a.kind == K_GPR && gpr_lasts(j, o->a.n)) {
         return (unsigned)f.a;
@@ -281,7 +294,7 @@ static void group_check(struct jit *j, const struct ir_op *o, const struct group
         enc_lea(&j->e, 8, ea, rm_mem(base, g->lo));
     else
         at = (unsigned)base;
-    enc_pext(&j->e, idx, at, CPU_RM(tlb.index_mask));
+    enc_pext(&j->e, idx, at, mask_rm(j));
     enc_load(&j->e, 8, RCX, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, g->write) - CPU_BIAS));
     enc_lea(&j->e, 8, RCX, rm_sib(RCX, (int)at, 0, (i32)g->len - 1));
     enc_shrx(&j->e, RCX, rm_reg(RCX), RBP);
@@ -335,12 +348,12 @@ void isel_probe(struct jit *j, const struct ir_op *o)
         return;
     }
     struct rm addend;
-    if (constant) { /* TLB.index_mask is the constant that tlb_index() knows */
-        unsigned i = tlb_index(value);
+    if (constant) {
+        unsigned i = tlb_index(tlb_mask(tlb_mode_of(j->b->mode), TLB_REGION_LOW), value);
         probe_check(j, o, at, cpu_rm(tag_offset(j, o->acc & ACC_WRITE) + 8 * i));
         addend = cpu_rm(addend_offset(j) + 8 * i);
     } else {
-        enc_pext(&j->e, idx, at, CPU_RM(tlb.index_mask));
+        enc_pext(&j->e, idx, at, mask_rm(j));
         probe_check(j, o, at, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, o->acc & ACC_WRITE) - CPU_BIAS));
         addend = rm_sib(RBP, (int)idx, 3, (i32)addend_offset(j) - CPU_BIAS);
     }
@@ -376,7 +389,9 @@ void ool_probe(struct jit *j, const struct ool *s)
     jit_set_rip(j, j->b->insn[s->insn].pc);
     count_ahead(j, s->insn);
     enc_mov_ri(&j->e, RCX, s->size_acc);
-    enc_call_to(&j->e, x64_common.slow_probe);
+    bool victims = x64_host.bmi2 && !backend_stress.force_miss;
+    unsigned write = s->size_acc >> 8 & ACC_WRITE ? 1 : 0;
+    enc_call_to(&j->e, victims ? x64_common.victim_probe[tlb_mode_of(j->b->mode)][write] : x64_common.slow_probe);
     if (s->base >= RA_SCRATCH) { /* the base stays what it is: index = pointer - base */
         enc_mov_rr(&j->e, 8, RCX, (unsigned)s->base);
         enc_grp(&j->e, 8, OP1(0xf6), 2, rm_reg(RCX), false);

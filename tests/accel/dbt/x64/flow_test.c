@@ -134,7 +134,7 @@ static void test_jump_cache(void)
         for (unsigned way = 0; way < 3; way++) {
             memset(jump_cache, 0, sizeof(jump_cache));
             if (way < JC_WAYS)
-                jump_cache[way * JC_ENTRIES + (to & (JC_ENTRIES - 1))] = (struct jump_entry){ -(to + c->jc_key), tbs[1].code.entry };
+                jump_cache[way * JC_ENTRIES + jc_index(to)] = (struct jump_entry){ -(to + c->jc_key), tbs[1].code.entry };
             c->gpr[R_DX] = 0;
             cpu_set_arith(c, F_SF | F_AF);
             u64 r = enter(&tbs[0]);
