@@ -105,8 +105,8 @@ $(BUILD)/%.o: %.S config.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# While it runs the guest's vector registers are in the host's.
-$(BUILD)/accel/dbt/jumps.o: ALL_CFLAGS += -mgeneral-regs-only -fno-sanitize=all
+# While they run the guest's vector registers are in the host's.
+$(BUILD)/accel/dbt/jumps.o $(BUILD)/cpu/help/light.o: ALL_CFLAGS += -mgeneral-regs-only -fno-sanitize=all
 
 # Changes when the flags do, and then everything is built anew.
 $(BUILD)/flags: FORCE

@@ -43,7 +43,7 @@ bool vcpu_has_event(struct vcpu *v)
         return __atomic_load_n(&c->sipi_vector, __ATOMIC_ACQUIRE) != 0;
     if (cpu_nmi_ready(c) || (c->halted && __atomic_load_n(&c->pv_kicked, __ATOMIC_ACQUIRE)))
         return true;
-    return c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic);
+    return c->iflag && cpu_intr_ready(c);
 }
 
 static void event_init(struct cpu *c)
@@ -80,7 +80,7 @@ void vcpu_take_events(struct vcpu *v)
     if (cpu_nmi_ready(c)) {
         c->halted = false;
         cpu_nmi_take(c);
-    } else if (c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic)) {
+    } else if (c->iflag && cpu_intr_ready(c)) {
         int vector = c->lapic_ops->ack(c->lapic);
         if (vector >= 0) {
             c->halted = false;
@@ -371,7 +371,7 @@ static bool mwait_over(struct vcpu *v, bool masked)
     u8 line[MONITOR_LINE];
     if (__atomic_load_n(&c->exit_request, __ATOMIC_SEQ_CST) || vcpu_has_event(v))
         return true;
-    if (masked && c->lapic && c->lapic_ops->has_intr(c->lapic))
+    if (masked && cpu_intr_ready(c))
         return true;
     return dma_read(c->mem, c->monitor_gpa, line, sizeof(line)) || memcmp(line, c->monitor_was, sizeof(line));
 }

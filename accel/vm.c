@@ -194,6 +194,7 @@ int vm_start(struct vm *vm, struct err *e)
         c->io = m->io;
         c->lapic = m->lapic[i];
         c->lapic_ops = m->lapic_ops;
+        c->intr_ready = c->lapic ? m->lapic_ops->intr_ready(c->lapic) : NULL;
         c->vmware_user = m->cfg.vmport_user;
         vcpu_attach_clock(v, m->clock);
         *cpu_mem(c) = (struct mem_ctx){ .tlb = &c->tlb, .mem = m->mem, .hooks = &v->hooks };

@@ -183,6 +183,7 @@ struct cpu {
     struct aspace *mem, *io;
     void *lapic;
     const struct lapic_ops *lapic_ops;
+    const bool *intr_ready; /* [atomic] the local APIC's: a maskable interrupt is deliverable; NULL: there is none */
 
     /* --- exceptions in flight: cpu/fault.h --- */
     struct cpu_fault {
@@ -229,6 +230,8 @@ static inline void cpu_set_rflags(struct cpu *c, u64 f)
 }
 static inline unsigned cpu_cpl(const struct cpu *c) { return c->mode & MODE_CPL; }
 static inline bool cpu_is64(const struct cpu *c) { return (c->mode & MODE_SIZE) == MODE_64; }
+
+static inline bool cpu_intr_ready(const struct cpu *c) { return c->intr_ready && __atomic_load_n(c->intr_ready, __ATOMIC_ACQUIRE); }
 
 /* A block is entered in an interrupt shadow, since no event is in sight. */
 static inline void cpu_shadow_drop(struct cpu *c)

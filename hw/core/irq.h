@@ -53,10 +53,10 @@ struct cpu_pins {
 };
 
 /* What the CPU asks of its local APIC; implemented by hw/intc/lapic.c, called by the vCPU's thread, which holds no lock
- * (the implementation takes the machine lock where it must; has_intr must not). */
+ * (the implementation takes the machine lock where it must; intr_ready must not). */
 struct lapic_ops {
-    /* True if a maskable interrupt is deliverable now (priority above PPR, or ExtINT). Lock-free. */
-    bool (*has_intr)(void *lapic);
+    /* Where it says [atomic] whether a maskable interrupt is deliverable now (priority above PPR, or ExtINT). */
+    const bool *(*intr_ready)(void *lapic);
     /* Acknowledges and returns the vector, or -1 if it has gone meanwhile (spurious vectors are returned as such). */
     int (*ack)(void *lapic);
     u64 (*get_base)(void *lapic);              /* IA32_APIC_BASE */

@@ -1,5 +1,5 @@
 /* The local APIC: registers, priorities, acknowledge and the IA32_APIC_BASE state machine. lapic_ops and the MMIO functions
- * are called by vCPU threads and take the machine lock (has_intr, get_base, get_tpr do not); the rest runs under it.
+ * are called by vCPU threads and take the machine lock (intr_ready, get_base, get_tpr do not); the rest runs under it.
  * Specification: Intel SDM vol. 3A chapter 11; x2APIC: 11.12. */
 #include "hw/intc/lapic.h"
 #include "hw/core/machine.h"
@@ -84,7 +84,7 @@ static bool extint_ready(const struct lapic *s)
     return s->extint || (s->lint[0] && !(lvt & LVT_MASKED) && LVT_MODE(lvt) == MODE_EXTINT);
 }
 
-/* Recomputes what has_intr answers and tells the CPU when it becomes true. The order (pending_vector, then TPR) pairs with
+/* Recomputes what intr_ready says and tells the CPU when it becomes true. The order (pending_vector, then TPR) pairs with
  * op_set_tpr, which stores TPR and then looks at pending_vector without the lock. */
 static void lapic_update(struct lapic *s)
 {
@@ -442,10 +442,7 @@ static int op_x2_write(void *lapic, u32 msr, u64 val)
     return ok ? 0 : -1;
 }
 
-static bool op_has_intr(void *lapic)
-{
-    return __atomic_load_n(&((struct lapic *)lapic)->deliverable, __ATOMIC_ACQUIRE);
-}
+static const bool *op_intr_ready(void *lapic) { return &((struct lapic *)lapic)->deliverable; }
 
 static int op_ack(void *lapic)
 {
@@ -623,7 +620,7 @@ static void op_reset(void *lapic, bool init)
 }
 
 const struct lapic_ops lapic_ops = {
-    .has_intr = op_has_intr,
+    .intr_ready = op_intr_ready,
     .ack = op_ack,
     .get_base = op_get_base,
     .set_base = op_set_base,

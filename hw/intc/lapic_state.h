@@ -40,7 +40,7 @@ struct lapic {
     u8 id;                 /* xAPIC ID; software may change it */
     u64 base;              /* atomic: IA32_APIC_BASE */
     u8 tpr;                /* atomic */
-    bool deliverable;      /* atomic: what has_intr answers; derived */
+    bool deliverable;      /* atomic: what intr_ready says; derived */
     i32 pending_vector;    /* atomic: highest bit of irr or -1; derived */
     u32 ldr, dfr, svr;
     u32 esr, esr_pending;  /* as last latched; collected since */

@@ -22,7 +22,7 @@ static void name_common(const u8 *start)
     const struct common_code *k = &x64_common;
     const struct { const char *name; const u8 *at; } part[] = {
         { "registers", start }, { "enter", k->enter }, { "lookup", k->lookup_miss }, { "exit", k->lookup_out }, { "exit_next", k->exit_next },
-        { "slow_probe", k->slow_probe }, { "x87_load", k->x87_load }, { "fault", k->fault }, { "helper", k->helper[0] },
+        { "slow_probe", k->slow_probe }, { "x87_load", k->x87_load }, { "fault", k->fault }, { "helper", k->helper[0] }, { "light", k->light },
         { "probe", k->probe[0][0] }, { NULL, k->blocks },
     };
     for (unsigned i = 0; part[i].name; i++)

@@ -2,7 +2,7 @@
  * helpers, host exceptions). Emitted once at start-up by backend_init; runs on vCPU threads. Register conventions: jit.h. */
 #include "accel/dbt/tb.h"
 #include "accel/dbt/x64/jit.h"
-#include "cpu/help/help.h"
+#include "cpu/help/light.h"
 #include "cpu/help/x87.h"
 #include "hw/core/irq.h"
 
@@ -204,7 +204,7 @@ static const void *next_code(struct cpu *c)
     c->pmu.ahead = 0;
     if (__atomic_load_n(&c->exit_request, __ATOMIC_RELAXED) || c->halted || __atomic_load_n(&c->nmi_pending, __ATOMIC_RELAXED))
         return NULL;
-    if (c->iflag && c->lapic && c->lapic_ops->has_intr(c->lapic))
+    if (c->iflag && cpu_intr_ready(c))
         return NULL;
     const struct jump_entry *e = (const struct jump_entry *)c->jump_cache + jc_index(c->rip);
     u64 key = -(c->rip + c->jc_key);
@@ -276,6 +276,64 @@ static void emit_victim_probe(struct enc *e, const struct common_code *k, unsign
     emit_ret(e);
     enc_bind8(e, promote);
     enc_jmp_to(e, out);
+}
+
+/* Calls the light way with the arguments in rbx, rdx, rcx. Goes on where it says `done` with the result in rdx, the arguments still being on the stack;
+ * falls through with them in place. */
+static u8 *emit_light_call(struct enc *e, light_fn *fn)
+{
+    emit_push(e, RCX);
+    emit_push(e, RDX);
+    enc_flags_save(e);
+    enc_store(e, 2, CPU_RM(aflags), RAX);
+    emit_keep_pinned(e, true);
+    enc_mov_rr(e, 8, RSI, RBX);
+    emit_sub_call(e, fn);
+    enc_mov_rr(e, 8, RCX, RDX);
+    enc_mov_rr(e, 8, RDX, RAX);
+    emit_keep_pinned(e, false);
+    enc_movzx(e, RAX, 2, CPU_RM(aflags));
+    enc_flags_restore(e);
+    u8 *done = enc_jrcxz(e);
+    emit_pop(e, RDX);
+    emit_pop(e, RCX);
+    return done;
+}
+
+static u8 *emit_light(struct enc *e, light_fn *fn, const u8 *full)
+{
+    u8 *at = e->p, *done = emit_light_call(e, fn);
+    enc_jmp_to(e, full);
+    enc_bind8(e, done);
+    emit_rsp_add(e, 16);
+    emit_ret(e);
+    return at;
+}
+
+/* Returns rcx: 0, or 1 if the helper had to be called and guest state is in struct cpu. */
+static u8 *emit_light_end(struct enc *e, light_fn *fn, const u8 *full)
+{
+    u8 *at = e->p, *done = emit_light_call(e, fn);
+    emit_rsp_add(e, -8);
+    enc_call_to(e, full);
+    emit_rsp_add(e, 8);
+    enc_mov_ri(e, RCX, 1);
+    emit_ret(e);
+    enc_bind8(e, done);
+    emit_rsp_add(e, 16);
+    emit_ret(e);
+    return at;
+}
+
+static void emit_light_ways(struct enc *e, struct common_code *k)
+{
+    for (unsigned i = 0; i < HELP_COUNT; i++) {
+        light_fn *fn = light_table[i];
+        if (fn && help_table[i].effects & HE_ENDS)
+            k->light_end[i] = emit_light_end(e, fn, k->helper_end[i]);
+        else if (fn)
+            k->helper[i] = emit_light(e, fn, k->helper[i]);
+    }
 }
 
 static void emit_helpers(struct enc *e, struct common_code *k, const u8 *save_all, const u8 *load_all)
@@ -395,6 +453,8 @@ void entry_emit(struct enc *e, struct common_code *k)
     enc_b(e, 0x0f); /* UD2: it does not return */
     enc_b(e, 0x0b);
     emit_helpers(e, k, save_all, load_all);
+    k->light = e->p;
+    emit_light_ways(e, k);
     for (unsigned m = 0; m < TLB_MODES; m++) {
         for (unsigned w = 0; w < 2; w++) {
             k->probe[m][w] = e->p;

@@ -4,73 +4,6 @@
 #include "accel/dbt/x64/jit.h"
 #include "cpu/help/help.h"
 
-/* --- helpers --- */
-static bool arg_in_place(const struct jit *j, struct ir_val v, unsigned reg)
-{
-    return v.kind == K_TMP && ra_tmp_at(&j->ra, v.n) == (int)reg;
-}
-
-/* A temporary that is not where its argument belongs goes through its slot: the argument registers may hold each other's values. */
-static void call_arg_park(struct jit *j, struct ir_val v, unsigned reg)
-{
-    if (v.kind == K_TMP && ra_tmp_at(&j->ra, v.n) >= 0 && !arg_in_place(j, v, reg))
-        enc_store(&j->e, 8, ra_slot(v.n), (unsigned)ra_tmp_at(&j->ra, v.n));
-}
-
-static void call_arg(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned reg)
-{
-    if (v.kind == K_NONE)
-        return;
-    if (arg_in_place(j, v, reg)) {
-        ra_tmp_use(&j->ra, v.n);
-        return;
-    }
-    ra_claim(&j->ra, reg);
-    if (v.kind == K_IMM && o->rel)
-        jit_load_pc(j, reg, o->imm2, 8);
-    else if (v.kind == K_IMM) /* imm names the helper */
-        enc_mov_ri(&j->e, reg, o->imm2);
-    else if (v.kind == K_TMP)
-        enc_load(&j->e, 8, reg, ra_slot(v.n));
-    else
-        jit_load(j, o, v, v.kind == K_GPRH ? 1 : 8, reg);
-}
-
-void isel_call(struct jit *j, const struct ir_op *o)
-{
-    const struct help_info *h = &help_table[o->imm];
-    x87_flush(j);
-    ra_save_live(&j->ra);
-    call_arg_park(j, o->a, RBX);
-    call_arg_park(j, o->b, RDX);
-    call_arg_park(j, o->c, RCX);
-    call_arg(j, o, o->a, RBX);
-    call_arg(j, o, o->b, RDX);
-    call_arg(j, o, o->c, RCX);
-    jit_set_rip(j, j->b->insn[j->insn].pc);
-    count_ahead(j, j->insn);
-    ra_clobbered(&j->ra);
-    if (h->effects & HE_VEC)
-        j->x87_known_live = false;
-    const struct ir_op *next = o + 1;
-    if (o->ends && o->d.kind == K_NONE && j->op + 1 < (int)j->b->n_ops && next->code == IR_EXIT) {
-        enc_call_to(&j->e, x64_common.helper_end[o->imm]);
-        if (!next->aux)
-            jit_set_rip(j, next->imm);
-        enc_jmp_to(&j->e, x64_common.exit_next);
-        j->op++;
-        return;
-    }
-    enc_call_to(&j->e, x64_common.helper[o->imm]);
-    if (o->d.kind != K_NONE) {
-        unsigned size = o->size ? o->size : 8;
-        ra_claim(&j->ra, RDX);
-        if (size == 4)
-            enc_mov_rr(&j->e, 4, RDX, RDX);
-        jit_put(j, o, o->d, size, RDX);
-    }
-}
-
 /* --- where a jump goes --- */
 static u64 linear_page(const struct jit *j, u64 pc)
 {
@@ -279,12 +212,110 @@ void isel_exit(struct jit *j, const struct ir_op *o)
     enc_jmp_to(&j->e, x64_common.exit);
 }
 
+static u64 behind(const struct jit *j)
+{
+    u64 pc = j->b->pc + j->b->len;
+    return (j->b->mode & MODE_SIZE) == MODE_64 ? pc : (u32)pc;
+}
+
 /* The block just ends: goes on behind it. */
 void flow_end(struct jit *j)
 {
-    u64 pc = j->b->pc + j->b->len;
     x87_flush(j);
-    emit_goto(j, (j->b->mode & MODE_SIZE) == MODE_64 ? pc : (u32)pc, 0);
+    emit_goto(j, behind(j), 0);
+}
+
+/* --- helpers --- */
+static bool arg_in_place(const struct jit *j, struct ir_val v, unsigned reg)
+{
+    return v.kind == K_TMP && ra_tmp_at(&j->ra, v.n) == (int)reg;
+}
+
+/* A temporary that is not where its argument belongs goes through its slot: the argument registers may hold each other's values. */
+static void call_arg_park(struct jit *j, struct ir_val v, unsigned reg)
+{
+    if (v.kind == K_TMP && ra_tmp_at(&j->ra, v.n) >= 0 && !arg_in_place(j, v, reg))
+        enc_store(&j->e, 8, ra_slot(v.n), (unsigned)ra_tmp_at(&j->ra, v.n));
+}
+
+static void call_arg(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned reg)
+{
+    if (v.kind == K_NONE)
+        return;
+    if (arg_in_place(j, v, reg)) {
+        ra_tmp_use(&j->ra, v.n);
+        return;
+    }
+    ra_claim(&j->ra, reg);
+    if (v.kind == K_IMM && o->rel)
+        jit_load_pc(j, reg, o->imm2, 8);
+    else if (v.kind == K_IMM) /* imm names the helper */
+        enc_mov_ri(&j->e, reg, o->imm2);
+    else if (v.kind == K_TMP)
+        enc_load(&j->e, 8, reg, ra_slot(v.n));
+    else
+        jit_load(j, o, v, v.kind == K_GPRH ? 1 : 8, reg);
+}
+
+/* Behind helper_end. */
+static void exit_next(struct jit *j, const struct ir_op *exit)
+{
+    if (!exit->aux)
+        jit_set_rip(j, exit->imm);
+    enc_jmp_to(&j->e, x64_common.exit_next);
+}
+
+/* A helper that ends the block, and the EXIT behind it. */
+static void call_end(struct jit *j, const struct ir_op *o, const struct ir_op *exit)
+{
+    const u8 *light = x64_common.light_end[o->imm];
+    if (!light || j->b->mode & MODE_COUNT) {
+        enc_call_to(&j->e, x64_common.helper_end[o->imm]);
+        exit_next(j, exit);
+        return;
+    }
+    if (!exit->aux)
+        jit_load_pc(j, RDX, exit->imm, 8);
+    enc_call_to(&j->e, light);
+    u8 *done = enc_jrcxz(&j->e);
+    exit_next(j, exit);
+    enc_bind8(&j->e, done);
+    if (j->grouping)
+        flow_end(j);
+    else
+        emit_lookup_const(j, behind(j)); /* the main line has the link */
+}
+
+void isel_call(struct jit *j, const struct ir_op *o)
+{
+    const struct help_info *h = &help_table[o->imm];
+    x87_flush(j);
+    ra_save_live(&j->ra);
+    call_arg_park(j, o->a, RBX);
+    call_arg_park(j, o->b, RDX);
+    call_arg_park(j, o->c, RCX);
+    call_arg(j, o, o->a, RBX);
+    call_arg(j, o, o->b, RDX);
+    call_arg(j, o, o->c, RCX);
+    jit_set_rip(j, j->b->insn[j->insn].pc);
+    count_ahead(j, j->insn);
+    ra_clobbered(&j->ra);
+    if (h->effects & HE_VEC)
+        j->x87_known_live = false;
+    const struct ir_op *next = o + 1;
+    if (o->ends && o->d.kind == K_NONE && j->op + 1 < (int)j->b->n_ops && next->code == IR_EXIT) {
+        call_end(j, o, next);
+        j->op++;
+        return;
+    }
+    enc_call_to(&j->e, x64_common.helper[o->imm]);
+    if (o->d.kind != K_NONE) {
+        unsigned size = o->size ? o->size : 8;
+        ra_claim(&j->ra, RDX);
+        if (size == 4)
+            enc_mov_rr(&j->e, 4, RDX, RDX);
+        jit_put(j, o, o->d, size, RDX);
+    }
 }
 
 /* --- out of line --- */

@@ -47,6 +47,8 @@ struct common_code {
     u8 *lookup;      /* hosts without BMI2: rdx pc; returns rcx 0: hit, rax jump-cache entry */
     u8 *helper[256]; /* rbx, rdx, rcx: arguments; returns rdx: result */
     u8 *helper_end[256]; /* the same without reloading guest state: goes on with exit_next only */
+    u8 *light;       /* of light ways (cpu/help/light.h): */
+    u8 *light_end[256]; /* NULL: there is none. Returns rcx 0: done, guest state is where emitted code has it; 1: as behind helper_end */
     u8 *blocks;      /* behind all that */
 };
 extern struct common_code x64_common;

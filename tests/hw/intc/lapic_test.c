@@ -97,19 +97,19 @@ static void test_priority(void)
 {
     setup();
     self_ipi(0x31);
-    g_assert_false(ops->has_intr(l0)); /* software-disabled */
+    g_assert_false(*ops->intr_ready(l0)); /* software-disabled */
     enable();
     self_ipi(0x31);
-    g_assert_true(ops->has_intr(l0));
+    g_assert_true(*ops->intr_ready(l0));
     g_assert_cmpuint(f->kicks[0], ==, 1);
     g_assert_cmphex(rd(0x210), ==, 0x00020000); /* IRR */
     self_ipi(0x52);
     g_assert_cmphex(ops->ack(l0), ==, 0x52);
     g_assert_cmphex(rd(0xa0), ==, 0x50); /* PPR */
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     g_assert_cmpint(ops->ack(l0), ==, -1);
     self_ipi(0x5f); /* same class */
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     self_ipi(0x61);
     g_assert_cmphex(ops->ack(l0), ==, 0x61);
     wr(0xb0, 0);
@@ -120,10 +120,10 @@ static void test_priority(void)
     g_assert_cmphex(ops->get_tpr(l0), ==, 0x35);
     g_assert_cmphex(rd(0x80), ==, 0x35);
     g_assert_cmphex(rd(0xa0), ==, 0x35);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     unsigned kicks = f->kicks[0];
     ops->set_tpr(l0, 0x20);
-    g_assert_true(ops->has_intr(l0));
+    g_assert_true(*ops->intr_ready(l0));
     g_assert_cmpuint(f->kicks[0], ==, kicks + 1);
     g_assert_cmphex(ops->ack(l0), ==, 0x31);
     wr(0xb0, 0);
@@ -159,20 +159,20 @@ static void test_extint(void)
     fm_out(f, 0x21, 0x08, 1);
     fm_out(f, 0x21, 0x04, 1);
     fm_out(f, 0x21, 0x01, 1);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     set_line(pic_line(pic, 1), 1);
-    g_assert_true(ops->has_intr(l0));
-    g_assert_false(ops->has_intr(f->m.lapic[1]));
+    g_assert_true(*ops->intr_ready(l0));
+    g_assert_false(*ops->intr_ready(f->m.lapic[1]));
     ops->set_tpr(l0, 0xff); /* ExtINT knows no priority */
-    g_assert_true(ops->has_intr(l0));
+    g_assert_true(*ops->intr_ready(l0));
     g_assert_cmphex(ops->ack(l0), ==, 0x09);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     fm_out(f, 0x20, 0x20, 1);
     set_line(pic_line(pic, 3), 1);
     wr(0x350, 0x10700);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     g_assert_cmpint(ops->set_base(l0, 0xfee00100), ==, 0); /* hardware-disabled: LINT0 is INTR */
-    g_assert_true(ops->has_intr(l0));
+    g_assert_true(*ops->intr_ready(l0));
     g_assert_cmphex(ops->ack(l0), ==, 0x0b);
     teardown();
 }
@@ -197,13 +197,13 @@ static void test_lint(void)
     g_assert_cmphex(ops->ack(l0), ==, 0x44);
     set_line(apic_bus_lint(bus, 0), 0);
     wr(0xb0, 0);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     g_assert_cmphex(rd(0x350), ==, 0x8044);
     wr(0x350, 0x45); /* fixed, edge */
     set_line(apic_bus_lint(bus, 0), 1);
     g_assert_cmphex(ops->ack(l0), ==, 0x45);
     wr(0xb0, 0);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     teardown();
 }
 
@@ -220,13 +220,13 @@ static void test_timer_oneshot(void)
     fm_step(f, 400);
     g_assert_cmpuint(rd(0x390), ==, 600);
     fm_step(f, 599);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     fm_step(f, 1);
     g_assert_cmphex(ops->ack(l0), ==, 0x50);
     wr(0xb0, 0);
     g_assert_cmpuint(rd(0x390), ==, 0);
     fm_step(f, 5000);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     wr(0x3e0, 0x03); /* divide by 16 */
     wr(0x380, 1000);
     fm_step(f, 8000);
@@ -234,9 +234,9 @@ static void test_timer_oneshot(void)
     wr(0x3e0, 0x00); /* by 2: the count goes on from where it is */
     g_assert_cmpuint(rd(0x390), ==, 500);
     fm_step(f, 999);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     fm_step(f, 1);
-    g_assert_true(ops->has_intr(l0));
+    g_assert_true(*ops->intr_ready(l0));
     wr(0x380, 1000);
     wr(0x380, 0); /* stops */
     g_assert_cmpuint(rd(0x390), ==, 0);
@@ -252,18 +252,18 @@ static void test_timer_periodic(void)
     wr(0x380, 1000000);
     for (unsigned i = 0; i < 5; i++) {
         fm_step(f, 999999);
-        g_assert_false(ops->has_intr(l0));
+        g_assert_false(*ops->intr_ready(l0));
         fm_step(f, 1);
         g_assert_cmphex(ops->ack(l0), ==, 0x51);
         wr(0xb0, 0);
     }
     wr(0x320, 0x30051); /* masked: counts on */
     fm_step(f, 2250000);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     g_assert_cmpuint(rd(0x390), ==, 750000);
     wr(0x320, 0x20051);
     fm_step(f, 750000);
-    g_assert_true(ops->has_intr(l0));
+    g_assert_true(*ops->intr_ready(l0));
     wr(0x380, 1); /* absurdly short: no hang */
     fm_step(f, 1000000);
     teardown();
@@ -289,7 +289,7 @@ static void test_timer_change_mode(void)
     wr(0x320, 0x50); /* back: the period under way is the last */
     g_assert_cmpuint(rd(0x390), ==, 50000);
     fm_step(f, 49999);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     fm_step(f, 1);
     g_assert_cmphex(ops->ack(l0), ==, 0x50);
     wr(0xb0, 0);
@@ -297,7 +297,7 @@ static void test_timer_change_mode(void)
     g_assert_cmpuint(rd(0x390), ==, 0);
     fm_step(f, 1000000);
     g_assert_cmpuint(rd(0x390), ==, 0);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     wr(0x320, 0x50);
     wr(0x380, 100);
     host_late(200);
@@ -305,7 +305,7 @@ static void test_timer_change_mode(void)
     g_assert_cmphex(ops->ack(l0), ==, 0x50); /* the old entry was in force */
     wr(0xb0, 0);
     fm_step(f, 1000);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     teardown();
 }
 
@@ -319,22 +319,22 @@ static void test_timer_late(void)
     wr(0x380, 100000);
     host_late(99999);
     g_assert_cmpuint(rd(0x390), ==, 1);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     host_late(1);
     g_assert_cmpuint(rd(0x390), ==, 0);
     g_assert_cmphex(ops->ack(l0), ==, 0x50);
     wr(0xb0, 0);
     fm_step(f, 100000);
-    g_assert_false(ops->has_intr(l0)); /* not once more */
+    g_assert_false(*ops->intr_ready(l0)); /* not once more */
     wr(0x320, 0x20051);
     wr(0x380, 100000);
     host_late(250000);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     g_assert_cmpuint(rd(0x390), ==, 50000);
     g_assert_cmphex(ops->ack(l0), ==, 0x51);
     wr(0xb0, 0);
     fm_step(f, 49999);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     fm_step(f, 1);
     g_assert_cmphex(ops->ack(l0), ==, 0x51);
     wr(0xb0, 0);
@@ -359,7 +359,7 @@ static void test_timer_deadline(void)
     ops->set_tsc_deadline(l0, 9000);
     g_assert_cmpuint(ops->get_tsc_deadline(l0), ==, 9000);
     fm_step(f, 3999);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     fm_step(f, 1);
     g_assert_cmphex(ops->ack(l0), ==, 0x52);
     g_assert_cmpuint(ops->get_tsc_deadline(l0), ==, 0);
@@ -372,11 +372,11 @@ static void test_timer_deadline(void)
     ops->set_tsc_deadline(l0, 100000);
     ops->set_tsc_deadline(l0, 0); /* disarms */
     fm_step(f, 200000);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     ops->set_tsc_deadline(l0, 400000);
     wr(0x320, 0x52); /* leaving the mode disarms */
     fm_step(f, 400000);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     teardown();
 }
 
@@ -427,7 +427,7 @@ static void test_base(void)
     enable();
     self_ipi(0x40);
     ops->reset(l0, true);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     g_assert_cmphex(rd(0xf0), ==, 0xff);
     teardown();
 }
@@ -499,7 +499,7 @@ static void test_tpr_race(void)
         pthread_barrier_wait(&r.b);
         ops->set_tpr(l0, 0);
         pthread_barrier_wait(&r.b);
-        g_assert_true(ops->has_intr(l0));
+        g_assert_true(*ops->intr_ready(l0));
         g_assert_cmphex(ops->ack(l0), ==, 0x61);
         wr(0xb0, 0);
     }
@@ -537,17 +537,17 @@ static void test_pv_eoi(void)
     g_assert_cmphex(fm_read(f, word, 4), ==, 1);
     g_assert_true(guest_eoi(word));
     self_ipi(0x50); /* the same again: its turn comes though the register was not written */
-    g_assert_true(ops->has_intr(l0));
+    g_assert_true(*ops->intr_ready(l0));
     g_assert_cmpint(ops->ack(l0), ==, 0x50);
     g_assert_cmphex(fm_read(f, word, 4), ==, 1);
 
     self_ipi(0x40); /* lower: perhaps deliverable, but the guest has not ended 0x50 */
-    ops->has_intr(l0);
+    *ops->intr_ready(l0);
     g_assert_cmpint(ops->ack(l0), ==, -1);
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     g_assert_cmphex(fm_read(f, word, 4), ==, 0); /* the offer is taken back */
     g_assert_false(guest_eoi(word));
-    g_assert_true(ops->has_intr(l0));
+    g_assert_true(*ops->intr_ready(l0));
     g_assert_cmpint(ops->ack(l0), ==, 0x40);
     g_assert_true(isr_has(0x40)); /* a look at the registers ends the offer, too */
     g_assert_false(guest_eoi(word));
@@ -585,7 +585,7 @@ static void test_pmi(void)
     g_assert_cmphex(rd(0x340), ==, 0x10041);
     wr(0xb0, 0);
     ops->pmi(l0, true); /* masked */
-    g_assert_false(ops->has_intr(l0));
+    g_assert_false(*ops->intr_ready(l0));
     teardown();
 }
 
