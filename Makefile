@@ -1,5 +1,5 @@
 # One non-recursive makefile: build/libgemel.a of everything but main.c, the program, the tests.
-# `make`, `make check`, `make check-long`, `make check-boots`, `make bench-quick`, `make demo`, `make install`, `make lint`,
+# `make`, `make check`, `make check-long`, `make check-boots`, `make bench`, `make bench-quick`, `make demo`, `make install`, `make lint`,
 # `make outline`, `make clean`; `make fuzz`; SANITIZE=1 builds and checks a second tree with ASan and UBSan below build/sanitize.
 all: gemel-bin
 
@@ -131,7 +131,7 @@ $(FUZZ_BIN): $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(filter %
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(filter -%,$(FUZZ_MAIN)) -o $@ $^ $(ALL_LIBS)
 
--include $(wildcard tests/guest/rules.mk)
+-include $(wildcard tests/guest/rules.mk bench/rules.mk)
 -include $(wildcard $(LIB_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(TEST_HELP:.o=.d) $(FUZZ_OBJ:.o=.d) \
     $(BUILD)/tests/fuzz/driver.d $(BUILD)/main.d $(IMG_OBJ:.o=.d))
 .SECONDARY: $(TEST_OBJ) $(TEST_HELP) $(FUZZ_OBJ)
