@@ -18,6 +18,8 @@ const char *right_name(unsigned rights_set)
     return names[i];
 }
 
+static bool same_rights(struct node_rights a, struct node_rights b) { return a.need == b.need && a.deny == b.deny; }
+
 static struct node_rights sum_of(const struct blk_node *n)
 {
     struct node_rights sum = { 0 };
@@ -89,17 +91,19 @@ static void leave(struct node_user *u)
     *u = (struct node_user){ 0 };
 }
 
-/* First what is new besides what is old, which may be refused, then the new alone. */
+/* First what is new besides what is old, which may be refused, then the new alone. What stays as it is goes no further: each step would double the
+ * work for each image below. */
 static int claim(struct blk_node *n, struct node_user *u, struct node_rights r, struct err *e)
 {
-    struct node_rights old = u->rights;
+    struct node_rights old = u->rights, both = { old.need | r.need, old.deny | r.deny };
 
     assert(!u->node || u->node == n);
     join(n, u);
-    u->rights = (struct node_rights){ old.need | r.need, old.deny | r.deny };
-    bool ok = check_conflict(n, u, e) == 0 && follow(n, e) == 0;
+    u->rights = both;
+    bool ok = same_rights(both, old) || (check_conflict(n, u, e) == 0 && follow(n, e) == 0);
     u->rights = ok ? r : old;
-    follow(n, NULL);
+    if (!same_rights(both, u->rights))
+        follow(n, NULL);
     return ok ? 0 : -1;
 }
 

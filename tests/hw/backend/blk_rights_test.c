@@ -31,9 +31,10 @@ static const char *locks(const char *path)
 static void create(const char *path, const char *backing)
 {
     struct opts *o = opts_new();
-    struct blk_create c = { .filename = path, .size = 1 * MiB, .backing_file = backing, .backing_format = backing ? "raw" : NULL, .o = o };
+    struct blk_create c = { .filename = path, .size = 1 * MiB, .backing_file = backing, .o = o };
     struct err e = { "" };
 
+    c.backing_format = !backing ? NULL : backing == raw ? "raw" : "qcow2";
     g_assert_cmpint(driver_find("qcow2")->create(&c, &e), ==, 0);
     opts_free(o);
 }
@@ -275,6 +276,36 @@ static void test_commit(void)
     teardown();
 }
 
+/* Many images on top of each other: what the uppermost one's users want reaches the lowest one, and comes back from there, without work for each
+ * way through the files. */
+static void test_chain(void)
+{
+    char *image[60];
+    struct err e;
+
+    setup();
+    for (unsigned i = 0; i < ARRAY_LEN(image); i++) {
+        image[i] = g_strdup_printf("%s.%u", raw, i);
+        create(image[i], i ? image[i - 1] : raw);
+    }
+    struct blk *b = drive("d", image[ARRAY_LEN(image) - 1], "format=qcow2", &e), *other = drive("o", raw, "format=raw", &e);
+    g_assert_cmpstr(locks(raw), ==, "100");
+    g_assert_cmpint(attach(b, BLK_WRITES, &e), ==, 0);
+    g_assert_cmpstr(locks(raw), ==, "100 201 203");
+    refused(attach(other, BLK_WRITES, &e), "Failed to get \"write\" lock*", e);
+    blk_detach(b);
+    g_assert_cmpstr(locks(raw), ==, "100");
+    g_assert_cmpint(attach(other, BLK_WRITES, &e), ==, 0);
+    refused(attach(b, BLK_WRITES, &e), "Failed to get shared \"write\" lock*", e);
+    g_assert_cmpstr(locks(raw), ==, "100 101 201");
+    blk_detach(other);
+    for (unsigned i = 0; i < ARRAY_LEN(image); i++) {
+        unlink(image[i]);
+        g_free(image[i]);
+    }
+    teardown();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -283,5 +314,6 @@ int main(int argc, char **argv)
     g_test_add_func("/blk-rights/node", test_node);
     g_test_add_func("/blk-rights/media", test_media);
     g_test_add_func("/blk-rights/commit", test_commit);
+    g_test_add_func("/blk-rights/chain", test_chain);
     return g_test_run();
 }
