@@ -1,7 +1,7 @@
 /* Fuzz target: what every PC has, in both machine types: a guest that writes anything to the ports and registers of the chipset (PCI
  * configuration, shadow RAM, power management, hot plug, fw_cfg with its DMA, flash memory, timers, interrupt controllers and APICs, RTC,
- * serial ports, watchdogs), while devices are plugged and unplugged, with resets, saves and damaged saved states in between. After a reset
- * fw_cfg still knows its signature. */
+ * serial ports, watchdogs, VMware's port and pointer), while devices are plugged and unplugged, with resets, saves and damaged saved states in
+ * between. After a reset fw_cfg still knows its signature. */
 #include <glib.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -9,6 +9,7 @@
 #include "hw/backend/blk.h"
 #include "hw/backend/chr_impl.h"
 #include "hw/backend/drive.h"
+#include "hw/core/input.h"
 #include "mmu/aspace.h"
 #include "mmu/ram.h"
 #include "tests/fuzz/fuzz.h"
@@ -27,6 +28,7 @@ static struct machine *m;
 static struct chr *serial;
 static int flash_fd;
 static char flash_path[40];
+static u32 regs[IO_REGS]; /* the vCPU's */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -44,6 +46,14 @@ static void add_flash(void)
     g_assert_cmpint(drive_add(DRIVE_PFLASH, 0, 0, false, b, "-drive", &e), ==, 0);
 }
 
+static bool regs_get(void *opaque, u32 r[IO_REGS])
+{
+    memcpy(r, regs, sizeof(regs));
+    return true;
+}
+
+static void regs_set(void *opaque, enum io_reg n, u32 val) { regs[n] = val; }
+
 static void begin(u8 how)
 {
     bool q35 = how & 1, flash = how & 2;
@@ -60,6 +70,7 @@ static void begin(u8 how)
     p = test_pc_new_stepped(&cfg, &e);
     g_assert_cmpstr(e.msg, ==, "");
     m = &p->m;
+    m->io_regs = (struct io_regs_ops){ NULL, regs_get, regs_set };
 }
 
 static void end(void)
@@ -79,15 +90,31 @@ static void pass(i64 ns)
 
 /* -- what the guest does --------------------------------------------------------------------------------------------------- */
 
+/* VMware's port: a command and, mostly, words that mean something to it. */
+static void backdoor(struct fuzz_in *in, u8 how)
+{
+    static const u32 words[] = { 0x45414552, 0xf5, 0x4c455252, 0x53424152 };
+    u32 word = how & 0x20 ? words[how >> 3 & 3] : (u32)fuzz_take(in, 1), command = how & 4 ? (u32)fuzz_take(in, 1) : 39u + (how & 3);
+    const u32 r[IO_REGS] = { 0x564d5868 ^ (how & 0x40), word, command, 0x5658, 1, 2 };
+
+    memcpy(regs, r, sizeof(r));
+    if (how & 0x80)
+        pc_in(p, 0x5658, 4);
+    else
+        pc_out(p, 0x5658, 0, 4);
+}
+
 static void port(struct fuzz_in *in)
 {
     static const u16 base[] = { 0x510, 0x514, 0x600, 0x620, 0xae00, 0xae10, 0xcf8, 0xcfc, 0x92, 0xcf9, 0x20, 0xa0, 0x4d0, 0x40, 0x61, 0x70,
                                 0x72, 0x60, 0x64, 0x3f8, 0x3f0, 0xb2, 0x441, 0x505, 0x660, 0x630, 0x00, 0xc0, 0x80, 0xf4, 0xf0, 0xe0, 0x2000, 0x402 };
     u8 where = fuzz_take(in, 1), how = fuzz_take(in, 1);
-    u16 at = where < 240 ? (u16)(base[where % ARRAY_LEN(base)] + (how & 15)) : (u16)fuzz_take(in, 2);
+    u16 at = where < 240 || where >= 248 ? (u16)(base[where % ARRAY_LEN(base)] + (how & 15)) : (u16)fuzz_take(in, 2);
     unsigned n = 1u << (how >> 4) % 3;
 
-    if (how & 0x80)
+    if (where >= 248)
+        backdoor(in, how);
+    else if (how & 0x80)
         pc_in(p, at, n);
     else
         pc_out(p, at, fuzz_take(in, n), n);
@@ -197,6 +224,18 @@ static void plug(struct fuzz_in *in)
     lock_release(&m->lock);
 }
 
+static void point(struct fuzz_in *in, u8 how)
+{
+    int x = (i16)fuzz_take(in, 2), y = (i16)fuzz_take(in, 2), wheel = (i8)fuzz_take(in, 1);
+
+    lock_acquire(&m->lock);
+    if (how & 8)
+        input_abs(m->input, x, y, wheel, how >> 4);
+    else
+        input_rel(m->input, x, y, wheel, how >> 4);
+    lock_release(&m->lock);
+}
+
 static void press(struct fuzz_in *in)
 {
     u8 how = fuzz_take(in, 1), c[4];
@@ -207,6 +246,8 @@ static void press(struct fuzz_in *in)
         lock_release(&m->lock);
     } else if (how & 2) {
         fake_chr_break(serial);
+    } else if (how & 4) {
+        point(in, how);
     } else {
         for (unsigned i = 0; i < sizeof(c); i++)
             c[i] = fuzz_take(in, 1);
