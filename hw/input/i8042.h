@@ -12,7 +12,8 @@ void ps2_key_event(struct device *i8042, u16 key, bool down);
 /* Relative motion (dx right, dy down, dz towards the user) and the buttons that are now down: 1 left, 2 right, 4 middle,
  * 8 and 16 the side buttons. */
 void ps2_mouse_event(struct device *i8042, int dx, int dy, int dz, unsigned buttons);
-/* A packet with nothing to say, but that it moved by one: the guest looks at what else it has. Nothing if it has the mouse's reports off. */
+/* A packet with nothing to say, but that it moved by one: the guest looks at what else it has. If it has the mouse's reports off, it comes when they
+ * are on again. */
 void ps2_mouse_nudge(struct device *i8042);
 
 #endif
