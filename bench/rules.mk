@@ -1,7 +1,7 @@
 # `make bench`: the driver, and the static programs that run on the host and in guests. Included by the Makefile.
 BENCH_DRIVER := $(BUILD)/bench/driver/driver
 BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard bench/driver/*.c)))
-BENCH_GROUPS := integer fp memory os smp selftest
+BENCH_GROUPS := integer fp simd memory os codegen smp selftest
 BENCH_GUEST := $(addprefix $(BUILD)/bench/guest/,agent $(BENCH_GROUPS))
 BENCH_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) -I. -ffp-contract=off -fno-math-errno -fno-tree-vectorize -fno-tree-loop-distribute-patterns -static
 

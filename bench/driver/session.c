@@ -191,7 +191,7 @@ static enum outcome measure(struct session *s, unsigned row, char **verdict)
 {
     struct result *r = &s->machine->results[row];
     const struct config *c = s->config;
-    unsigned full = MAX(rows[row].count / (unsigned)c->divide, 1), first = MAX(full / 16, 1);
+    unsigned full = MAX(rows[row].count / (unsigned)c->divide, 1), first = MAX(full / 64, 1);
     struct sample sample;
     enum outcome o;
     if (rows[row].session != SESSION_REAL) {
