@@ -144,6 +144,7 @@ int qmp_input_send_event(struct qmp_call *c)
 
     if (check_display(c) < 0)
         return -1;
+    input_position(c->m->input, &m.x, &m.y); /* an axis that is not named stays */
     for (unsigned i = 0; i < json_array_get_length(events); i++) {
         JsonObject *ev = json_array_get_object_element(events, i), *d = json_object_get_object_member(ev, "data");
         const char *type = json_object_get_string_member(ev, "type");

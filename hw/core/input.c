@@ -10,6 +10,7 @@ struct input {
     unsigned next_index;
     u8 down[CODES]; /* keys that the guest believes are pressed */
     unsigned buttons;
+    int x, y; /* the last position */
     /* of input_press */
     struct clock *clock;
     struct timer release;
@@ -168,10 +169,29 @@ unsigned input_buttons(const struct input *in)
     return in->buttons;
 }
 
+void input_position(const struct input *in, int *x, int *y)
+{
+    *x = in->x;
+    *y = in->y;
+}
+
+static void to_position(struct input *in, int wheel, unsigned buttons)
+{
+    const struct input_handler *h = input_pointer(in);
+
+    in->buttons = buttons;
+    if (h && h->abs)
+        h->abs(h->opaque, in->x, in->y, wheel, buttons);
+}
+
 void input_rel(struct input *in, int dx, int dy, int wheel, unsigned buttons)
 {
     const struct input_handler *h = input_pointer(in);
 
+    if (h && !h->rel && !dx && !dy) {
+        to_position(in, wheel, buttons);
+        return;
+    }
     in->buttons = buttons;
     while (h && !h->rel)
         h = h->next;
@@ -181,9 +201,7 @@ void input_rel(struct input *in, int dx, int dy, int wheel, unsigned buttons)
 
 void input_abs(struct input *in, int x, int y, int wheel, unsigned buttons)
 {
-    const struct input_handler *h = input_pointer(in);
-
-    in->buttons = buttons;
-    if (h && h->abs)
-        h->abs(h->opaque, MIN_OF(MAX_OF(x, 0), INPUT_ABS_MAX), MIN_OF(MAX_OF(y, 0), INPUT_ABS_MAX), wheel, buttons);
+    in->x = MIN_OF(MAX_OF(x, 0), INPUT_ABS_MAX);
+    in->y = MIN_OF(MAX_OF(y, 0), INPUT_ABS_MAX);
+    to_position(in, wheel, buttons);
 }

@@ -41,10 +41,13 @@ void input_release_keys(struct input *in);
 #define INPUT_PRESS_MAX 16
 /* Presses n (1..INPUT_PRESS_MAX) keys in this order; they are released in reverse order after hold_ns of VM time, or before the next press. */
 void input_press(struct input *in, const u16 *codes, unsigned n, i64 hold_ns);
+/* Without movement it is for the pointer in use, one of positions, too: where it is. */
 void input_rel(struct input *in, int dx, int dy, int wheel, unsigned buttons);
 void input_abs(struct input *in, int x, int y, int wheel, unsigned buttons);
 /* The buttons of the last event. */
 unsigned input_buttons(const struct input *in);
+/* The last position, 0..INPUT_ABS_MAX. */
+void input_position(const struct input *in, int *x, int *y);
 /* True if the pointer in use takes positions. */
 bool input_is_absolute(const struct input *in);
 /* The pointer in use, NULL if there is none; then the others by ->next (handlers of keys only are among them). */

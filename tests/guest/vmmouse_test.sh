@@ -60,16 +60,34 @@ pointer_is() {
     monitor 'info mice' | grep -q "^\* Mouse #.*: $1"
 }
 
+no_event() {
+    ! console_has "GUEST-EVENT $1" 1
+}
+
+qmp_answered() {
+    [ "$(grep -c return "$tmp/qmp.out")" = "$1" ]
+}
+
+# qmp_point AXIS VALUE
+qmp_point() {
+    : >"$tmp/qmp.out"
+    {
+        printf '%s\n' '{"execute": "qmp_capabilities"}' '{"execute": "input-send-event", "arguments": {"events": [' \
+            "{\"type\": \"abs\", \"data\": {\"axis\": \"$1\", \"value\": $2}}]}}"
+        until_true 20 qmp_answered 2
+    } | socat - "UNIX-CONNECT:$tmp/qmp" >>"$tmp/qmp.out"
+}
+
 # gives EVENT COUNT COMMAND...: what the monitor is told becomes the guest's EVENT; so often in all.
 gives() {
-    event=$1 count=$2
+    event=$1 event_count=$2
     shift 2
     monitor "$*" >/dev/null
-    shows 20 "GUEST-EVENT $event" "$count"
+    shows 20 "GUEST-EVENT $event" "$event_count"
 }
 
 absolute() {
-    boot "$@"
+    boot -qmp "unix:$tmp/qmp,server=on,wait=off" "$@"
     for count in 1 2; do
         shows 60 GUEST-READY "$count"
         check "$name/found-$count" console_has 'GUEST-MOUSE VirtualPS/2 VMware VMMouse' $((2 * count)) || { vm_kill; return; }
@@ -78,10 +96,13 @@ absolute() {
         check "$name/x-$count" gives "3 0 $((2 * x))" 1 mouse_move "$x" 4321
         check "$name/y-$count" gives '3 1 65534' "$count" mouse_move "$x" 32767
         check "$name/wheel-$count" gives '2 8 1' "$count" mouse_move "$x" 32767 1
+        qmp_point x $((x + 1))
+        check "$name/qmp-x-$count" shows 20 "GUEST-EVENT 3 0 $((2 * x + 2))"
         check "$name/left-$count" gives '1 272 1' "$count" mouse_button 1
         check "$name/left-up-$count" gives '1 272 0' "$count" mouse_button 0
         check "$name/right-$count" gives '1 273 1' "$count" mouse_button 4
         check "$name/middle-$count" gives '1 274 1' "$count" mouse_button 2
+        check "$name/y-stays-$count" no_event '3 1 0'
         check "$name/given-up-$count" shows 20 GUEST-GIVEN-UP "$count"
         monitor mouse_button 0 >/dev/null
     done

@@ -58,6 +58,15 @@ static void test_routing(void)
     g_assert_true(input_is_absolute(in));
     input_abs(in, -5, INPUT_ABS_MAX + 9, 0, 0);
     g_assert_true(tablet.x == 0 && tablet.y == INPUT_ABS_MAX);
+    input_abs(in, 7, 8, 0, 0);
+    tablet.x = tablet.y = -1;
+    input_rel(in, 0, 0, 1, INPUT_RIGHT); /* no movement: where it is */
+    g_assert_true(tablet.x == 7 && tablet.y == 8 && tablet.wheel == 1 && tablet.buttons == INPUT_RIGHT && mouse.buttons == INPUT_LEFT);
+    g_assert_cmpuint(input_buttons(in), ==, INPUT_RIGHT);
+    input_rel(in, 1, 0, 0, 0); /* only others know movements */
+    g_assert_true(mouse.dx == 4 && mouse.buttons == 0 && tablet.x == 7);
+    input_position(in, &tablet.x, &tablet.y);
+    g_assert_true(tablet.x == 7 && tablet.y == 8);
     g_assert_cmpint(input_select(in, mouse.h.index), ==, 0);
     g_assert_false(input_is_absolute(in));
     g_assert_cmpint(input_select(in, kbd.h.index), ==, -1); /* no pointer */
