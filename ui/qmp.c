@@ -12,7 +12,7 @@
 #include "ui/qmp_schema.h"
 #include "util/opts.h"
 
-#define QUEUE_MAX 8 /* commands that wait; then the peer has to */
+#define QUEUE_MAX 8 /* commands that wait, with out-of-band ones; then the peer has to */
 
 struct qmp {
     struct ui *ui;
@@ -437,11 +437,12 @@ static void take_byte(struct qmp *q, u8 b)
     json_stream_reset(&q->in);
 }
 
+/* Only what may overtake commands is read while some wait: a peer that ends its input behind its last command is not taken to be gone before. */
 static unsigned on_can_read(void *opaque)
 {
     struct qmp *q = opaque;
 
-    return g_queue_get_length(q->queue) < QUEUE_MAX ? 4096 : 0;
+    return g_queue_get_length(q->queue) < (q->oob ? QUEUE_MAX : 1) ? 4096 : 0;
 }
 
 static void on_read(void *opaque, const u8 *buf, unsigned len)

@@ -750,6 +750,25 @@ static void test_networks(void)
     quit(c);
 }
 
+/* A peer that sends all it has to say and ends its side gets every answer, as from QEMU: `printf ... | socat - UNIX-CONNECT:qmp`. */
+static void test_half_closed(void)
+{
+    static const char text[] = "{\"execute\": \"qmp_capabilities\"}{\"execute\": \"query-status\"}\n{\"execute\": \"quit\"}";
+
+    for (unsigned i = 0; i < 5; i++) {
+        struct client *c = start(PC);
+        g_assert_cmpint(write(c->fd, text, strlen(text)), ==, (ssize_t)strlen(text));
+        g_assert_cmpint(shutdown(c->fd, SHUT_WR), ==, 0);
+        json_node_unref(read_node(c)); /* the greeting */
+        for (unsigned answers = 0; answers < 3; answers++) {
+            JsonNode *n = read_node(c);
+            g_assert_true(n && json_object_has_member(json_node_get_object(n), "return"));
+            json_node_unref(n);
+        }
+        g_assert_cmpint(finish(c), ==, 0);
+    }
+}
+
 static void test_input(void)
 {
     struct client *c = start(PC "-device VGA");
@@ -852,6 +871,7 @@ int main(int argc, char **argv)
     dir = g_dir_make_tmp("gemel-qmp-XXXXXX", NULL);
     done = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_test_add_func("/qmp-live/queries", test_queries);
+    g_test_add_func("/qmp-live/half-closed", test_half_closed);
     g_test_add_func("/qmp-live/device-tree", test_device_tree);
     g_test_add_func("/qmp-live/control", test_control);
     g_test_add_func("/qmp-live/descriptors", test_descriptors);

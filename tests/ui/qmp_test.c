@@ -4,6 +4,7 @@
 #include <glib.h>
 #include "hw/backend/blk_int.h"
 #include "hw/backend/chr.h"
+#include "hw/backend/chr_impl.h"
 #include "hw/backend/net.h"
 #include "hw/backend/object.h"
 #include "tests/lib/fake_chr.h"
@@ -165,6 +166,18 @@ static void test_oob(void)
     end();
     ready();
     EXPECT("{\"exec-oob\":\"query-status\"}", ERROR("QMP input member 'exec-oob' is unexpected"));
+    end();
+}
+
+/* What comes behind a command is not looked at before it is answered: it may be the end. */
+static void test_one_by_one(void)
+{
+    ready();
+    g_assert_cmpuint(chr_can_read(chr), >, 0);
+    fake_chr_input(chr, "{\"execute\":\"query-name\"}");
+    g_assert_cmpuint(chr_can_read(chr), ==, 0);
+    settle();
+    g_assert_cmpuint(chr_can_read(chr), >, 0);
     end();
 }
 
@@ -449,6 +462,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp/broken-text", test_broken_text);
     g_test_add_func("/qmp/in-order", test_commands_in_order);
     g_test_add_func("/qmp/oob", test_oob);
+    g_test_add_func("/qmp/one-by-one", test_one_by_one);
     g_test_add_func("/qmp/flood", test_flood);
     g_test_add_func("/qmp/events", test_events);
     g_test_add_func("/qmp/event-rate", test_event_rate);
