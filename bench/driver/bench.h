@@ -66,7 +66,7 @@ struct config {
 /* session.c. measure_session: one session of a kind on a machine, all rows in it that are chosen. Returns the number of failures, which it tells
  * about on standard error. */
 unsigned measure_session(const struct config *c, struct machine *m, enum session_kind kind);
-/* Is the row chosen by ONLY? */
+/* Is the row chosen by ONLY, by its group or as GROUP/NAME? */
 bool row_chosen(const struct config *c, const struct row *row);
 
 /* figures.c. What is measured: wall or CPU time of one round. */

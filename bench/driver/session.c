@@ -32,7 +32,8 @@ bool row_chosen(const struct config *c, const struct row *row)
     if (!c->only || !*c->only)
         return strcmp(row->group, "selftest");
     g_auto(GStrv) word = g_strsplit_set(c->only, " ,", -1);
-    return g_strv_contains((const char *const *)word, row->group);
+    g_autofree char *path = g_strdup_printf("%s/%s", row->group, row->name);
+    return g_strv_contains((const char *const *)word, row->group) || g_strv_contains((const char *const *)word, path);
 }
 
 /* --- the process --- */
@@ -249,6 +250,8 @@ static void measure_arrival(struct session *s, enum session_kind kind)
 
 static bool wanted(const struct config *c, const struct machine *m, enum session_kind kind)
 {
+    if (kind == SESSION_REAL && !c->root) /* there is no network, which bench/run has said */
+        return false;
     for (unsigned i = 0; i < row_count; i++)
         if (rows[i].session == kind && row_chosen(c, &rows[i]) && (m->argv || rows[i].count))
             return true;

@@ -43,14 +43,28 @@ static void begin_guest(void)
     must(tcsetattr(0, TCSANOW, &t), "tcsetattr");
 }
 
-/* A root of its own on the host, with the host's devices; by a user namespace if that is needed. */
+static void write_file(const char *name, const char *text)
+{
+    FILE *f = fopen(name, "w");
+    must(f && fputs(text, f) >= 0 && !fclose(f) ? 0 : -1, name);
+}
+
+/* A root of its own on the host, with the host's devices, and what is temporary in memory; by a user namespace if that is needed. */
 static void enter_root(const char *root)
 {
     must(chdir(root), root);
-    must(unshare(geteuid() ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS), "unshare");
+    if (geteuid()) {
+        char map[32];
+        snprintf(map, sizeof(map), "0 %u 1", geteuid());
+        must(unshare(CLONE_NEWUSER | CLONE_NEWNS), "unshare");
+        write_file("/proc/self/uid_map", map);
+    } else {
+        must(unshare(CLONE_NEWNS), "unshare");
+    }
     must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount /");
     must(mount("/dev", "dev", NULL, MS_BIND | MS_REC, NULL), "mount dev");
     must(mount("/proc", "proc", NULL, MS_BIND | MS_REC, NULL), "mount proc");
+    must(mount("tmpfs", "tmp", "tmpfs", 0, NULL), "mount tmp");
     must(chroot("."), "chroot");
 }
 

@@ -39,6 +39,15 @@ has wrong-result/guest '^bench: gemel baseline: selftest wrong: 0x2a is not 0x29
 has wrong-result/table '^  wrong +wrong +wrong' out
 has wrong-result/others-go-on '^  right +[0-9.]+ ' out
 
+bench real/gzip
+if [ "$status" = 77 ]; then
+    skip /bench/real "$(tail -n 1 "$tmp/err")"
+else
+    check /bench/real/runs [ "$status" = 0 ]
+    has real/program '^  gzip +[0-9.]+( +[0-9.]+){3} *$'
+    check /bench/real/only sh -c '! grep -q sqlite3 "$1"' - "$tmp/out"
+fi
+
 bench nonesuch
 check /bench/unknown-group [ "$status" = 1 ]
 has unknown-group/said 'there is no group nonesuch' err

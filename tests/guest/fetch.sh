@@ -186,6 +186,32 @@ get_tree() {
     apt_update amd64 && unpack_package "$1" "$2/$1.new" && mv "$2/$1.new" "$2/$1"
 }
 
+# fetch_root NAME FOLDER PACKAGE...: FOLDER/NAME, these packages and all that they depend on, unpacked, not configured; their archives in its /debs.
+fetch_root() {
+    fetch_once "$2" "$1" get_root "$@"
+}
+
+get_root() {
+    name=$1 folder=$2
+    shift 2
+    apt_setup "$folder" amd64
+    apt_update amd64 || return
+    new=$folder/$name.new
+    rm -rf "$new"
+    mkdir -p "$new/debs/partial" "$new/usr/bin" "$new/usr/sbin" "$new/usr/lib" "$new/usr/lib64" || return
+    new=$(cd "$new" && pwd)
+    for d in bin sbin lib lib64; do
+        ln -s usr/$d "$new/$d" || return
+    done
+    say "downloading $*"
+    apt_get -o Debug::NoLocking=1 -o Dir::Cache::archives="$new/debs" -y --no-install-recommends --download-only install "$@" ||
+        { say "cannot download $*; see $apt_root/log"; rm -rf "$new" "$apt_root/updated"; return 77; }
+    for deb in "$new"/debs/*.deb; do
+        dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$new" || return
+    done
+    mv "$new" "$folder/$name"
+}
+
 # pack_initramfs BUSYBOX INIT OUT [FILE...]: a cpio archive with busybox, INIT as /init, and the files at the top.
 pack_initramfs() {
     busybox=$1 init=$2 out=$3
