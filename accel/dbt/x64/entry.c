@@ -8,11 +8,11 @@
 
 _Static_assert(HELP_COUNT <= ARRAY_LEN(x64_common.helper), "helper table");
 
-/* Loads or stores guest vector register n: ymm with AVX, else xmm. */
-static void vec_move(struct enc *e, unsigned n, bool store)
+/* Loads or stores guest vector register n, MOVAPS. */
+static void vec_move(struct enc *e, unsigned n, bool store, bool wide)
 {
-    unsigned op = store ? 0x29 : 0x28; /* MOVAPS */
-    if (x64_host.avx) {
+    unsigned op = store ? 0x29 : 0x28;
+    if (wide) {
         enc_b(e, 0xc5);
         enc_b(e, n < 8 ? 0xfc : 0x7c);
         enc_b(e, op);
@@ -36,6 +36,49 @@ static void emit_c_call(struct enc *e, const void *fn)
     enc_op(e, 4, OP1(0xff), 2, rm_reg(RAX), E_DIGIT);
 }
 
+static void vzeroupper(struct enc *e)
+{
+    enc_b(e, 0xc5);
+    enc_b(e, 0xf8);
+    enc_b(e, 0x77);
+}
+
+/* xmm0 OP= the upper half of register n, VPOR; n 0: VMOVDQA */
+static void vec_upper(struct enc *e, unsigned n)
+{
+    enc_b(e, 0xc5);
+    enc_b(e, 0xf9);
+    enc_b(e, n ? 0xeb : 0x6f);
+    enc_b(e, 0x80 | RBP);
+    enc_d(e, (u32)(offsetof(struct cpu, vreg) + n * sizeof(((struct cpu *)0)->vreg[0]) + 16 - CPU_BIAS));
+}
+
+/* Loads the vector registers. Where all upper halves are zero the host is to know that they are: as long as it does not, every SSE instruction depends on
+ * its destination's old value, whose upper half it keeps. */
+static void emit_load_vectors(struct enc *e)
+{
+    u8 *clean = NULL, *done = NULL;
+    if (x64_host.avx) {
+        for (unsigned i = 0; i < 16; i++)
+            vec_upper(e, i);
+        enc_b(e, 0xc4); /* VPTEST xmm0, xmm0 */
+        enc_b(e, 0xe2);
+        enc_b(e, 0x79);
+        enc_b(e, 0x17);
+        enc_b(e, 0xc0);
+        clean = enc_jcc(e, 4);
+        for (unsigned i = 0; i < 16; i++)
+            vec_move(e, i, false, true);
+        done = enc_jmp(e);
+        enc_bind32(e, clean);
+        vzeroupper(e);
+    }
+    for (unsigned i = 0; i < 16; i++)
+        vec_move(e, i, false, false);
+    if (clean)
+        enc_bind32(e, done);
+}
+
 /* Subroutine: guest state into struct cpu, host MXCSR. Destroys rax and flags. */
 static u8 *emit_save_all(struct enc *e)
 {
@@ -48,12 +91,9 @@ static u8 *emit_save_all(struct enc *e)
     mxcsr_store(e, CPU_RM(mxcsr));
     mxcsr_load(e, CPU_RM(host_mxcsr));
     for (unsigned i = 0; i < 16; i++)
-        vec_move(e, i, true);
-    if (x64_host.avx) { /* VZEROUPPER */
-        enc_b(e, 0xc5);
-        enc_b(e, 0xf8);
-        enc_b(e, 0x77);
-    }
+        vec_move(e, i, true, x64_host.avx);
+    if (x64_host.avx)
+        vzeroupper(e);
     emit_ret(e);
     return at;
 }
@@ -63,8 +103,7 @@ static u8 *emit_load_all(struct enc *e)
 {
     u8 *at = e->p;
     mxcsr_load(e, CPU_RM(mxcsr));
-    for (unsigned i = 0; i < 16; i++)
-        vec_move(e, i, false);
+    emit_load_vectors(e);
     for (unsigned i = 0; i < 16; i++)
         if (x64_pin[i] >= 0)
             enc_load(e, 8, (unsigned)x64_pin[i], gpr_rm(i));
