@@ -115,6 +115,17 @@ enum {
 #define MONITOR_LINE 64
 #define MONITOR_NONE (~0ull)
 
+/* The jump cache, by which emitted code finds the code at a PC (accel/dbt/jumps.c). */
+struct jump_entry {
+    u64 key;   /* minus (pc + struct cpu.jc_key) */
+    void *code;
+};
+#define JC_BITS 15
+#define JC_ENTRIES (1u << JC_BITS)
+#define JC_WAYS 2  /* JC_ENTRIES of one way, then those of the other */
+/* The place of a pc in each way. What lies at the same offset of its page, as instructions that cross pages do, is spread by the page. */
+static inline unsigned jc_index(u64 pc) { return (unsigned)(pc + 8 * (pc >> PAGE_BITS)) & (JC_ENTRIES - 1); }
+
 struct cpu_platform; /* cpu/platform.h */
 struct cpu_model;    /* cpu/cpuid.h */
 struct aspace;
@@ -129,7 +140,6 @@ struct cpu {
     u32 exit_request;    /* [atomic] non-zero: leave emitted code at the next block boundary */
     u32 mode;            /* enum cpu_mode */
     u64 jc_key;          /* jump cache: generation, mode and CS base, added to a PC to make its key */
-    u64 jc_mask;         /* PEXT mask: the jump cache's number of entries - 1 */
     u64 pc_page;         /* while a block with ir_block.rel runs: the page of its PC */
     struct seg_reg seg[SEG_COUNT];
     u64 scratch[16];     /* spill slots of emitted code */
@@ -143,7 +153,6 @@ struct cpu {
     u64 x87_fip, x87_fdp;
     u16 x87_fop, x87_fcs, x87_fds;
     u64 fault_linear;    /* linear address given to a slow path, for -d mmu */
-    void *jump_cache;    /* accel/dbt/tb.h */
     u32 shadow_was;      /* int_shadow when a block was entered in it, no event being in sight; 0: it was not */
     u64 shadow_pc;       /* where: an event that comes before its first instruction is executed still waits (cpu_shadow_back) */
 
@@ -204,6 +213,7 @@ struct cpu {
 
     struct mem_ctx memctx;    /* filled at the vCPU's creation; cpu_mem() */
     struct tlb tlb;
+    struct jump_entry jc[JC_WAYS * JC_ENTRIES];
     u64 jc_cs_base;      /* the CS base that is in jc_key */
     struct pmu pmu;
 };

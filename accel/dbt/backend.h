@@ -18,8 +18,7 @@ enum dbt_exit {
 static inline void *backend_exit_tb(u64 ret) { return (void *)(ret & ~15ull); }
 static inline unsigned backend_exit_index(u64 ret) { return ret >> 3 & 1; }
 
-/* The jump cache that emitted code looks up: struct jump_entry (tb.h) at c->jump_cache, JC_ENTRIES of the first way, then as many of the second;
- * index = jc_index(pc); c->jc_mask is JC_ENTRIES - 1. A hit means pc + c->jc_key + entry.key + c->exit_request == 0, so PCs less than 16 apart have
+/* The jump cache that emitted code looks up: c->jc, by jc_index(pc). A hit means pc + c->jc_key + entry.key + c->exit_request == 0, so PCs less than 16 apart have
  * different places, and the keys of empty entries are as good as random against jc_key. */
 
 /* Where a guest instruction's code begins, for host exceptions. */
@@ -59,7 +58,8 @@ static inline u64 backend_pc(const struct cpu *c, const struct compiled *k)
 {
     return k->rel ? c->pc_page + (k->pc & (PAGE_SIZE - 1)) : k->pc;
 }
-/* Whoever enters the block from now on leaves with DBT_EXIT_LOOKUP and rip = its pc. Atomic for running vCPUs, irrevocable. */
+/* Whoever comes to the block's entry from now on leaves with DBT_EXIT_LOOKUP and rip = its pc. Atomic for running vCPUs, irrevocable. Who is linked to
+ * its body is to be unlinked. */
 void backend_kill_block(struct compiled *k);
 /* True if pc is in the code of blocks. Async-signal-safe. */
 bool backend_owns_pc(const void *pc);

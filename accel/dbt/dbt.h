@@ -11,7 +11,6 @@
 struct dbt_vcpu {
     jmp_buf jb;                 /* c->fault_jmp */
     struct ir_block *block;     /* for interpretation */
-    struct jump_entry *jc;
     bool kernel_local;          /* CPL 0-2 has blocks of pages that are not global in the jump cache */
     u64 used[1024];              /* Bloom filter of the linear pages with blocks in it */
     bool fault_pending;         /* c->fault is to be delivered */

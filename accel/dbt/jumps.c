@@ -68,7 +68,7 @@ void jumps_insert(struct vcpu *v, struct tb *tb)
         d->kernel_local = true;
         jumps_rekey(v);
     }
-    struct jump_entry *e = &d->jc[jc_index(c->rip)];
+    struct jump_entry *e = &c->jc[jc_index(c->rip)];
     u64 key = -(c->rip + c->jc_key);
     if (e[JC_ENTRIES].code == tb->code.entry)
         e += JC_ENTRIES; /* of an older generation */

@@ -355,14 +355,10 @@ static int dbt_vcpu_init(struct vcpu *v, struct err *e)
     if (d) {
         d->block = calloc(1, sizeof(*d->block));
         d->verify = t->verify ? verify_new() : NULL;
-        d->jc = aligned_alloc(64, JC_WAYS * JC_ENTRIES * sizeof(*d->jc));
     }
-    if (!d || !d->block || !d->jc)
+    if (!d || !d->block)
         return err_set(e, "cannot get memory for CPU %u", v->index);
-    memset(d->jc, 0, JC_WAYS * JC_ENTRIES * sizeof(*d->jc));
     v->engine = d;
-    v->c->jump_cache = d->jc;
-    v->c->jc_mask = JC_ENTRIES - 1;
     jumps_rekey(v);
     return 0;
 }
@@ -374,7 +370,6 @@ static void dbt_vcpu_fini(struct vcpu *v)
         return;
     verify_free(d->verify);
     free(d->block);
-    free(d->jc);
     free(d);
 }
 

@@ -269,7 +269,7 @@ void tb_flush_all(struct dbt *d)
         struct dbt_vcpu *dv = d->vm->cpu[i]->engine;
         if (!dv)
             continue;
-        memset(dv->jc, 0, JC_WAYS * JC_ENTRIES * sizeof(*dv->jc));
+        memset(d->vm->cpu[i]->c->jc, 0, sizeof(d->vm->cpu[i]->c->jc));
         dv->chain_from = 0;
     }
     d->st.flushes++;

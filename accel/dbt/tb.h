@@ -29,17 +29,6 @@ struct tb {
     struct compiled code;
 };
 
-/* Jump cache entry; layout shared with emitted code. */
-struct jump_entry {
-    u64 key;   /* minus (pc + struct cpu.jc_key) */
-    void *code;
-};
-#define JC_BITS 15
-#define JC_ENTRIES (1u << JC_BITS)
-#define JC_WAYS 2  /* JC_ENTRIES of one way, then those of the other */
-/* The place of a pc in each way. What lies at the same offset of its page, as instructions that cross pages do, is spread by the page. */
-static inline unsigned jc_index(u64 pc) { return (unsigned)(pc + 8 * (pc >> PAGE_BITS)) & (JC_ENTRIES - 1); }
-
 struct tb_stats {
     u64 translated, invalidated, flushes, chained;
     u64 guest_bytes, host_bytes, insns;

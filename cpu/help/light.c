@@ -118,16 +118,10 @@ static struct light light_stos(struct cpu *c, u64 a, u64 next_rip, u64 d)
         return undone;
     if (s.n) {
         u8 *to = span_host(c, &s, S_ES, R_DI, true);
-        u64 left = s.n, v = c->gpr[R_AX];
         if (!to)
             return undone;
         c->gpr[R_DI] += s.bytes;
-        switch (a & 0xff) {
-        case 1: __asm__ volatile("rep stosb" : "+D"(to), "+c"(left) : "a"(v) : "memory"); break;
-        case 2: __asm__ volatile("rep stosw" : "+D"(to), "+c"(left) : "a"(v) : "memory"); break;
-        case 4: __asm__ volatile("rep stosl" : "+D"(to), "+c"(left) : "a"(v) : "memory"); break;
-        default: __asm__ volatile("rep stosq" : "+D"(to), "+c"(left) : "a"(v) : "memory");
-        }
+        host_fill(to, c->gpr[R_AX], a & 0xff, s.n);
     }
     span_leave(c, a, next_rip);
     return done;

@@ -13,4 +13,15 @@ struct light {
 typedef struct light light_fn(struct cpu *c, u64 a, u64 b, u64 d);
 extern light_fn *const light_table[HELP_COUNT]; /* NULL: there is none */
 
+/* n elements of size bytes from p on become the low bytes of v: the host's own instruction for that. */
+static inline void host_fill(u8 *p, u64 v, unsigned size, u64 n)
+{
+    switch (size) {
+    case 1: __asm__ volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(v) : "memory"); break;
+    case 2: __asm__ volatile("rep stosw" : "+D"(p), "+c"(n) : "a"(v) : "memory"); break;
+    case 4: __asm__ volatile("rep stosl" : "+D"(p), "+c"(n) : "a"(v) : "memory"); break;
+    default: __asm__ volatile("rep stosq" : "+D"(p), "+c"(n) : "a"(v) : "memory");
+    }
+}
+
 #endif

@@ -5,6 +5,7 @@
  * Source: SDM vol. 2 (REP), vol. 1 7.3.9. */
 #include "cpu/debug.h"
 #include "cpu/help/io.h"
+#include "cpu/help/light.h"
 #include "cpu/help/operand.h"
 #include "cpu/ir/alu.h"
 #include "mmu/ram.h"
@@ -172,20 +173,6 @@ static u64 movs_chunk(struct str *s, u64 n)
     return n;
 }
 
-static void fill(u8 *p, u64 v, unsigned size, u64 n)
-{
-    u64 wide = size == 1 ? (u8)v * 0x0101010101010101ull : size == 2 ? (u16)v * 0x0001000100010001ull
-             : size == 4 ? (u32)v * 0x0000000100000001ull : v;
-    u64 bytes = n * size;
-    if (wide == (u8)v * 0x0101010101010101ull) {
-        memset(p, (u8)v, bytes);
-        return;
-    }
-    for (; bytes >= 8; bytes -= 8, p += 8)
-        st64(p, wide);
-    memcpy(p, &wide, bytes);
-}
-
 static u64 stos_chunk(struct str *s, u64 n)
 {
     struct side dst;
@@ -193,7 +180,7 @@ static u64 stos_chunk(struct str *s, u64 n)
     if (n == 1)
         side_write(s, &dst, s->c->gpr[R_AX]);
     else
-        fill(low_end(s, dst.host, n), s->c->gpr[R_AX], s->osize, n);
+        host_fill(low_end(s, dst.host, n), s->c->gpr[R_AX], s->osize, n);
     side_written(s, &dst, n);
     return n;
 }

@@ -61,19 +61,22 @@ void backend_flush(void)
     codebuf_reset(&cache);
 }
 
-/* Where backend_kill_block's jump goes: the first of the cold code. */
+/* Where backend_kill_block's jump goes: the first of the cold code. At a relative block's entry rdx has the PC. */
 static void emit_kill_stub(struct jit *j)
 {
-    jit_load_pc(j, RDX, j->b->pc, 8);
+    if (!j->b->rel)
+        enc_mov_ri(&j->e, RDX, j->b->pc);
     enc_jmp_to(&j->e, x64_common.lookup_out);
 }
 
-/* rdx: the block's PC. */
+/* A relative block's entry, with the block's PC in rdx, notes the page. Its first instruction has room for a jump. */
 static void emit_note_page(struct jit *j)
 {
-    enc_lea(&j->e, 8, RDX, rm_mem(RDX, -(i32)(j->b->pc & (PAGE_SIZE - 1))));
+    enc_b(&j->e, 0x48); /* LEA rdx, [rdx - offset] with four bytes for that in any case */
+    enc_b(&j->e, 0x8d);
+    enc_b(&j->e, 0x92);
+    enc_d(&j->e, -(u32)(j->b->pc & (PAGE_SIZE - 1)));
     enc_store(&j->e, 8, CPU_RM(pc_page), RDX);
-    enc_nop(&j->e, (unsigned)(j->body - j->e.p));
 }
 
 /* The table of where instructions begin, behind the cold code; returns its end. */
@@ -103,10 +106,11 @@ int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
     j->out = out;
     j->tb = tb;
     j->cold = cold;
-    j->body = hot + (b->rel ? NOTE_ROOM : 0);
     if (b->rel)
         emit_note_page(j);
-    enc_nop(&j->e, 5); /* becomes a jump to the first of the cold code */
+    j->body = j->e.p;
+    if (!b->rel)
+        enc_nop(&j->e, 5); /* becomes a jump to the first of the cold code */
     jit_block(j);
     out->pc = b->pc;
     out->rel = b->rel;
@@ -137,9 +141,9 @@ void backend_link(struct compiled *from, unsigned index, const struct compiled *
 
 void backend_kill_block(struct compiled *k)
 {
-    u8 *rw = codebuf_rw(&cache, k->body);
+    u8 *rw = codebuf_rw(&cache, k->entry);
     u64 v = ld64(rw);
-    u32 rel = (u32)(k->cold - (k->body + 5));
+    u32 rel = (u32)(k->cold - (k->entry + 5));
     v = (v & ~MASK64(40)) | 0xe9 | (u64)rel << 8;
     __atomic_store_n((u64 *)rw, v, __ATOMIC_RELEASE);
 }

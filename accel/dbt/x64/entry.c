@@ -152,14 +152,14 @@ static void emit_enter(struct enc *e, const u8 *load_all)
     emit_jump_rcx(e);
 }
 
-/* rcx = 0 if the jump-cache entry at rax + way answers to the pc in rdx and nothing is asked for. Leaves flags alone; destroys rbx. */
-static void emit_jc_check(struct enc *e, i32 way)
+/* rcx = 0 if entry rax / 2 of a way of the jump cache answers to the pc in rdx and nothing is asked for. Leaves flags alone; destroys rbx. */
+static void emit_jc_check(struct enc *e, unsigned way)
 {
     enc_load(e, 8, RCX, CPU_RM(jc_key));
     enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
     enc_load(e, 4, RBX, CPU_RM(exit_request));
     enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
-    enc_load(e, 8, RBX, rm_mem(RAX, way + (i32)offsetof(struct jump_entry, key)));
+    enc_load(e, 8, RBX, jc_rm(way, key));
     enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
 }
 
@@ -198,14 +198,13 @@ static void emit_lookup_c(struct enc *e)
 /* The second way, then C, then out. */
 static void emit_lookup_miss(struct enc *e, struct common_code *k)
 {
-    const i32 way = JC_ENTRIES * sizeof(struct jump_entry);
     k->lookup_miss = e->p;
     enc_op(e, 4, OP1(0x8f), 0, CPU_RM(branch_site), E_DIGIT); /* POP: always 8 bytes */
-    emit_jc_check(e, way);
+    emit_jc_check(e, 1);
     u8 *hit = enc_jrcxz(e);
     u8 *out = enc_jmp8(e);
     enc_bind8(e, hit);
-    enc_op(e, 4, OP1(0xff), 4, rm_mem(RAX, way + (i32)offsetof(struct jump_entry, code)), E_DIGIT);
+    enc_op(e, 4, OP1(0xff), 4, jc_rm(1, code), E_DIGIT);
     enc_bind8(e, out);
     emit_lookup_c(e);
     enc_load(e, 8, RDX, CPU_RM(rip));
@@ -245,7 +244,7 @@ static const void *next_code(struct cpu *c)
         return NULL;
     if (c->iflag && cpu_intr_ready(c))
         return NULL;
-    const struct jump_entry *e = (const struct jump_entry *)c->jump_cache + jc_index(c->rip);
+    const struct jump_entry *e = &c->jc[jc_index(c->rip)];
     u64 key = -(c->rip + c->jc_key);
     if (e->key != key)
         e += JC_ENTRIES;
@@ -449,20 +448,17 @@ static void emit_plain_probe(struct enc *e, unsigned mode, bool write)
     emit_plain_return(e);
 }
 
-/* jc_mask is a run of ones: JC_ENTRIES - 1. */
 static void emit_plain_lookup(struct enc *e)
 {
     emit_plain_start(e);
     emit_shift_right(e, RAX, PAGE_BITS);
     enc_lea(e, 8, RAX, rm_sib(RDX, RAX, 3, 0));
-    enc_alu_rm(e, 8, 4, RAX, CPU_RM(jc_mask));
     enc_alu_rm(e, 8, 0, RAX, rm_reg(RAX));
-    enc_load(e, 8, RCX, CPU_RM(jump_cache));
-    enc_lea(e, 8, RAX, rm_sib(RCX, RAX, 3, 0));
+    enc_movzx(e, RAX, 2, rm_reg(RAX));
     enc_load(e, 4, RCX, CPU_RM(exit_request));
     enc_alu_rm(e, 8, 0, RCX, rm_reg(RDX));
     enc_alu_rm(e, 8, 0, RCX, CPU_RM(jc_key));
-    enc_alu_rm(e, 8, 0, RCX, rm_mem(RAX, offsetof(struct jump_entry, key)));
+    enc_alu_rm(e, 8, 0, RCX, jc_rm(0, key));
     emit_plain_return(e);
 }
 

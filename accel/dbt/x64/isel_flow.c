@@ -36,17 +36,14 @@ static void emit_lookup(struct jit *j)
     struct enc *e = &j->e;
     if (x64_host.bmi2) {
         enc_shrx(e, RAX, rm_reg(RDX), RBP);
-        enc_load(e, 8, RCX, CPU_RM(jump_cache));
         enc_lea(e, 8, RAX, rm_sib(RDX, RAX, 3, 0));
-        enc_pext(e, RAX, RAX, CPU_RM(jc_mask));
-        enc_lea(e, 4, RAX, rm_sib(RAX, RAX, 0, 0));
-        enc_lea(e, 8, RAX, rm_sib(RCX, RAX, 3, 0));
-        _Static_assert(sizeof(struct jump_entry) == 16, "scaled by 2 * 8");
         enc_load(e, 8, RCX, CPU_RM(jc_key));
+        enc_lea(e, 4, RAX, rm_sib(RAX, RAX, 0, 0));
         enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
+        enc_movzx(e, RAX, 2, rm_reg(RAX));
         enc_load(e, 4, RBX, CPU_RM(exit_request));
         enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
-        enc_load(e, 8, RBX, rm_mem(RAX, offsetof(struct jump_entry, key)));
+        enc_load(e, 8, RBX, jc_rm(0, key));
         enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
     } else {
         enc_call_to(e, x64_common.lookup);
@@ -54,12 +51,7 @@ static void emit_lookup(struct jit *j)
     u8 *hit = enc_jrcxz(e);
     enc_call_to(e, x64_common.lookup_miss);
     enc_bind8(e, hit);
-    enc_op(e, 4, OP1(0xff), 4, rm_mem(RAX, offsetof(struct jump_entry, code)), E_DIGIT);
-}
-
-static i32 jc_offset(u64 pc)
-{
-    return (i32)(jc_index(pc) * sizeof(struct jump_entry));
+    enc_op(e, 4, OP1(0xff), 4, jc_rm(0, code), E_DIGIT);
 }
 
 /* The same for a pc that is known, but perhaps for the page. Only jumps backwards look at exit_request: every loop has one. */
@@ -71,7 +63,7 @@ static void emit_lookup_const(struct jit *j, u64 pc)
         emit_lookup(j);
         return;
     }
-    enc_load(e, 8, RBX, CPU_RM(jump_cache));
+    size_t entry = offsetof(struct cpu, jc) + jc_index(pc) * sizeof(struct jump_entry);
     enc_load(e, 8, RCX, CPU_RM(jc_key));
     if (fits32((i64)pc)) {
         enc_lea(e, 8, RCX, rm_mem(RCX, (i32)pc));
@@ -79,7 +71,7 @@ static void emit_lookup_const(struct jit *j, u64 pc)
         enc_mov_ri(e, RDX, pc);
         enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
     }
-    enc_load(e, 8, RAX, rm_mem(RBX, jc_offset(pc) + (i32)offsetof(struct jump_entry, key)));
+    enc_load(e, 8, RAX, cpu_rm(entry + offsetof(struct jump_entry, key)));
     enc_lea(e, 8, RCX, rm_sib(RCX, RAX, 0, 0));
     if (pc <= j->b->pc) {
         enc_load(e, 4, RAX, CPU_RM(exit_request));
@@ -88,7 +80,7 @@ static void emit_lookup_const(struct jit *j, u64 pc)
     u8 *hit = enc_jrcxz(e);
     ool_new(j, OOL_MISS, enc_jmp(e))->pc = pc;
     enc_bind8(e, hit);
-    enc_op(e, 4, OP1(0xff), 4, rm_mem(RBX, jc_offset(pc) + (i32)offsetof(struct jump_entry, code)), E_DIGIT);
+    enc_op(e, 4, OP1(0xff), 4, cpu_rm(entry + offsetof(struct jump_entry, code)), E_DIGIT);
 }
 
 /* A rel32 that is patched later must not straddle cache lines: stores to it are atomic then. n: opcode bytes before it. */
@@ -342,7 +334,7 @@ void ool_flow(struct jit *j, struct ool *s)
         break;
     case OOL_MISS:
         enc_mov_ri(&j->e, RDX, s->pc);
-        enc_lea(&j->e, 8, RAX, rm_mem(RBX, jc_offset(s->pc)));
+        enc_mov_ri(&j->e, RAX, 2 * jc_index(s->pc));
         enc_call_to(&j->e, x64_common.lookup_miss);
         break;
     case OOL_POLL_JCC: {

@@ -22,6 +22,11 @@ _Static_assert(CPU_BIAS % 64 == PAGE_BITS && _Alignof(struct cpu) >= 64, "rbp se
 static inline struct rm cpu_rm(size_t off) { return rm_mem(RBP, (i32)off - CPU_BIAS); }
 #define CPU_RM(field) cpu_rm(offsetof(struct cpu, field))
 
+/* A field of the entry of the jump cache that rax is twice the place of. */
+_Static_assert(JC_BITS == 15 && sizeof(struct jump_entry) == 16, "the place is made by a move of 16 bits and scaled by 2 * 8");
+#define jc_rm(way, field) \
+    rm_sib(RBP, RAX, 3, (i32)(offsetof(struct cpu, jc) + (way) * JC_ENTRIES * sizeof(struct jump_entry) + offsetof(struct jump_entry, field)) - CPU_BIAS)
+
 /* Host register of a guest GPR, R_NONE: in memory. */
 extern const i8 x64_pin[16];
 
@@ -36,7 +41,7 @@ struct common_code {
     u8 *exit;        /* rdx: dbt_enter's result; rip is stored; does not return */
     u8 *exit_done;   /* the same with struct cpu complete already */
     u8 *exit_next;   /* behind helper_end: goes on at rip if it can, else leaves with DBT_EXIT_EXIT */
-    u8 *lookup_miss; /* called, does not return; rdx: pc, rax: its jump-cache entry, which does not match: tries the second way, else goes to
+    u8 *lookup_miss; /* called, does not return; rdx: pc, rax: 2 * jc_index(pc), whose entry does not match: tries the second way, else goes to
                       * lookup_out */
     u8 *lookup_out;  /* rdx: pc, stores it as rip, leaves with DBT_EXIT_LOOKUP */
     u8 *slow_probe;  /* rdx: linear address, ecx: size_acc; returns rdx: pointer, rax: 0; keeps rbx */
@@ -44,7 +49,7 @@ struct common_code {
     u8 *x87_load;    /* keeps rbx */
     u8 *fault;       /* rdx: host pc, ecx: trap number; from the signal handler, does not return */
     u8 *probe[TLB_MODES][2]; /* hosts without BMI2, [write]: rdx address, rcx size - 1; returns rcx 0: hit, rax addend */
-    u8 *lookup;      /* hosts without BMI2: rdx pc; returns rcx 0: hit, rax jump-cache entry */
+    u8 *lookup;      /* hosts without BMI2: rdx pc; returns rcx 0: hit, rax 2 * jc_index(pc) */
     u8 *helper[256]; /* rbx, rdx, rcx: arguments; returns rdx: result */
     u8 *helper_end[256]; /* the same without reloading guest state: goes on with exit_next only */
     u8 *light;       /* of light ways (cpu/help/light.h): */

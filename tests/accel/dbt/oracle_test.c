@@ -7,7 +7,6 @@
 #include "tests/lib/oracle.h"
 
 static struct oracle oracle;
-static struct jump_entry jump_cache[JC_WAYS * JC_ENTRIES];
 
 /* --- what emitted code calls; the run loop's versions are not linked --- */
 static struct tb the_tb;
@@ -48,8 +47,6 @@ static void run(unsigned bits, void (*test)(struct oracle *o), bool segmented)
     if (oracle_init(&oracle, bits, step)) {
         if (segmented)
             oracle.f->c->mode &= ~(u32)MODE_FLAT;
-        oracle.f->c->jump_cache = jump_cache;
-        oracle.f->c->jc_mask = JC_ENTRIES - 1;
         oracle.f->c->jc_key = 0x5bd1e995a3c59ac3ull;
         test(&oracle);
     } else {

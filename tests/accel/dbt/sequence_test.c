@@ -34,7 +34,6 @@ struct sequence {
 
 static struct insn_gen gen;
 static struct ir_block *block;
-static struct jump_entry jump_cache[JC_WAYS * JC_ENTRIES];
 static struct tb the_tb;
 
 /* --- what emitted code calls; the run loop's versions are not linked --- */
@@ -312,8 +311,6 @@ static struct fake_cpu *cpu_new(unsigned bits)
     f->c->cr0 |= CR0_PE | CR0_NE | CR0_MP;
     f->c->mode |= MODE_PE; /* also for 16-bit code: real mode has no VEX */
     f->c->xcr0 = 7;
-    f->c->jump_cache = jump_cache;
-    f->c->jc_mask = JC_ENTRIES - 1;
     f->c->jc_key = 0x5bd1e995a3c59ac3ull;
     return f;
 }

@@ -17,7 +17,6 @@ void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc) { g_assert_not_reach
 static struct fake_cpu *f;
 static struct cpu *c;
 static struct ir_block *b;
-static struct jump_entry jump_cache[JC_WAYS * JC_ENTRIES];
 
 static void begin(u64 pc)
 {
@@ -132,9 +131,9 @@ static void test_jump_cache(void)
         compile(&tbs[0]);
         c->gpr[R_11] = to;
         for (unsigned way = 0; way < 3; way++) {
-            memset(jump_cache, 0, sizeof(jump_cache));
+            memset(c->jc, 0, sizeof(c->jc));
             if (way < JC_WAYS)
-                jump_cache[way * JC_ENTRIES + jc_index(to)] = (struct jump_entry){ -(to + c->jc_key), tbs[1].code.entry };
+                c->jc[way * JC_ENTRIES + jc_index(to)] = (struct jump_entry){ -(to + c->jc_key), tbs[1].code.entry };
             c->gpr[R_DX] = 0;
             cpu_set_arith(c, F_SF | F_AF);
             u64 r = enter(&tbs[0]);
@@ -190,8 +189,6 @@ int main(int argc, char **argv)
         g_error("%s", e.msg);
     f = fake_cpu_new(64, NULL);
     c = f->c;
-    c->jump_cache = jump_cache;
-    c->jc_mask = JC_ENTRIES - 1;
     c->jc_key = 0x5bd1e995a3c59ac3ull;
     b = g_new0(struct ir_block, 1);
     g_test_add_func("/dbt/x64/link", test_link);

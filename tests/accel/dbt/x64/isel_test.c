@@ -564,13 +564,10 @@ static void seq_build(struct testcase *t, unsigned full)
 
 static void test_sequences(gconstpointer arg)
 {
-    static struct jump_entry jump_cache[JC_WAYS * JC_ENTRIES];
     unsigned n = GPOINTER_TO_UINT(arg);
     rnd = g_rand_new_with_seed((guint32)g_test_rand_int());
     for (unsigned bits = 32; bits <= 64; bits += 32) {
         struct testcase t = { .f = fake_cpu_new(bits, NULL), .b = g_new0(struct ir_block, 1) };
-        t.f->c->jump_cache = jump_cache;
-        t.f->c->jc_mask = JC_ENTRIES - 1;
         t.f->c->jc_key = 0x5bd1e995a3c59ac3ull;
         for (unsigned i = 0; i < n; i++) {
             random_state(&t);
