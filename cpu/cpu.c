@@ -5,6 +5,7 @@
 #include "cpu/debug.h"
 #include "cpu/desc.h"
 #include "cpu/help/x87.h"
+#include "cpu/help/xsave.h"
 #include "cpu/platform.h"
 #include "util/log.h"
 
@@ -34,8 +35,10 @@ static u32 mode_fpu_bits(const struct cpu *c)
         m |= MODE_FPU_NM;
     if (c->cr0 & (CR0_EM | CR0_TS) || !(c->cr4 & CR4_OSFXSR))
         m |= MODE_SSE_BAD;
-    if (c->cr0 & CR0_TS || !(c->cr4 & CR4_OSXSAVE) || (c->xcr0 & 6) != 6)
+    if (c->cr0 & CR0_TS || !(c->cr4 & CR4_OSXSAVE) || (c->xcr0 & (XC_SSE | XC_AVX)) != (XC_SSE | XC_AVX))
         m |= MODE_AVX_BAD;
+    if (m & MODE_AVX_BAD || (c->xcr0 & XC_AVX512) != XC_AVX512)
+        m |= MODE_EVEX_BAD;
     return m;
 }
 
@@ -122,6 +125,7 @@ static void reset_power_on(struct cpu *c)
     x87_init(c);
     memset(c->vreg, 0, sizeof(c->vreg));
     memset(c->kreg, 0, sizeof(c->kreg));
+    c->zmm_live = 0;
     c->star = c->lstar = c->cstar = c->sfmask = c->kernel_gs_base = c->tsc_aux = 0;
     c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
     c->tsc_offset = c->tsc_adjust = 0; /* the platform's TSC goes on: those of all CPUs stay in step */

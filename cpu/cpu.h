@@ -100,6 +100,7 @@ enum cpu_mode {
     MODE_IOPL_OK = 1 << 15,  /* CLI/STI/IN/OUT... allowed without further checks: real mode or CPL <= IOPL (and not VM86) */
     MODE_COUNT = 1 << 16,    /* a performance counter counts instructions at this CPL */
     MODE_COUNT_BR = 1 << 17, /* and another one branches or mispredictions: only with MODE_COUNT */
+    MODE_EVEX_BAD = 1 << 18, /* AVX-512 raises: as MODE_AVX_BAD, or XCR0 has not all of its state enabled */
 };
 static inline unsigned mode_cpl(u32 mode) { return mode & MODE_CPL; }
 static inline unsigned mode_bits(u32 mode) { return 16u << (mode >> 2 & 3); } /* 16, 32, 64 */
@@ -148,6 +149,7 @@ struct cpu {
     u64 branch_site;     /* host address behind the jump-cache look-up that failed last */
     u32 mxcsr;           /* guest MXCSR */
     u32 host_mxcsr;
+    u32 zmm_live;        /* 1: AVX-512 state may be in use. 0: kreg, zmm16-31 and bytes 32-63 of zmm0-15 are zero, here; emitted code does not keep them */
     u32 x87_live;        /* 1: the guest's x87/MMX state is in the host FPU, not in fx[] (cpu/help/x87.h) */
     u32 int_shadow;      /* 1: after STI, 2: after MOV SS/POP SS: interrupts (and, for 2, #DB) wait one instruction */
     u64 x87_fip, x87_fdp;

@@ -35,6 +35,10 @@ static const u16 depends[][2] = {
     { FEAT_PCID, FEAT_LM }, { FEAT_PDPE1GB, FEAT_LM }, { FEAT_PKU, FEAT_XSAVE }, { FEAT_PKU, FEAT_LM }, { FEAT_FSGSBASE, FEAT_LM },
     { FEAT_CX16, FEAT_LM }, { FEAT_LAHF_LM, FEAT_LM }, { FEAT_TSC_DEADLINE, FEAT_APIC }, { FEAT_X2APIC, FEAT_APIC },
     { FEAT_NX, FEAT_PAE }, { FEAT_MMXEXT, FEAT_MMX },
+    { FEAT_AVX512F, FEAT_AVX2 }, { FEAT_AVX512F, FEAT_FMA }, { FEAT_AVX512F, FEAT_F16C }, { FEAT_AVX512DQ, FEAT_AVX512F }, { FEAT_AVX512_IFMA, FEAT_AVX512F },
+    { FEAT_AVX512CD, FEAT_AVX512F }, { FEAT_AVX512BW, FEAT_AVX512F }, { FEAT_AVX512VL, FEAT_AVX512F }, { FEAT_AVX512_VBMI, FEAT_AVX512BW },
+    { FEAT_AVX512_VBMI2, FEAT_AVX512BW }, { FEAT_AVX512_VNNI, FEAT_AVX512F }, { FEAT_AVX512_BITALG, FEAT_AVX512BW }, { FEAT_AVX512_VPOPCNTDQ, FEAT_AVX512F },
+    { FEAT_AVX512_VP2INTERSECT, FEAT_AVX512F }, { FEAT_AVX512_BF16, FEAT_AVX512BW },
 };
 
 static void feat_set(u64 *set, unsigned f, bool on)
@@ -80,14 +84,14 @@ static bool host_bit(const struct feature *f)
     return r[f->reg] >> f->bit & 1;
 }
 
-/* The host's kernel saves YMM registers. */
-static bool host_has_ymm(void)
+/* The host's kernel saves these registers: bits of XCR0. */
+static bool host_saves(u32 components)
 {
     u32 a, b, cx, d;
     if (!__get_cpuid(1, &a, &b, &cx, &d) || !(cx & bit_OSXSAVE))
         return false;
     __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-    return (a & 6) == 6;
+    return (a & components) == components;
 }
 
 static void drop_dependents(u64 *set)
@@ -109,8 +113,11 @@ static void executable_features(u64 *set)
     feat_set(set, FEAT_NONE, true);
     for (unsigned f = 1; f < FEAT_COUNT; f++)
         feat_set(set, f, features[f].how == OURS || host_bit(&features[f]));
-    if (!host_has_ymm())
+    if (!host_saves(0x06))
         feat_set(set, FEAT_AVX, false);
+    /* The state is saved as a whole, mask registers with KMOVQ. */
+    if (!host_saves(0xe6) || !feat_in(set, FEAT_AVX512BW) || !feat_in(set, FEAT_AVX512DQ) || !feat_in(set, FEAT_AVX512VL))
+        feat_set(set, FEAT_AVX512F, false);
     drop_dependents(set);
 }
 

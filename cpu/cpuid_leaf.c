@@ -17,7 +17,8 @@ u32 cpuid_signature(const struct cpu_model *m)
 
 u64 cpuid_xcr0(const struct cpu_model *m)
 {
-    return XC_X87 | XC_SSE | (feat_on(m, FEAT_AVX) ? XC_AVX : 0) | (feat_on(m, FEAT_PKU) ? XC_PKRU : 0);
+    return XC_X87 | XC_SSE | (feat_on(m, FEAT_AVX) ? XC_AVX : 0) | (feat_on(m, FEAT_AVX512F) ? XC_AVX512 : 0) |
+           (feat_on(m, FEAT_PKU) ? XC_PKRU : 0);
 }
 
 /* Bits that number n things takes. */
@@ -138,7 +139,7 @@ static void leaf_basic(struct cpu *c, u32 leaf, u32 sub, u32 out[4])
         break;
     case 7:
         if (sub == 0)
-            out[0] = feat_on(m, FEAT_AVX_VNNI) ? 1 : 0; /* highest subleaf */
+            out[0] = feat_on(m, FEAT_AVX_VNNI) || feat_on(m, FEAT_AVX512_BF16) ? 1 : 0; /* highest subleaf */
         if (sub == 0 && c->cr4 & CR4_PKE)
             out[2] |= BIT(4);
         break;

@@ -317,8 +317,9 @@ u64 help_xsetbv(struct cpu *c, u64 a, u64 b, u64 d)
         cpu_raise(c, EXC_UD);
     require_cpl0(c);
     u64 v = (u32)c->gpr[R_AX] | c->gpr[R_DX] << 32;
-    bool avx_alone = v & XC_AVX && !(v & XC_SSE);
-    if ((u32)c->gpr[R_CX] || !(v & XC_X87) || v & ~cpuid_xcr0(c->model) || avx_alone)
+    bool avx_alone = v & XC_AVX && !(v & XC_SSE), avx512 = v & XC_AVX512; /* all three of its components, with AVX, or none */
+    if ((u32)c->gpr[R_CX] || !(v & XC_X87) || v & ~cpuid_xcr0(c->model) || avx_alone ||
+        (avx512 && ((v & XC_AVX512) != XC_AVX512 || !(v & XC_AVX))))
         raise_gp0(c);
     c->xcr0 = v;
     cpu_update_mode(c);

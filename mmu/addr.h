@@ -18,6 +18,7 @@ enum access {
     ACC_USER = 8,                   /* CPL 3 (after the implicit-supervisor rule) */
     ACC_STACK = 16,                 /* through SS: a non-canonical address raises #SS, not #GP */
     ACC_IMPLICIT = 32,              /* implicit supervisor access (descriptor tables, TSS): EFLAGS.AC does not open SMAP */
+    ACC_MASKED = 64,                /* PROBE of the IR only: elements may be masked off; what does not succeed is not a fault yet */
 };
 
 #endif

@@ -236,13 +236,15 @@ static void dbt_run(struct vcpu *v)
 /* --- called by emitted code --- */
 void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
 {
-    unsigned size = size_acc & 0xff, acc = size_acc >> 8 | cpu_data_acc(c);
+    unsigned size = size_acc & 0xff, acc = (size_acc >> 8 & ~(u32)ACC_MASKED) | cpu_data_acc(c);
     struct mem_fault f;
     void *host;
     switch (mem_probe(cpu_mem(c), addr, size, acc, &host, &f)) {
     case PROBE_RAM:
         return host;
     case PROBE_FAULT:
+        if (size_acc >> 8 & ACC_MASKED)
+            break;
         if (size >= 16 && addr & (size - 1)) /* a misaligned vector operand may have to raise #GP first: the interpreter knows */
             break;
         cpu_raise_pf(c, &f, acc);

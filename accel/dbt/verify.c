@@ -9,13 +9,14 @@
 #include "cpu/lift/lift.h"
 #include "disas/disas.h"
 
-#define VREGS 16
 /* What a block without helper calls can change. */
 struct verify_state {
     u64 gpr[16], rip;
     u32 flags, mxcsr;
     u8 iflag, dflag;
-    u8 vreg[VREGS][32];
+    u8 vreg[32][64];
+    u64 kreg[8];
+    u32 zmm_live;
     u8 fx[160]; /* FXSAVE image up to the last ST register */
 };
 
@@ -39,8 +40,9 @@ static void state_get(struct cpu *c, struct verify_state *s)
     s->mxcsr = c->mxcsr;
     s->iflag = c->iflag;
     s->dflag = c->dflag;
-    for (unsigned i = 0; i < VREGS; i++)
-        memcpy(s->vreg[i], c->vreg[i], sizeof(s->vreg[i]));
+    memcpy(s->vreg, c->vreg, sizeof(s->vreg));
+    memcpy(s->kreg, c->kreg, sizeof(s->kreg));
+    s->zmm_live = c->zmm_live;
     memcpy(s->fx, c->fx, sizeof(s->fx));
 }
 
@@ -53,8 +55,9 @@ static void state_put(struct cpu *c, const struct verify_state *s)
     c->mxcsr = s->mxcsr;
     c->iflag = s->iflag;
     c->dflag = s->dflag;
-    for (unsigned i = 0; i < VREGS; i++)
-        memcpy(c->vreg[i], s->vreg[i], sizeof(s->vreg[i]));
+    memcpy(c->vreg, s->vreg, sizeof(s->vreg));
+    memcpy(c->kreg, s->kreg, sizeof(s->kreg));
+    c->zmm_live = s->zmm_live;
     memcpy(c->fx, s->fx, sizeof(s->fx));
 }
 
@@ -153,9 +156,11 @@ static void report(struct vcpu *v, const struct verify *f)
     report_line("flags", f->expect.flags, f->got.flags);
     report_line("mxcsr", f->expect.mxcsr, f->got.mxcsr);
     report_line("fault", (u64)(i64)f->fault, (u64)(i64)f->got_fault);
-    for (unsigned i = 0; i < VREGS; i++)
+    for (unsigned i = 0; i < ARRAY_LEN(f->got.kreg); i++)
+        report_line("kreg", f->expect.kreg[i], f->got.kreg[i]);
+    for (unsigned i = 0; i < ARRAY_LEN(f->got.vreg); i++)
         if (memcmp(f->expect.vreg[i], f->got.vreg[i], sizeof(f->got.vreg[i])))
-            fprintf(stderr, "  ymm%u differs\n", i);
+            fprintf(stderr, "  zmm%u differs\n", i);
     if (memcmp(f->expect.fx, f->got.fx, sizeof(f->got.fx)))
         fprintf(stderr, "  x87 state differs\n");
     for (unsigned i = 0; i < f->journal.n; i++)
@@ -178,7 +183,7 @@ void verify_after(struct vcpu *v, struct verify *f, int fault)
     bool same = !memcmp(f->expect.gpr, f->got.gpr, sizeof(f->got.gpr)) && f->expect.rip == f->got.rip && f->fault == fault &&
                 (f->expect.flags & mask) == (f->got.flags & mask) && f->expect.mxcsr == f->got.mxcsr &&
                 f->expect.iflag == f->got.iflag && f->expect.dflag == f->got.dflag &&
-                !memcmp(f->expect.vreg, f->got.vreg, sizeof(f->got.vreg)) && fx_same(f->expect.fx, f->got.fx);
+                !memcmp(f->expect.vreg, f->got.vreg, sizeof(f->got.vreg)) && !memcmp(f->expect.kreg, f->got.kreg, sizeof(f->got.kreg)) && fx_same(f->expect.fx, f->got.fx);
     for (unsigned i = 0; i < f->journal.n && same; i++)
         same = !mem_journal_last(&f->journal, i) || !memcmp(f->journal.e[i].new, f->journal.e[i].host, f->journal.e[i].size);
     f->done++;

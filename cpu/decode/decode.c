@@ -15,7 +15,7 @@ static const struct insn_row insn_rows[] = {
 
 enum opnd_src {
     SRC_NONE, SRC_E, SRC_M, SRC_R, SRC_G, SRC_Z, SRC_F, SRC_B, SRC_I, SRC_IS, SRC_K, SRC_J, SRC_A, SRC_O, SRC_S, SRC_T, SRC_C, SRC_D,
-    SRC_X, SRC_Y, SRC_V, SRC_W, SRC_U, SRC_H, SRC_L, SRC_VF, SRC_P, SRC_Q, SRC_N, SRC_ST, SRC_STF,
+    SRC_X, SRC_Y, SRC_V, SRC_W, SRC_U, SRC_H, SRC_L, SRC_VF, SRC_P, SRC_Q, SRC_N, SRC_ST, SRC_STF, SRC_KG, SRC_KH, SRC_KR, SRC_KE,
 };
 enum opnd_size {
     SZ_none, SZ_b, SZ_w, SZ_d, SZ_q, SZ_t, SZ_dq, SZ_qq, SZ_v, SZ_z, SZ_y, SZ_far, SZ_dt, SZ_pair, SZ_x, SZ_xh, SZ_xq, SZ_xe, SZ_dup,
@@ -67,13 +67,36 @@ static bool modrm_fits(const struct insn_row *r, const struct insn *in, const st
     u32 m = r->modrm;
     if (m & RB0 && p->rex_b)
         return false;
-    if ((m & VL0 && in->vex_l) || (m & VL1 && !in->vex_l) || (m & VW0 && p->w) || (m & VW1 && !p->w))
+    if ((m & (VL0 | VL1 | VL2) && !(m & VL0 << in->vex_l)) || (m & VW0 && p->w) || (m & VW1 && !p->w))
         return false;
     if (!(m & MRM))
         return true;
     if ((m & 2 && (in->modrm >> 3 & 7u) != (m >> 8 & 7)) || (m & 0x10 && (in->modrm & 7u) != (m >> 12 & 7)))
         return false;
     return !((m & 4 && in->mod == 3) || (m & 8 && in->mod != 3));
+}
+
+bool insn_opnd_scales(const struct insn_row *r, unsigned i)
+{
+    unsigned size = opnd_codes[r->op[i]].size;
+    return size == SZ_x || size == SZ_xh || size == SZ_xq || size == SZ_xe || size == SZ_dup;
+}
+
+static bool has_feat(const u64 *feat, unsigned f) { return feat[f / 64] >> (f % 64) & 1; }
+
+/* The row's feature, and what else an EVEX form needs. */
+static bool row_offered(const struct insn_row *r, const struct insn *in, const u64 *feat)
+{
+    if (!feat)
+        return true;
+    if (r->feat != FEAT_NONE && !has_feat(feat, r->feat))
+        return false;
+    if (!in->evex || (has_feat(feat, FEAT_AVX512F) && (in->vex_l == 2 || has_feat(feat, FEAT_AVX512VL))))
+        return true;
+    for (unsigned i = 0; i < 4; i++)
+        if (insn_opnd_scales(r, i))
+            return false;
+    return has_feat(feat, FEAT_AVX512F);
 }
 
 static const struct insn_row *row_find(const struct insn *in, const struct dec_prefix *p, unsigned slot, bool pe, const u64 *feat)
@@ -84,7 +107,7 @@ static const struct insn_row *row_find(const struct insn *in, const struct dec_p
             continue;
         if (r->prefix != PANY && r->prefix != p->sel)
             continue;
-        if (feat && r->feat != FEAT_NONE && !(feat[r->feat / 64] >> (r->feat % 64) & 1))
+        if (!row_offered(r, in, feat))
             continue;
         if ((r->attr & A_PE && !pe) || !modrm_fits(r, in, p))
             continue;
@@ -114,9 +137,21 @@ static bool w_is_gpr_width(const struct insn_row *r)
     return r->modes == I64 && r->modrm & VW1;
 }
 
+/* What of the EVEX prefix does not depend on the operands' kinds: vector length, rounding, broadcast, masking. */
+static bool evex_fits(const struct insn *in)
+{
+    u32 m = in->row->modrm;
+    bool mem = in->mod != 3, masked = row_mask_grain(in->row) || in->row->attr & A_VSIB;
+    if (in->evex_b && !(mem ? m & EBC : m & (ERC | ESAE)))
+        return false;
+    if (in->vex_l == 3 || (in->evex_aaa && !masked) || (in->evex_z && !in->evex_aaa))
+        return false;
+    return in->evex_aaa || !(in->row->attr & A_VSIB);
+}
+
 static unsigned opnd_bytes(const struct insn *in, enum opnd_size sz, bool mem)
 {
-    unsigned vl = in->vex_l ? 32 : 16;
+    unsigned vl = 16u << in->vex_l;
     switch (sz) {
     case SZ_none: return 0;
     case SZ_b: return 1;
@@ -137,7 +172,7 @@ static unsigned opnd_bytes(const struct insn *in, enum opnd_size sz, bool mem)
     case SZ_xh: return vl / 2;
     case SZ_xq: return vl / 4;
     case SZ_xe: return vl / 8;
-    case SZ_dup: return in->vex_l ? 32 : 8;
+    case SZ_dup: return in->vex_l ? vl : 8;
     case SZ_env: return in->osize == 2 ? 14 : 28;
     case SZ_state: return in->osize == 2 ? 94 : 108;
     case SZ_fx: return 512;
@@ -157,6 +192,24 @@ static void opnd_gpr(const struct insn *in, struct opnd *o, unsigned reg)
         o->reg = (u8)(reg - 4);
     }
 }
+/* The unit of a disp8: what the memory operand accesses, or one element. */
+static unsigned evex_scale8(const struct insn *in)
+{
+    const struct insn_row *r = in->row;
+    if (!in->evex)
+        return 1;
+    if (in->evex_b)
+        return in->vex_w ? 8 : 4;
+    if (r->modrm & EELEM)
+        return row_mask_grain(r);
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned src = opnd_codes[r->op[i]].src;
+        if (src == SRC_E || src == SRC_M || src == SRC_W)
+            return opnd_bytes(in, opnd_codes[r->op[i]].size, true);
+    }
+    return 1;
+}
+
 static void opnd_reg(struct opnd *o, enum opnd_kind kind, unsigned reg)
 {
     o->kind = kind;
@@ -180,16 +233,17 @@ static void opnd_imm(struct insn *in, struct opnd *o, struct dec_cursor *c, bool
 static bool opnd_regs(struct insn *in, const struct dec_prefix *p, struct opnd *o, enum opnd_src src, unsigned fixed)
 {
     bool mem = in->has_modrm && in->mod != 3;
+    unsigned rm_vec = in->rm | (in->evex ? (unsigned)p->rex_x << 1 : 0);
     switch (src) {
     case SRC_E: case SRC_M: case SRC_R:
         mem ? opnd_reg(o, OK_MEM, 0) : opnd_gpr(in, o, in->rm);
         return mem ? src != SRC_R : src != SRC_M;
-    case SRC_W: mem ? opnd_reg(o, OK_MEM, 0) : opnd_reg(o, OK_VEC, in->rm); return true;
+    case SRC_W: mem ? opnd_reg(o, OK_MEM, 0) : opnd_reg(o, OK_VEC, rm_vec); return true;
     case SRC_Q: mem ? opnd_reg(o, OK_MEM, 0) : opnd_reg(o, OK_MMX, in->rm & 7); return true;
-    case SRC_U: opnd_reg(o, OK_VEC, in->rm); return !mem;
+    case SRC_U: opnd_reg(o, OK_VEC, rm_vec); return !mem;
     case SRC_N: opnd_reg(o, OK_MMX, in->rm & 7); return !mem;
     case SRC_ST: opnd_reg(o, OK_ST, in->rm & 7); return !mem;
-    case SRC_G: opnd_gpr(in, o, in->reg); return true;
+    case SRC_G: opnd_gpr(in, o, in->reg); return !p->evex_r;
     case SRC_Z: opnd_gpr(in, o, (in->opcode & 7u) | p->rex_b); return true;
     case SRC_F: opnd_reg(o, OK_GPR, fixed); return true;
     case SRC_B: opnd_gpr(in, o, in->vex_vvvv); return true;
@@ -201,8 +255,12 @@ static bool opnd_regs(struct insn *in, const struct dec_prefix *p, struct opnd *
     case SRC_D: opnd_reg(o, OK_DR, in->reg); return o->reg < 8;
     case SRC_X: opnd_reg(o, OK_STRSRC, R_SI); return true;
     case SRC_Y: opnd_reg(o, OK_STRDST, R_DI); return true;
-    case SRC_V: opnd_reg(o, OK_VEC, in->reg); return true;
-    case SRC_H: opnd_reg(o, OK_VEC, in->vex_vvvv); return true;
+    case SRC_V: opnd_reg(o, OK_VEC, in->reg | p->evex_r); return true;
+    case SRC_H: opnd_reg(o, OK_VEC, in->vex_vvvv | p->evex_v); return in->bits == 64 || !p->evex_v;
+    case SRC_KG: opnd_reg(o, OK_MASK, in->reg); return in->reg < 8 && !p->evex_r;
+    case SRC_KH: opnd_reg(o, OK_MASK, in->vex_vvvv); return in->vex_vvvv < 8;
+    case SRC_KR: opnd_reg(o, OK_MASK, in->rm & 7); return !mem;
+    case SRC_KE: mem ? opnd_reg(o, OK_MEM, 0) : opnd_reg(o, OK_MASK, in->rm & 7); return true;
     case SRC_VF: opnd_reg(o, OK_VEC, fixed); return true;
     case SRC_P: opnd_reg(o, OK_MMX, in->reg & 7); return true;
     case SRC_STF: opnd_reg(o, OK_ST, fixed); return true;
@@ -255,12 +313,16 @@ static bool operands(struct insn *in, const struct dec_prefix *p, struct dec_cur
         o->wr = r->attr & wr[i];
         o->rd = i == 0 ? r->attr & A_R1 : i == 1 && o->wr ? r->attr & rd[i] : true;
         o->size = (u16)opnd_bytes(in, opnd_codes[r->op[i]].size, mem);
-        vvvv = vvvv || src == SRC_H || src == SRC_B;
+        vvvv = vvvv || src == SRC_H || src == SRC_B || src == SRC_KH;
         if (!opnd_regs(in, p, o, src, fixed))
             return false;
+        if (in->evex_b && o->kind == OK_MEM)
+            o->size = in->vex_w ? 8 : 4;
         opnd_bytes_take(in, o, c, src, fixed);
     }
-    return !in->vex || vvvv || p->vvvv_unused;
+    if (in->evex_z && (in->op[0].kind != OK_VEC || r->attr & A_VSIB))
+        return false;
+    return !in->vex || vvvv || (p->vvvv_unused && (!p->evex_v || r->attr & A_VSIB));
 }
 
 /* LOCK needs a row that allows it and a memory destination; with MOV CR0 it means CR8 where the CPU says so. */
@@ -311,13 +373,15 @@ enum dec_result insn_decode(struct insn *in, const u8 *bytes, unsigned n, unsign
     in->len = (u8)c.pos;
     if (c.err != DEC_OK)
         return c.err;
+    if (in->evex_b && in->mod == 3)
+        in->vex_l = 2; /* L'L is the rounding mode */
     in->row = row_find(in, &p, slot, pe, feat);
-    if (!in->row)
+    if (!in->row || (in->evex && !evex_fits(in)))
         return DEC_UD;
     sizes_set(in, &p);
     if (bits != 64 && w_is_gpr_width(in->row))
         in->vex_w = 0;
-    if (in->has_modrm && in->mod != 3 && !dec_mem(in, &p, &c, in->row->attr & A_VSIB))
+    if (in->has_modrm && in->mod != 3 && !dec_mem(in, &p, &c, in->row->attr & A_VSIB, evex_scale8(in)))
         return DEC_UD;
     if (!operands(in, &p, &c) || (c.err == DEC_OK && !lock_ok(in, feat)))
         return DEC_UD;

@@ -1,5 +1,5 @@
-/* Encodes carried host instructions: legacy SSE/MMX, VEX and x87, bytes only. Called by the baseline backend and by carry_exec.c on a vCPU or
- * compile thread. Source: SDM vol. 2 chapter 2 (instruction format, REX, VEX). */
+/* Encodes carried host instructions: legacy SSE/MMX, VEX, EVEX and x87, bytes only. Called by the baseline backend and by carry_exec.c on a vCPU or
+ * compile thread. Source: SDM vol. 2 chapter 2 (instruction format, REX, VEX, EVEX). */
 #include "cpu/help/carry.h"
 
 struct bytes {
@@ -28,12 +28,12 @@ static unsigned host_number(unsigned cls, unsigned num, const struct carry_place
     }
 }
 
-/* ModRM, SIB and displacement of the memory operand. */
-static void put_mem(struct bytes *b, unsigned reg, const struct carry_place *p)
+/* ModRM, SIB and displacement of the memory operand. EVEX: a displacement is one of four bytes, so that none needs a scale. */
+static void put_mem(struct bytes *b, unsigned reg, const struct carry_place *p, bool evex)
 {
     int base = p->base, index = p->index;
     unsigned r = (reg & 7) << 3, m = (unsigned)base & 7;
-    bool small = p->disp == (i8)p->disp;
+    bool small = evex ? p->disp == 0 : p->disp == (i8)p->disp;
     unsigned mod = p->disp == 0 && m != 5 ? 0 : small ? 0x40 : 0x80; /* rBP, r13: no form without displacement */
     assert(base >= 0 && index != R_SP);
     if (index >= 0) {
@@ -53,17 +53,21 @@ static void put_mem(struct bytes *b, unsigned reg, const struct carry_place *p)
 static void put_modrm(struct bytes *b, const struct carry *k, unsigned reg, unsigned rm, const struct carry_place *p)
 {
     if (k->rm_class == CC_MEM) {
-        put_mem(b, reg, p);
+        put_mem(b, reg, p, k->enc == 3);
     } else {
         put(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
     }
 }
 
+static unsigned pp_field(const struct carry *k)
+{
+    return k->pp == 0x66 ? 1 : k->pp == 0xf3 ? 2 : k->pp == 0xf2 ? 3 : 0;
+}
+
 static void put_vex(struct bytes *b, const struct carry *k, unsigned reg, unsigned rm, unsigned index)
 {
-    unsigned pp = k->pp == 0x66 ? 1 : k->pp == 0xf3 ? 2 : k->pp == 0xf2 ? 3 : 0;
     unsigned v = k->vvvv_class == CC_NONE ? 0 : k->vvvv;
-    unsigned low = (~v & 15) << 3 | (k->l & 1u) << 2 | pp;
+    unsigned low = (~v & 15) << 3 | (k->l & 1u) << 2 | pp_field(k);
     if (rm < 8 && index < 8 && !k->w && k->map == 1) {
         put(b, 0xc5);
         put(b, (reg < 8 ? 0x80u : 0) | low);
@@ -72,6 +76,16 @@ static void put_vex(struct bytes *b, const struct carry *k, unsigned reg, unsign
         put(b, (reg < 8 ? 0x80u : 0) | (index < 8 ? 0x40u : 0) | (rm < 8 ? 0x20u : 0) | k->map);
         put(b, (k->w ? 0x80u : 0) | low);
     }
+}
+
+/* R, X, B, V and R' are stored inverted; X is the fifth bit of a vector register in ModRM.rm. */
+static void put_evex(struct bytes *b, const struct carry *k, unsigned reg, unsigned rm, unsigned index)
+{
+    unsigned v = k->vvvv_class == CC_NONE ? 0 : k->vvvv, x = k->rm_class == CC_MEM ? index >> 3 : rm >> 4;
+    put(b, 0x62);
+    put(b, (~reg >> 3 & 1) << 7 | (~x & 1) << 6 | (~rm >> 3 & 1) << 5 | (~reg >> 4 & 1) << 4 | k->map);
+    put(b, (k->w ? 0x80u : 0) | (~v & 15) << 3 | 4 | pp_field(k));
+    put(b, (k->z ? 0x80u : 0) | (k->l & 3u) << 5 | (k->b ? 0x10u : 0) | (~v >> 4 & 1) << 3 | k->aaa);
 }
 
 static void put_rex(struct bytes *b, unsigned w, unsigned reg, unsigned rm, unsigned index)
@@ -93,7 +107,7 @@ static unsigned encode_x87(struct bytes *b, const struct carry *k, const struct 
     }
     put_rex(b, 0, 0, (unsigned)p->base, p->index < 0 ? 0 : (unsigned)p->index);
     put(b, k->op);
-    put_mem(b, k->modrm >> 3 & 7, p);
+    put_mem(b, k->modrm >> 3 & 7, p, false);
     return b->n;
 }
 
@@ -103,12 +117,14 @@ unsigned carry_encode(u8 *buf, const struct carry *k, const struct carry_place *
     if (k->enc == 2) {
         return encode_x87(&b, k, p);
     }
-    assert(k->enc <= 1 && k->vvvv_class != CC_GPR);
+    assert(k->vvvv_class != CC_GPR);
     unsigned reg = host_number(k->reg_class, k->reg, p);
     unsigned rm = host_number(k->rm_class, k->rm, p);
     unsigned index = k->rm_class == CC_MEM && p->index >= 0 ? (unsigned)p->index : 0;
     if (k->enc == 1) {
         put_vex(&b, k, reg, rm, index);
+    } else if (k->enc == 3) {
+        put_evex(&b, k, reg, rm, index);
     } else {
         if (k->pp) {
             put(&b, k->pp);

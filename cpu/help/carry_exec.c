@@ -18,12 +18,13 @@ struct carry_frame { /* offsets: carry_run.S */
     void *vreg;
     void *stub;
     u64 gpr, mem, rax, rcx, rdx, flags, host_rsp;
-    u32 mxcsr, host_mxcsr, avx;
+    u32 mxcsr, host_mxcsr, avx, zmm;
     u32 trapno; /* host trap number + 1 after a host exception */
 };
 _Static_assert(offsetof(struct carry_frame, gpr) == 16 && offsetof(struct carry_frame, rdx) == 48, "carry_run.S");
 _Static_assert(offsetof(struct carry_frame, flags) == 56 && offsetof(struct carry_frame, host_rsp) == 64, "carry_run.S");
-_Static_assert(offsetof(struct carry_frame, mxcsr) == 72 && offsetof(struct carry_frame, avx) == 80, "carry_run.S");
+_Static_assert(offsetof(struct carry_frame, mxcsr) == 72 && offsetof(struct carry_frame, zmm) == 84, "carry_run.S");
+_Static_assert(offsetof(struct cpu, kreg) == offsetof(struct cpu, vreg) + 2048, "carry_run.S");
 _Static_assert(sizeof(((struct cpu *)0)->vreg[0]) == 64, "carry_run.S");
 
 void carry_enter(struct carry_frame *f);
@@ -216,10 +217,11 @@ bool carry_exec(struct cpu *c, const struct carry *k, void *mem)
     code[n] = 0xc3; /* RET */
     bool written;
     int gpr = carry_gpr(k, &written);
+    c->zmm_live |= k->zmm;
     struct carry_frame f = {
         .vreg = c->vreg, .stub = stub_get(code), .gpr = gpr >= 0 ? c->gpr[gpr] : 0, .mem = (u64)mem,
         .rax = c->gpr[R_AX], .rcx = c->gpr[R_CX], .rdx = c->gpr[R_DX], .flags = 0x202 | cpu_arith(c),
-        .mxcsr = c->mxcsr, .avx = host_avx,
+        .mxcsr = c->mxcsr, .avx = host_avx, .zmm = c->zmm_live,
     };
     if (k->x87) {
         x87_load(c);

@@ -19,6 +19,8 @@
 #define F_MXCSR 72
 #define F_HOST_MXCSR 76
 #define F_AVX 80
+#define F_ZMM 84
+#define KREG 2048 /* behind vreg */
 
 carry_enter:
         .cfi_startproc
@@ -29,10 +31,20 @@ carry_enter:
         mov     %rsp, F_RSP(%rbx)
         stmxcsr F_HOST_MXCSR(%rbx)
         mov     F_VREG(%rbx), %rdi
+        cmpl    $0, F_ZMM(%rbx)
+        jne     5f
         cmpl    $0, F_AVX(%rbx)
         je      1f
         .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
         vmovdqa \n*64(%rdi), %ymm\n
+        .endr
+        jmp     2f
+5:
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+        vmovdqa64 \n*64(%rdi), %zmm\n
+        .endr
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7
+        kmovq   KREG+\n*8(%rdi), %k\n
         .endr
         jmp     2f
 1:
@@ -59,10 +71,21 @@ carry_landing:
         stmxcsr F_MXCSR(%rbx)
         ldmxcsr F_HOST_MXCSR(%rbx)
         mov     F_VREG(%rbx), %rdi
+        cmpl    $0, F_ZMM(%rbx)
+        jne     6f
         cmpl    $0, F_AVX(%rbx)
         je      3f
         .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
         vmovdqa %ymm\n, \n*64(%rdi)
+        .endr
+        vzeroupper
+        jmp     4f
+6:
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+        vmovdqa64 %zmm\n, \n*64(%rdi)
+        .endr
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7
+        kmovq   %k\n, KREG+\n*8(%rdi)
         .endr
         vzeroupper
         jmp     4f

@@ -31,6 +31,11 @@ u64 help_fpu_check(struct cpu *c, u64 a, u64 b, u64 d)
             cpu_raise(c, EXC_UD);
         }
         break;
+    case 5: /* AVX-512; likewise */
+        if (!(c->cr4 & CR4_OSXSAVE) || (c->xcr0 & (XC_SSE | XC_AVX | XC_AVX512)) != (XC_SSE | XC_AVX | XC_AVX512)) {
+            cpu_raise(c, EXC_UD);
+        }
+        break;
     default: /* FWAIT */
         if (ts && (c->cr0 & CR0_MP)) {
             cpu_raise(c, EXC_NM);

@@ -1,5 +1,5 @@
-/* Helpers of SIMD instructions whose memory accesses are decided element by element: masked moves and gathers. vCPU thread, called by emitted
- * code and the interpreter. Source: SDM vol. 2 MASKMOVDQU, VMASKMOV, VPMASKMOV, VGATHER, VPGATHER. */
+/* Helpers of SIMD instructions whose memory accesses are decided element by element: masked moves, gathers, scatters. vCPU thread, called by emitted
+ * code and the interpreter. Source: SDM vol. 2 MASKMOVDQU, VMASKMOV, VPMASKMOV, VGATHER, VPGATHER, VSCATTER, VPSCATTER. */
 #include "cpu/help/simd.h"
 #include "cpu/debug.h"
 #include "cpu/help/operand.h"
@@ -157,6 +157,48 @@ u64 help_vgather(struct cpu *c, u64 a, u64 b, u64 d)
         mask_widen(mask, esize, count);
     }
     memset(dest + count * esize, 0, sizeof(c->vreg[0]) - count * esize);
+    return 0;
+}
+
+/* One element of an AVX-512 gather or scatter. */
+static void scatter_element(struct cpu *c, const struct vscatter *s, unsigned i, u64 base)
+{
+    unsigned esize = s->esize8 ? 8 : 4;
+    const u8 *index = c->vreg[s->index];
+    u8 *reg = c->vreg[s->reg] + i * esize;
+    u64 idx = s->index8 ? ld64(index + 8 * i) : (u64)(i64)(i32)ld32(index + 4 * i), v = 0;
+    u64 off = base + (idx << s->scale) + (u64)(i64)(i32)s->disp;
+    struct elements e = { .seg = s->seg, .asize = s->asize8 ? 8 : 4, .size = esize, .off = off };
+    gla_t lin = element_linear(c, &e, 0, s->store ? ACC_WRITE : ACC_READ);
+    if (s->store) {
+        memcpy(&v, reg, esize);
+        write_check(c, &e, lin, esize);
+        cpu_st(c, lin, v, esize);
+        return;
+    }
+    v = seg_load(c, s->seg, lin, esize);
+    memcpy(reg, &v, esize);
+}
+
+/* Elements complete in order and each clears its mask bit, so that the instruction goes on after a fault where it was. */
+u64 help_evgather(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    struct vscatter s = vscatter_unpack(a);
+    unsigned esize = s.esize8 ? 8 : 4, isize = s.index8 ? 8 : 4, vl = 16u << s.l, count = vl / MAX_OF(esize, isize);
+    c->zmm_live = 1;
+    for (unsigned i = 0; i < count; i++) {
+        if (c->kreg[s.mask] >> i & 1) {
+            scatter_element(c, &s, i, b);
+            if (!s.store) {
+                memset(c->vreg[s.reg] + vl, 0, sizeof(c->vreg[0]) - vl);
+            }
+            c->kreg[s.mask] &= ~BIT64(i);
+        }
+    }
+    c->kreg[s.mask] = 0;
+    if (!s.store) {
+        memset(c->vreg[s.reg] + count * esize, 0, sizeof(c->vreg[0]) - count * esize);
+    }
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "cpu/paging.h"
 
 #define XCOMP_COMPACT BIT64(63)
+#define EXT_MAX 1024 /* the largest component */
 #define FIRST_EXT 2 /* the components behind the header */
 enum { KIND_XSAVE, KIND_XSAVEC, KIND_XSAVEOPT, KIND_XSAVES }; /* XRSTORS shares the last */
 
@@ -16,7 +17,9 @@ enum { KIND_XSAVE, KIND_XSAVEC, KIND_XSAVEOPT, KIND_XSAVES }; /* XRSTORS shares 
 
 struct xsave_component xsave_component(unsigned i)
 {
-    static const struct xsave_component known[XSAVE_COMPONENTS] = { [2] = { 256, 576, false }, [9] = { 8, 2688, false } };
+    static const struct xsave_component known[XSAVE_COMPONENTS] = {
+        [2] = { 256, 576, false }, [5] = { 64, 1088, false }, [6] = { 512, 1152, false }, [7] = { 1024, 1664, false }, [9] = { 8, 2688, false },
+    };
     struct xsave_component x = i < XSAVE_COMPONENTS ? known[i] : (struct xsave_component){ 0 };
     unsigned size, offset, flags, d;
     if (x.size && __get_cpuid_count(0xd, i, &size, &offset, &flags, &d) && size == x.size) {
@@ -76,7 +79,10 @@ u32 xsave_compact_size(u64 components)
 
 static bool is_zero(const u8 *p, unsigned n)
 {
-    u8 any = 0;
+    u64 any = 0;
+    for (; n >= 8; n -= 8, p += 8) {
+        any |= ld64(p);
+    }
     for (unsigned i = 0; i < n; i++) {
         any |= p[i];
     }
@@ -89,6 +95,16 @@ static bool x87_in_use(struct cpu *c)
     return ld16(c->fx + FX_FCW) != 0x37f || !is_zero(c->fx + FX_FSW, FX_MXCSR - FX_FSW) || !is_zero(c->fx + FX_ST, 128);
 }
 
+/* Outside 64-bit mode, too, all registers count (section 13.6). */
+static u64 zmm_in_use(const struct cpu *c)
+{
+    u64 r = is_zero((const u8 *)c->kreg, sizeof(c->kreg)) ? 0 : XC_K;
+    for (unsigned i = 0; i < 16 && !(r & XC_ZMM_HI); i++) {
+        r |= is_zero(c->vreg[i] + 32, 32) ? 0 : XC_ZMM_HI;
+    }
+    return r | (is_zero(c->vreg[16], 16 * sizeof(c->vreg[0])) ? 0 : XC_ZMM16);
+}
+
 u64 xsave_inuse(struct cpu *c)
 {
     u64 r = x87_in_use(c) ? XC_X87 : 0;
@@ -96,7 +112,12 @@ u64 xsave_inuse(struct cpu *c)
         r |= is_zero(c->vreg[i], 16) ? 0 : XC_SSE;
         r |= is_zero(c->vreg[i] + 16, 16) ? 0 : XC_AVX;
     }
-    return c->pkru ? r | XC_PKRU : r;
+    return r | (c->zmm_live ? zmm_in_use(c) : 0) | (c->pkru ? XC_PKRU : 0);
+}
+
+void cpu_zmm_update(struct cpu *c)
+{
+    c->zmm_live = zmm_in_use(c) != 0;
 }
 
 /* Outside 64-bit mode the upper eight vector registers are neither saved nor restored. */
@@ -105,18 +126,43 @@ static unsigned vreg_count(const struct cpu *c)
     return cpu_is64(c) ? 16 : 8;
 }
 
+/* A component that is made of the same part of several vector registers. */
+struct vreg_part {
+    unsigned first, count, from, size;
+};
+static struct vreg_part vreg_part(const struct cpu *c, unsigned i)
+{
+    unsigned n = vreg_count(c);
+    switch (i) {
+    case 2: return (struct vreg_part){ 0, n, 16, 16 };
+    case 6: return (struct vreg_part){ 0, n, 32, 32 };
+    default: return (struct vreg_part){ 16, n == 16 ? 16 : 0, 0, 64 };
+    }
+}
+
+/* Bytes of component i that move. */
+static unsigned ext_size(const struct cpu *c, unsigned i)
+{
+    if (i == 5 || i == 9) {
+        return component(i)->size;
+    }
+    struct vreg_part p = vreg_part(c, i);
+    return p.count * p.size;
+}
+
 static void ext_save(struct cpu *c, unsigned i, gla_t addr)
 {
-    if (i == 9) {
-        cpu_st_bytes(c, addr, &(u64){ c->pkru }, 8);
+    if (i == 9 || i == 5) {
+        const u64 pkru = c->pkru;
+        cpu_st_bytes(c, addr, i == 9 ? &pkru : c->kreg, component(i)->size);
         return;
     }
-    u8 img[256];
-    unsigned n = vreg_count(c);
-    for (unsigned r = 0; r < n; r++) {
-        memcpy(img + 16 * r, c->vreg[r] + 16, 16);
+    u8 img[EXT_MAX];
+    struct vreg_part p = vreg_part(c, i);
+    for (unsigned r = 0; r < p.count; r++) {
+        memcpy(img + p.size * r, c->vreg[p.first + r] + p.from, p.size);
     }
-    cpu_st_bytes(c, addr, img, 16 * n);
+    cpu_st_bytes(c, addr, img, p.size * p.count);
 }
 
 /* img NULL: the initial configuration. */
@@ -126,11 +172,18 @@ static void ext_restore(struct cpu *c, unsigned i, const u8 *img)
         cpu_set_pkru(c, img ? ld32(img) : 0);
         return;
     }
-    for (unsigned r = 0; r < vreg_count(c); r++) {
+    if (i == 5) {
+        for (unsigned r = 0; r < ARRAY_LEN(c->kreg); r++) {
+            c->kreg[r] = img ? ld64(img + 8 * r) : 0;
+        }
+        return;
+    }
+    struct vreg_part p = vreg_part(c, i);
+    for (unsigned r = 0; r < p.count; r++) {
         if (img) {
-            memcpy(c->vreg[r] + 16, img + 16 * r, 16);
+            memcpy(c->vreg[p.first + r] + p.from, img + p.size * r, p.size);
         } else {
-            memset(c->vreg[r] + 16, 0, 16);
+            memset(c->vreg[p.first + r] + p.from, 0, p.size);
         }
     }
 }
@@ -206,7 +259,7 @@ u64 help_xsave(struct cpu *c, u64 a, u64 b, u64 d)
 /* The whole area as read from the guest, in standard-format places. */
 struct xarea {
     u8 legacy[XSAVE_EXT];
-    u8 ext[XSAVE_COMPONENTS][256];
+    u8 ext[XSAVE_COMPONENTS][EXT_MAX];
 };
 
 static void header_check(struct cpu *c, const u8 *h, bool supervisor)
@@ -256,8 +309,7 @@ u64 help_xrstor(struct cpu *c, u64 a, u64 b, u64 d)
     }
     for (unsigned i = FIRST_EXT; i < XSAVE_COMPONENTS; i++) { /* every fault comes before the first change */
         if (rfbm & bv & BIT64(i)) {
-            unsigned size = i == 2 ? 16 * vreg_count(c) : component(i)->size;
-            cpu_ld_bytes(c, a + (compact ? compact_offset(comp, i) : component(i)->offset), x.ext[i], size);
+            cpu_ld_bytes(c, a + (compact ? compact_offset(comp, i) : component(i)->offset), x.ext[i], ext_size(c, i));
         }
     }
     legacy_restore(c, x.legacy, rfbm, bv, b == 8);
@@ -268,6 +320,9 @@ u64 help_xrstor(struct cpu *c, u64 a, u64 b, u64 d)
         if (rfbm & BIT64(i) & XC_ALL) {
             ext_restore(c, i, bv & BIT64(i) ? x.ext[i] : NULL);
         }
+    }
+    if (rfbm & XC_AVX512 && (c->zmm_live || bv & rfbm & XC_AVX512)) {
+        cpu_zmm_update(c);
     }
     return 0;
 }

@@ -7,8 +7,12 @@
 #define XC_X87 BIT64(0)
 #define XC_SSE BIT64(1)
 #define XC_AVX BIT64(2)
+#define XC_K BIT64(5)       /* k0-7 */
+#define XC_ZMM_HI BIT64(6)  /* upper halves of zmm0-15 */
+#define XC_ZMM16 BIT64(7)   /* zmm16-31 */
+#define XC_AVX512 (XC_K | XC_ZMM_HI | XC_ZMM16)
 #define XC_PKRU BIT64(9)
-#define XC_ALL (XC_X87 | XC_SSE | XC_AVX | XC_PKRU) /* user components; there are no supervisor ones */
+#define XC_ALL (XC_X87 | XC_SSE | XC_AVX | XC_AVX512 | XC_PKRU) /* user components; there are no supervisor ones */
 #define XSAVE_COMPONENTS 10
 #define XSAVE_HEADER 512 /* offset; 64 bytes */
 #define XSAVE_EXT 576    /* first byte behind legacy region and header */
@@ -25,5 +29,7 @@ u32 xsave_size(u64 components);
 u32 xsave_compact_size(u64 components);
 /* XINUSE: which components are not in their initial configuration; for XGETBV(1) too. c->vreg must be current; syncs x87. */
 u64 xsave_inuse(struct cpu *c);
+/* Sets c->zmm_live to what the registers say, after they were set from outside. */
+void cpu_zmm_update(struct cpu *c);
 
 #endif

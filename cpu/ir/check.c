@@ -141,7 +141,7 @@ static const char *check_special(struct check *k, const struct ir_op *op)
     case IR_PROBE:
         if (!op->size || op->size > 64)
             return "PROBE of a size that cannot be probed";
-        if (!(op->acc & 3) || op->acc & ~(1 | 2 | 16))
+        if (!(op->acc & ACC_RMW) || op->acc & ~(ACC_RMW | ACC_STACK | ACC_MASKED))
             return "PROBE with strange access bits";
         /* fall through */
     case IR_LIN:

@@ -32,7 +32,7 @@ void interp_probe(struct interp *it, gla_t lin, const struct ir_op *op)
     struct cpu *c = it->c;
     struct mem_fault f;
     void *host;
-    unsigned acc = op->acc | cpu_data_acc(c);
+    unsigned acc = (op->acc & ~(unsigned)ACC_MASKED) | cpu_data_acc(c);
     it->lin = lin;
     it->size = op->size;
     it->acc = (u8)acc;
@@ -45,6 +45,8 @@ void interp_probe(struct interp *it, gla_t lin, const struct ir_op *op)
         case PROBE_SLOW:
             break;
         case PROBE_FAULT:
+            if (op->acc & ACC_MASKED) /* perhaps only elements that do not count */
+                break;
             check_carry_align(it, lin, op);
             c->fault_linear = lin;
             cpu_raise_pf(c, &f, acc);
@@ -101,6 +103,41 @@ void interp_ptr_rmw(struct interp *it, unsigned off, unsigned size, mem_rmw_fn *
     it->stop = true;
 }
 
+/* Element i of a masked memory operand is accessed. */
+static bool element_counts(const struct carry *k, u64 mask, unsigned i)
+{
+    mask &= MASK64(k->el_bits);
+    if (k->el_packed)
+        return i < (unsigned)__builtin_popcountll(mask);
+    for (; i < k->el_bits; i += k->el_count)
+        if (mask >> i & 1)
+            return true;
+    return false;
+}
+
+/* A masked operand that is not plain memory as a whole: all that counts is checked, or read, then written. */
+static void carry_masked(struct interp *it, const struct carry *k, gla_t lin)
+{
+    struct cpu *c = it->c;
+    u8 room[64 + 64] __attribute__((aligned(64))) = { 0 };
+    u8 *bounce = room + (lin & 63);
+    u64 mask = c->kreg[k->aaa];
+    struct mem_fault f;
+    void *host;
+    for (unsigned i = 0; i < k->el_count; i++) {
+        unsigned at = i * k->el_size;
+        if (!element_counts(k, mask, i))
+            continue;
+        if (it->acc & ACC_WRITE ? mem_probe(cpu_mem(c), lin + at, k->el_size, it->acc, &host, &f) == PROBE_FAULT
+                                : mem_read(cpu_mem(c), lin + at, bounce + at, k->el_size, it->acc, &f))
+            cpu_raise_pf(c, &f, it->acc);
+    }
+    carry_exec(c, k, bounce);
+    for (unsigned i = 0; it->acc & ACC_WRITE && i < k->el_count; i++)
+        if (element_counts(k, mask, i))
+            ptr_write_slow(it, i * k->el_size, bounce + i * k->el_size, k->el_size);
+}
+
 void interp_carry(struct interp *it, const struct ir_op *op)
 {
     const struct carry *k = &it->b->carry[op->imm];
@@ -110,10 +147,16 @@ void interp_carry(struct interp *it, const struct ir_op *op)
         return;
     }
     gla_t lin = it->lin + op->ptr_off;
-    if (k->mem_align > 1 && (lin & (k->mem_align - 1u)) && !k->x87) /* x87: the host knows whether a pending #MF comes first */
+    /* x87: the host knows whether a pending #MF comes first. EVEX: and whether an operand without an element that counts is checked. */
+    bool host_knows = k->x87 || (k->el_count && !(c->kreg[k->aaa] & MASK64(k->el_bits)));
+    if (k->mem_align > 1 && (lin & (k->mem_align - 1u)) && !host_knows)
         cpu_raise_err(c, EXC_GP, 0);
     if (it->host) {
         carry_exec(c, k, it->host + op->ptr_off);
+        return;
+    }
+    if (k->el_count) {
+        carry_masked(it, k, lin);
         return;
     }
     u8 room[64 + 256] __attribute__((aligned(64)));

@@ -43,7 +43,7 @@ struct ir_op {
     u8 aux;
     u8 seg;          /* PROBE, LIN: enum seg; S_NONE: address is already linear */
     u8 scale, asize; /* PROBE, LIN, LEA */
-    u8 acc;          /* PROBE: ACC_READ, ACC_WRITE, ACC_RMW, | ACC_STACK */
+    u8 acc;          /* PROBE: ACC_READ, ACC_WRITE, ACC_RMW, | ACC_STACK, ACC_MASKED */
     u8 ptr_off;      /* byte offset added to PTR by this op (far pointers, fxsave-like) */
     bool rel;        /* imm (CALL: imm2) was computed from the PC: see ir_block.rel. So are the targets of JMP JCC BRZ and EXIT, always */
     struct ir_val d, a, b, c;
@@ -52,14 +52,17 @@ struct ir_op {
 
 /* A host instruction to be executed on guest vector or x87 state. Register fields are guest numbers = host numbers for vector, MMX and
  * ST registers; a GPR operand is placed by the backend. */
-enum carry_class { CC_NONE, CC_VEC, CC_MMX, CC_GPR, CC_MEM };
+enum carry_class { CC_NONE, CC_VEC, CC_MMX, CC_GPR, CC_MEM, CC_MASK };
 /* Implicit GPRs: PCMPESTRx reads rAX and rDX (64 bits with W, else 32), PCMPxSTRI writes ECX (zero-extended), FNSTSW AX writes AX only. */
 enum carry_implicit { CI_R_AX = 1, CI_R_DX = 2, CI_W_CX = 4, CI_W_AX = 8 };
 struct carry {
-    u8 enc;          /* 0 legacy SSE/MMX, 1 VEX, 2 x87 (op, modrm only) */
+    u8 enc;          /* 0 legacy SSE/MMX, 1 VEX, 2 x87 (op, modrm only), 3 EVEX */
     u8 pp;           /* 0, 0x66, 0xf3, 0xf2 */
     u8 map;          /* 1 0F, 2 0F38, 3 0F3A */
-    u8 op, w, l;
+    u8 op, w, l;     /* l: EVEX.L'L, which may be the rounding mode */
+    u8 aaa;
+    bool z, b;       /* EVEX */
+    bool zmm;        /* uses AVX-512 state: needs c->zmm_live */
     bool has_imm, no_modrm;          /* no_modrm: EMMS, FWAIT, VZEROUPPER, VZEROALL */
     u8 imm;
     u8 reg, vvvv, rm;                /* numbers; reg is the opcode digit where reg_class is CC_NONE */
@@ -70,6 +73,9 @@ struct carry {
     u8 modrm;                        /* x87: the byte, reg form; for memory forms only its reg field counts */
     bool x87_is_ctl;                 /* x87 control instruction: does not change FIP/FDP/FOP */
     bool x87;                        /* reads or writes x87/MMX state (also EMMS, MMX forms of VEC): needs c->x87_live */
+    u8 el_size, el_count, el_bits;   /* masked memory operand (PROBE with ACC_MASKED): el_count elements of el_size bytes; bits 0 .. el_bits - 1 of
+                                      * the mask select them, bit i element i % el_count */
+    bool el_packed;                  /* only as many elements, from the first, as bits are set */
     u8 implicit;                     /* CI_*: fixed GPRs beside the operand; guest values go into the host registers of that name */
     u32 fl_read, fl_write;           /* F_* masks: PTEST, COMISD, FCOMI; FCMOV */
     u16 fop;                         /* x87 last opcode value */

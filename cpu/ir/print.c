@@ -54,12 +54,14 @@ static void print_probe(GString *out, const struct ir_op *op)
     g_string_append_printf(out, " %s", seg_names[op->seg & 7]);
     print_address(out, op);
     g_string_append_printf(out, " %s%s%s", op->acc & 1 ? "r" : "", op->acc & 2 ? "w" : "", op->acc & 16 ? " stack" : "");
+    if (op->acc & ACC_MASKED)
+        g_string_append(out, " masked");
 }
 
 static void print_carry(GString *out, const struct carry *k)
 {
-    static const char *const enc[] = { "sse", "vex", "x87" };
-    g_string_append_printf(out, " %s", enc[k->enc % 3]);
+    static const char *const enc[] = { "sse", "vex", "x87", "evex" };
+    g_string_append_printf(out, " %s", enc[k->enc & 3]);
     if (k->pp)
         g_string_append_printf(out, " pp=%02x", k->pp);
     g_string_append_printf(out, " map=%u op=%02x", k->map, k->op);
@@ -68,6 +70,8 @@ static void print_carry(GString *out, const struct carry *k)
     if (k->w || k->l)
         g_string_append_printf(out, " w%u l%u", k->w, k->l);
     g_string_append_printf(out, " reg=%u/%u v=%u/%u rm=%u/%u", k->reg_class, k->reg, k->vvvv_class, k->vvvv, k->rm_class, k->rm);
+    if (k->aaa || k->z || k->b)
+        g_string_append_printf(out, " k%u%s%s", k->aaa, k->z ? " z" : "", k->b ? " b" : "");
     if (k->has_imm)
         g_string_append_printf(out, " imm=%02x", k->imm);
     if (k->rm_class == CC_MEM)

@@ -4,7 +4,7 @@
 #include "cpu/lift/rules.h"
 
 /* Argument of the helper fpu_check. */
-enum { FPU_CHECK_X87, FPU_CHECK_MMX, FPU_CHECK_SSE, FPU_CHECK_AVX, FPU_CHECK_FWAIT };
+enum { FPU_CHECK_X87, FPU_CHECK_MMX, FPU_CHECK_SSE, FPU_CHECK_AVX, FPU_CHECK_FWAIT, FPU_CHECK_EVEX };
 
 /* A cleared carry of the block. */
 struct carry *carry_new(struct lift *l);

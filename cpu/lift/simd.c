@@ -1,10 +1,10 @@
-/* IR rules of MMX, SSE and AVX: an instruction becomes one VEC op that carries it, or a call of a helper where its memory accesses need
+/* IR rules of MMX, SSE, AVX and AVX-512: an instruction becomes one VEC op that carries it, or a call of a helper where its memory accesses need
  * care (masked moves, gathers) or where it changes control state. Translating thread. Source: SDM vol. 2. */
 #include "cpu/lift/carried.h"
 #include "cpu/help/simd.h"
 #include "mmu/addr.h"
 
-enum source { SRC_NONE, SRC_E, SRC_M, SRC_R, SRC_G, SRC_B, SRC_V, SRC_W, SRC_U, SRC_H, SRC_L, SRC_P, SRC_Q, SRC_N, SRC_OTHER };
+enum source { SRC_NONE, SRC_E, SRC_M, SRC_R, SRC_G, SRC_B, SRC_V, SRC_W, SRC_U, SRC_H, SRC_L, SRC_P, SRC_Q, SRC_N, SRC_KG, SRC_KH, SRC_KR, SRC_KE, SRC_OTHER };
 
 /* Where an operand code finds its register, as far as carried instructions have it. */
 #define SRC_I SRC_OTHER
@@ -31,7 +31,7 @@ static const u8 opnd_source[OPND_CODE_COUNT] = {
 };
 
 static const u8 prefix_byte[] = { [PANY] = 0, [PNP] = 0, [P66] = 0x66, [PF3] = 0xf3, [PF2] = 0xf2 };
-static const u8 map_number[MAP_COUNT] = { [M0F] = 1, [M38] = 2, [M3A] = 3, [VX1] = 1, [VX2] = 2, [VX3] = 3 };
+static const u8 map_number[MAP_COUNT] = { [M0F] = 1, [M38] = 2, [M3A] = 3, [VX1] = 1, [VX2] = 2, [VX3] = 3, [EV1] = 1, [EV2] = 2, [EV3] = 3 };
 
 struct carry *carry_new(struct lift *l)
 {
@@ -46,6 +46,7 @@ static unsigned carry_align(const struct insn *in, unsigned size)
 {
     switch (in->row->exc) {
     case X_1:
+    case X_E1:
         return size;
     case X_2:
     case X_4:
@@ -59,16 +60,18 @@ static unsigned carry_align(const struct insn *in, unsigned size)
 static void carry_operand(struct carry *k, const struct insn *in, unsigned i)
 {
     const struct opnd *o = &in->op[i];
-    unsigned cls = o->kind == OK_GPR ? CC_GPR : o->kind == OK_VEC ? CC_VEC : o->kind == OK_MMX ? CC_MMX : CC_MEM;
+    unsigned cls = o->kind == OK_GPR ? CC_GPR : o->kind == OK_VEC ? CC_VEC : o->kind == OK_MMX ? CC_MMX : o->kind == OK_MASK ? CC_MASK : CC_MEM;
     switch (opnd_source[in->row->op[i]]) {
     case SRC_V:
     case SRC_P:
     case SRC_G:
+    case SRC_KG:
         k->reg = o->reg;
         k->reg_class = (u8)cls;
         k->reg_gpr_w = cls == CC_GPR && o->wr;
         break;
     case SRC_H:
+    case SRC_KH:
         k->vvvv = o->reg;
         k->vvvv_class = (u8)cls;
         break;
@@ -83,6 +86,8 @@ static void carry_operand(struct carry *k, const struct insn *in, unsigned i)
     case SRC_U:
     case SRC_Q:
     case SRC_N:
+    case SRC_KR:
+    case SRC_KE:
         k->rm = cls == CC_MEM ? 0 : o->reg;
         k->rm_class = (u8)cls;
         k->rm_gpr_w = cls == CC_GPR && o->wr;
@@ -106,11 +111,15 @@ static void carry_operand(struct carry *k, const struct insn *in, unsigned i)
 static void carry_fill(struct carry *k, const struct insn *in)
 {
     const struct insn_row *r = in->row;
-    k->enc = in->vex ? 1 : 0;
+    k->enc = in->evex ? 3 : in->vex ? 1 : 0;
     k->pp = prefix_byte[r->prefix];
     k->map = map_number[r->map];
     k->op = in->opcode;
-    k->l = in->vex ? in->vex_l : 0;
+    k->l = in->evex ? in->evex_ll : in->vex ? in->vex_l : 0;
+    k->aaa = in->evex_aaa;
+    k->z = in->evex_z;
+    k->b = in->evex_b;
+    k->zmm = in->evex || r->op[0] >= O_KG || r->op[1] >= O_KG;
     k->no_modrm = !in->has_modrm;
     k->reg = in->has_modrm ? in->modrm >> 3 & 7 : 0; /* the opcode digit where no operand sits there */
     for (unsigned i = 0; i < in->nop; i++) {
@@ -144,10 +153,11 @@ static struct ir_op *carry_emit(struct lift *l, enum ir_code code, struct carry 
 
 struct ir_op *carry_finish(struct lift *l, enum ir_code code, struct carry *k, const struct insn *in)
 {
+    bool masked = k->el_count && in->row->exc != X_E4NF;
     for (unsigned i = 0; i < in->nop; i++) {
         const struct opnd *o = &in->op[i];
         if (o->kind == OK_MEM) {
-            lift_probe(l, in, o->size, o->wr ? (o->rd ? ACC_RMW : ACC_WRITE) : ACC_READ);
+            lift_probe(l, in, k->mem_size, (o->wr ? (o->rd ? ACC_RMW : ACC_WRITE) : ACC_READ) | (masked ? ACC_MASKED : 0));
         }
     }
     return carry_emit(l, code, k);
@@ -177,6 +187,45 @@ void lift_vec(struct lift *l, const struct insn *in)
     struct carry *k = carry_new(l);
     carry_fill(k, in);
     carry_finish(l, IR_VEC, k, in);
+}
+
+/* Which bytes of a masked memory operand count. One whose size goes with the vector's length has an element for each bit; a fixed size is that of a
+ * tuple, which is stored once or read over and over. */
+static void carry_elements(struct carry *k, const struct insn *in)
+{
+    unsigned grain = row_mask_grain(in->row), vl = 16u << in->vex_l, size = k->mem_size, i = 0;
+    if (!in->evex_aaa || k->rm_class != CC_MEM || (in->row->exc == X_E4NF && in->op[0].kind != OK_MEM)) {
+        return;
+    }
+    while (in->op[i].kind != OK_MEM) {
+        i++;
+    }
+    k->el_packed = in->row->modrm & EELEM;
+    k->el_bits = grain == 15 ? 1 : (u8)(vl / grain);
+    if (grain == 15 || k->b) {
+        k->el_count = 1;
+    } else {
+        k->el_count = (u8)(insn_opnd_scales(in->row, i) ? k->el_bits : MAX_OF(size / grain, 1u));
+        k->el_bits = i == 0 ? k->el_count : k->el_bits;
+    }
+    k->el_size = (u8)(size / k->el_count);
+}
+
+void lift_evex(struct lift *l, const struct insn *in)
+{
+    if (lift_fpu_bad(l, MODE_EVEX_BAD, FPU_CHECK_EVEX)) {
+        return;
+    }
+    struct carry *k = carry_new(l);
+    carry_fill(k, in);
+    carry_elements(k, in);
+    carry_finish(l, IR_VEC, k, in);
+}
+
+/* VEX-coded, but it belongs to AVX-512. */
+void lift_kmask(struct lift *l, const struct insn *in)
+{
+    lift_evex(l, in);
 }
 
 void lift_mmx(struct lift *l, const struct insn *in)
@@ -264,6 +313,26 @@ void lift_vgather(struct lift *l, const struct insn *in)
     };
     struct ir_val base = in->mem.base >= 0 ? ir_gpr((unsigned)in->mem.base) : lift_const(l, 0);
     lift_help(l, HELP_vgather, ir_none(), lift_imm_arg(vgather_pack(g)), lift_arg(base), lift_no_arg());
+}
+
+/* Gathers and scatters of AVX-512: their mask is a mask register. */
+void lift_evgather(struct lift *l, const struct insn *in)
+{
+    if (lift_fpu_bad(l, MODE_EVEX_BAD, FPU_CHECK_EVEX)) {
+        return;
+    }
+    bool scatter = in->op[0].kind == OK_MEM;
+    unsigned reg = in->op[scatter].reg, index = (unsigned)in->mem.index;
+    if (!scatter && reg == index) {
+        lift_raise(l, EXC_UD);
+        return;
+    }
+    struct vscatter s = {
+        .reg = reg, .mask = in->evex_aaa, .index = index, .seg = in->mem.seg, .scale = in->mem.scale, .asize8 = in->mem.asize == 8,
+        .esize8 = in->vex_w, .index8 = in->opcode & 1, .l = in->vex_l, .store = scatter, .disp = (u32)in->mem.disp,
+    };
+    struct ir_val base = in->mem.base >= 0 ? ir_gpr((unsigned)in->mem.base) : lift_const(l, 0);
+    lift_help(l, HELP_evgather, ir_none(), lift_imm_arg(vscatter_pack(s)), lift_arg(base), lift_no_arg());
 }
 
 /* Outside 64-bit mode registers 8 to 15 stay as they are: the host's instruction would clear them. */

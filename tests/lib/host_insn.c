@@ -2,6 +2,7 @@
  * each signal frame into the result of one case and the start of the next. Test thread, one child process. */
 #include "tests/lib/host_insn.h"
 #include <asm/ldt.h>
+#include <cpuid.h>
 #include <asm/prctl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #define FLAG_TF 0x100
 #define XSAVE_BV 512
 #define XSAVE_YMMH 576
+#define XSAVE_ZMM 0xe0
 #define XSTATE_MAX 16384
 #define STEPS_MAX 4096
 
@@ -58,6 +60,23 @@ void hi_state_init(struct hi_state *s)
 
 u64 host_insn_pc(unsigned bits) { return bits == 16 ? HI_PC - HI_CODE : HI_PC; }
 
+/* Where AVX-512's components lie in an XSAVE area: k, upper halves, zmm16-31. */
+static unsigned zmm_at[3];
+
+bool host_insn_has_zmm(void)
+{
+    unsigned a, b, c, d, n = 0;
+    if (!__builtin_cpu_supports("avx512bw"))
+        return false;
+    for (unsigned i = 0; i < 3; i++) {
+        if (!__get_cpuid_count(0xd, 5 + i, &a, &b, &c, &d))
+            return false;
+        zmm_at[i] = b;
+        n += a;
+    }
+    return n == 64 + 512 + 1024;
+}
+
 /* --- the child --- */
 #define CS32 0x23 /* Linux: __USER32_CS */
 #define SS_FLAT 0x2b
@@ -69,6 +88,7 @@ static struct {
     unsigned bits;
     struct shared *sh;
     unsigned n, at, steps;
+    bool zmm;
     ucontext_t home;
     u8 home_fp[XSTATE_MAX];
     size_t fp_size;
@@ -94,6 +114,12 @@ static void case_start(ucontext_t *uc)
     memcpy(fp, k->in.fx, 416); /* beyond it lies the kernel's description of the frame */
     st64(fp + XSAVE_BV, ld64(fp + XSAVE_BV) | 7);
     memcpy(fp + XSAVE_YMMH, k->in.ymmh, sizeof(k->in.ymmh));
+    if (kid.zmm) {
+        st64(fp + XSAVE_BV, ld64(fp + XSAVE_BV) | XSAVE_ZMM);
+        memcpy(fp + zmm_at[0], k->in.k, sizeof(k->in.k));
+        memcpy(fp + zmm_at[1], k->in.zmmh, sizeof(k->in.zmmh));
+        memcpy(fp + zmm_at[2], k->in.zmm16, sizeof(k->in.zmm16));
+    }
     kid.steps = 0;
 }
 
@@ -113,6 +139,15 @@ static void case_end(const ucontext_t *uc, int vector)
         memset(k->out.fx + 160, 0, 256);
     if (bv & 4)
         memcpy(k->out.ymmh, fp + XSAVE_YMMH, sizeof(k->out.ymmh));
+    memset(k->out.k, 0, sizeof(k->out.k));
+    memset(k->out.zmmh, 0, sizeof(k->out.zmmh));
+    memset(k->out.zmm16, 0, sizeof(k->out.zmm16));
+    if (kid.zmm && bv & 1 << 5)
+        memcpy(k->out.k, fp + zmm_at[0], sizeof(k->out.k));
+    if (kid.zmm && bv & 1 << 6)
+        memcpy(k->out.zmmh, fp + zmm_at[1], sizeof(k->out.zmmh));
+    if (kid.zmm && bv & 1 << 7)
+        memcpy(k->out.zmm16, fp + zmm_at[2], sizeof(k->out.zmm16));
     k->vector = vector;
     k->error = (u64)uc->uc_mcontext.gregs[REG_ERR];
     k->cr2 = (u64)uc->uc_mcontext.gregs[REG_CR2];
@@ -183,6 +218,7 @@ static NORETURN void child_main(struct shared *sh, unsigned bits, int in, int ou
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     kid.sh = sh;
     kid.bits = bits;
+    kid.zmm = host_insn_has_zmm();
     map_fixed(HI_CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
     map_fixed(HI_DATA, HI_DATA_PAGES * 4096, PROT_READ | PROT_WRITE);
     map_fixed(HI_RO, 4096, PROT_READ);

@@ -16,6 +16,9 @@ struct hi_state {
     u64 rip, flags;
     u8 fx[512];              /* FXSAVE64 image: x87, MXCSR, XMM */
     u8 ymmh[16][16];
+    u8 zmmh[16][32];         /* these three only where host_insn_has_zmm() */
+    u8 zmm16[16][64];
+    u64 k[8];
 };
 /* What changed in the data pages: everything outside [lo, lo + len) is as before. len > sizeof(bytes): too much to tell. */
 struct hi_change {
@@ -39,6 +42,8 @@ struct host_insn;
  * CS has base HI_CODE, the other segments base HI_DATA and limit HI_DATA_SIZE - 1 . GS is like DS, in 64-bit
  * mode with base HI_GS_BASE; FS must not be used. */
 struct host_insn *host_insn_new(const u8 *image, unsigned bits);
+/* The host has AVX-512 state, which is loaded and captured too. */
+bool host_insn_has_zmm(void);
 /* What hi_case.in.rip must be. */
 u64 host_insn_pc(unsigned bits);
 void host_insn_free(struct host_insn *h);

@@ -56,10 +56,30 @@ static unsigned put_vex(struct insn_gen *g, const struct insn_row *r, u8 *p)
     return 3;
 }
 
+/* EVEX bytes, likewise; what the row does not allow is rare, so that most attempts decode. */
+static unsigned put_evex(struct insn_gen *g, const struct insn_row *r, u8 *p)
+{
+    static const u8 pp[] = { [PANY] = 0, [PNP] = 0, [P66] = 1, [PF3] = 2, [PF2] = 3 };
+    u64 rnd = insn_gen_random(g);
+    unsigned w = r->modrm & VW1 ? 1 : r->modrm & VW0 ? 0 : rnd & 1, l = (rnd >> 1) % 3;
+    unsigned vvvv = rnd & 8 ? 15 : rnd >> 4 & 15, rxbr = g->bits == 64 ? rnd >> 8 & 15 : 15, v = rnd & 0x3000 ? 1 : 0;
+    unsigned aaa = row_mask_grain(r) ? rnd >> 14 & 7 : 0, z = aaa && rnd & 0x20000;
+    unsigned b = r->modrm & (EBC | ERC | ESAE) ? rnd >> 18 & 1 : 0;
+    if (b && rnd & 0x80000)
+        l = rnd >> 20 & 3; /* a rounding mode */
+    p[0] = 0x62;
+    p[1] = (u8)(rxbr << 4 | (unsigned)(r->map - EV1 + 1));
+    p[2] = (u8)(w << 7 | vvvv << 3 | 4 | pp[r->prefix]);
+    p[3] = (u8)(z << 7 | l << 5 | b << 4 | v << 3 | aaa);
+    return 4;
+}
+
 static unsigned put_opcode(struct insn_gen *g, const struct insn_row *r, u8 *p)
 {
     unsigned n = 0;
-    if (r->map >= VX1)
+    if (r->map >= EV1)
+        n = put_evex(g, r, p);
+    else if (r->map >= VX1)
         n = put_vex(g, r, p);
     else if (r->map != M1)
         p[n++] = 0x0f;

@@ -35,7 +35,7 @@ static void cpu_setup(struct oracle *o)
     c->mode = 3 | MODE_PE | MODE_LMA | (bits == 64 ? MODE_64 : bits == 32 ? MODE_32 : MODE_16) | (bits != 16 ? MODE_FLAT | MODE_SS32 : 0);
     c->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE;
     c->cr0 |= CR0_NE | CR0_MP;
-    c->xcr0 = 7;
+    c->xcr0 = host_insn_has_zmm() ? 0xe7 : 7;
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         u16 attr = (u16)(SEGA_P | SEGA_S | SEGA_DPL | (i == S_CS ? 0xb : 3) | (bits == 32 ? SEGA_DB | SEGA_G : 0) | (bits == 64 ? SEGA_L : 0));
         c->seg[i] = (struct seg_reg){ .limit = 0xffffffff, .attr = attr };
@@ -105,6 +105,22 @@ static void random_x87(struct oracle *o, u8 *fx)
     fx[4] = one_in(o, 3) ? 0xff : (u8)rnd(o);      /* abridged tags */
 }
 
+/* What older instructions must keep or clear is there now and then. */
+static void random_zmm(struct oracle *o, struct hi_state *s, const struct insn_row *r)
+{
+    bool evex = r->map >= EV1 || !strcmp(r->rule_name, "kmask");
+    if (!host_insn_has_zmm() || !(r->attr & A_VEC || evex) || (!evex && !one_in(o, 4)))
+        return;
+    for (unsigned i = 0; i < 16; i++) {
+        for (unsigned k = 0; k < 4; k++)
+            st64(s->zmmh[i] + 8 * k, value(o));
+        for (unsigned k = 0; k < 8; k++)
+            st64(s->zmm16[i] + 8 * k, value(o));
+    }
+    for (unsigned i = 0; i < 8; i++)
+        s->k[i] = value(o);
+}
+
 static void random_state(struct oracle *o, struct hi_state *s, const struct insn_row *r)
 {
     hi_state_init(s);
@@ -117,6 +133,7 @@ static void random_state(struct oracle *o, struct hi_state *s, const struct insn
             st64(s->ymmh[i] + 8 * k, value(o));
         }
     }
+    random_zmm(o, s, r);
     if (one_in(o, 4)) /* rounding, DAZ, FTZ, masks; flags may be set already */
         st32(s->fx + 24, (u32)(rnd(o) & 0xffff));
     if (r->attr & (A_X87 | A_MMX))
@@ -177,9 +194,12 @@ static bool uses(const struct insn *in, unsigned reg)
 
 static void aim_vsib(struct oracle *o, const struct insn *in, struct hi_state *s)
 {
-    for (unsigned i = 0; i < 8; i++) { /* small indices, so that all elements are near */
-        u8 *p = i < 4 ? s->fx + 160 + 16 * in->mem.index + 4 * i : s->ymmh[(int)in->mem.index] + 4 * (i - 4);
-        st32(p, in->opcode & 1 && i & 1 ? 0 : (u32)(rnd(o) & 63));
+    for (unsigned i = 0; i < 16; i++) { /* small indices, so that all elements are near; sometimes one that faults */
+        unsigned x = (unsigned)in->mem.index & 15;
+        u8 *p = i < 4 ? s->fx + 160 + 16 * x + 4 * i : i < 8 ? s->ymmh[x] + 4 * (i - 4) : s->zmmh[x] + 4 * (i - 8);
+        if (in->mem.index >= 16)
+            p = s->zmm16[x] + 4 * i;
+        st32(p, in->opcode & 1 && i & 1 ? 0 : in->evex && one_in(o, 200) ? 0x100000 : (u32)(rnd(o) & 63));
     }
     if (in->mem.base >= 0)
         s->gpr[in->mem.base] = HI_DATA - o->data_base + 0x1000 + (rnd(o) & 0x3f8) - (u64)in->mem.disp - seg_base(o, in);
@@ -300,7 +320,7 @@ unsigned oracle_cases(struct oracle *o, const struct insn_row *r, struct hi_case
         memset(k->code + in->len, 0xcc, sizeof(k->code) - in->len);
         k->len = in->len;
         k->rep = in->rep || in->repne;
-        k->rep = k->rep && r->attr & A_REP;
+        k->rep = (k->rep && r->attr & A_REP) || (in->evex && r->attr & A_VSIB); /* a gather or scatter that faults halfway is stepped into, too */
         k->in.rip = o->pc;
         made++;
     }

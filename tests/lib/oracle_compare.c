@@ -44,6 +44,17 @@ static void compare_vectors(GString *s, const struct hi_case *h, const struct hi
                 diff(s, "ymm", i * 10 + k, ld64(in), ld64(a), ld64(b));
         }
     }
+    for (unsigned i = 0; i < 16; i++) {
+        for (unsigned k = 0; k < 4; k++)
+            if (ld64(h->out.zmmh[i] + 8 * k) != ld64(g->out.zmmh[i] + 8 * k))
+                diff(s, "zmm", i * 10 + k + 4, ld64(h->in.zmmh[i] + 8 * k), ld64(h->out.zmmh[i] + 8 * k), ld64(g->out.zmmh[i] + 8 * k));
+        for (unsigned k = 0; k < 8; k++)
+            if (ld64(h->out.zmm16[i] + 8 * k) != ld64(g->out.zmm16[i] + 8 * k))
+                diff(s, "zmm", (i + 16) * 10 + k, ld64(h->in.zmm16[i] + 8 * k), ld64(h->out.zmm16[i] + 8 * k), ld64(g->out.zmm16[i] + 8 * k));
+    }
+    for (unsigned i = 0; i < 8; i++)
+        if (h->out.k[i] != g->out.k[i])
+            diff(s, "k", i, h->in.k[i], h->out.k[i], g->out.k[i]);
     if (ld32(h->out.fx + 24) != ld32(g->out.fx + 24))
         diff(s, "mxcsr", 0, ld32(h->in.fx + 24), ld32(h->out.fx + 24), ld32(g->out.fx + 24));
 }
@@ -126,7 +137,8 @@ static bool either_fault(const struct insn_row *r, const struct hi_case *h, cons
  * processor. */
 static bool masked_limit(const struct oracle *o, const struct insn_row *r, const struct hi_case *h, const struct hi_case *g)
 {
-    bool masked = !strcmp(r->rule_name, "maskmov") || !strcmp(r->rule_name, "vmaskmov") || !strcmp(r->rule_name, "vgather");
+    bool masked = !strcmp(r->rule_name, "maskmov") || !strcmp(r->rule_name, "vmaskmov") || !strcmp(r->rule_name, "vgather") ||
+                  !strcmp(r->rule_name, "evgather") || r->exc == X_E4 || r->exc == X_E1;
     return masked && o->bits != 64 && (h->vector >= 0 || g->vector >= 0);
 }
 

@@ -22,8 +22,8 @@ static void name_common(const u8 *start)
     const struct common_code *k = &x64_common;
     const struct { const char *name; const u8 *at; } part[] = {
         { "registers", start }, { "enter", k->enter }, { "lookup", k->lookup_miss }, { "exit", k->lookup_out }, { "exit_next", k->exit_next },
-        { "slow_probe", k->slow_probe }, { "x87_load", k->x87_load }, { "fault", k->fault }, { "helper", k->helper[0] }, { "light", k->light },
-        { "probe", k->probe[0][0] }, { NULL, k->blocks },
+        { "slow_probe", k->slow_probe }, { "x87_load", k->x87_load }, { "zmm_begin", k->zmm_begin }, { "fault", k->fault }, { "helper", k->helper[0] },
+        { "light", k->light }, { "probe", k->probe[0][0] }, { NULL, k->blocks },
     };
     for (unsigned i = 0; part[i].name; i++)
         perfmap_common(part[i].name, codebuf_rx(&cache, part[i].at), codebuf_rx(&cache, part[i + 1].at));
@@ -33,6 +33,8 @@ int backend_init(u64 cache_size, struct err *e)
 {
     __builtin_cpu_init();
     x64_host.avx = __builtin_cpu_supports("avx");
+    x64_host.zmm = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512vl");
     x64_host.bmi2 = __builtin_cpu_supports("bmi2");
     if (codebuf_init(&cache, cache_size, e) < 0)
         return -1;

@@ -26,6 +26,28 @@ static void vec_move(struct enc *e, unsigned n, bool store, bool wide)
     enc_d(e, (u32)(offsetof(struct cpu, vreg) + n * sizeof(((struct cpu *)0)->vreg[0]) - CPU_BIAS));
 }
 
+/* The same for zmm register n, all 512 bits; and for mask register n. */
+static void zmm_move(struct enc *e, unsigned n, bool store)
+{
+    enc_b(e, 0x62);
+    enc_b(e, 0x61u | (n & 8 ? 0 : 0x80u) | (n & 16 ? 0 : 0x10u));
+    enc_b(e, 0x7c);
+    enc_b(e, 0x48);
+    enc_b(e, store ? 0x29 : 0x28); /* VMOVAPS */
+    enc_b(e, 0x80 | (n & 7) << 3 | RBP);
+    enc_d(e, (u32)(offsetof(struct cpu, vreg) + n * sizeof(((struct cpu *)0)->vreg[0]) - CPU_BIAS));
+}
+
+static void mask_move(struct enc *e, unsigned n, bool store)
+{
+    enc_b(e, 0xc4);
+    enc_b(e, 0xe1);
+    enc_b(e, 0xf8);
+    enc_b(e, store ? 0x91 : 0x90); /* KMOVQ */
+    enc_b(e, 0x80 | n << 3 | RBP);
+    enc_d(e, (u32)(offsetof(struct cpu, kreg) + n * sizeof(u64) - CPU_BIAS));
+}
+
 static void mxcsr_load(struct enc *e, struct rm m) { enc_op(e, 4, OP0F(0xae), 2, m, E_DIGIT); }
 static void mxcsr_store(struct enc *e, struct rm m) { enc_op(e, 4, OP0F(0xae), 3, m, E_DIGIT); }
 static void emit_ret(struct enc *e) { enc_b(e, 0xc3); }
@@ -53,11 +75,74 @@ static void vec_upper(struct enc *e, unsigned n)
     enc_d(e, (u32)(offsetof(struct cpu, vreg) + n * sizeof(((struct cpu *)0)->vreg[0]) + 16 - CPU_BIAS));
 }
 
+/* ZF = the parts above xmm are zero in all of registers 0 to 15; destroys zmm0 and k0. */
+static void zmm_uppers(struct enc *e)
+{
+    static const u8 or_mem[] = { 0x62, 0xf1, 0xfd, 0x48, 0xeb, 0x80 | RBP }; /* VPORQ zmm0, zmm0, m */
+    static const u8 test[] = { 0x62, 0xf2, 0xfd, 0x48, 0x27, 0xc0, /* VPTESTMQ k0, zmm0, zmm0 */
+                               0xc4, 0xe3, 0x79, 0x30, 0xc0, 2,    /* KSHIFTRB k0, k0, 2 */
+                               0xc5, 0xf9, 0x98, 0xc0 };           /* KORTESTB k0, k0 */
+    zmm_move(e, 0, false);
+    for (unsigned n = 1; n < 16; n++) {
+        for (unsigned i = 0; i < sizeof(or_mem); i++)
+            enc_b(e, or_mem[i]);
+        enc_d(e, (u32)(offsetof(struct cpu, vreg) + n * sizeof(((struct cpu *)0)->vreg[0]) - CPU_BIAS));
+    }
+    for (unsigned i = 0; i < sizeof(test); i++)
+        enc_b(e, test[i]);
+}
+
+/* Continues behind the returned jump while AVX-512 state is in use. */
+static u8 *emit_if_zmm(struct enc *e)
+{
+    if (!x64_host.zmm)
+        return NULL;
+    enc_alu_mi(e, 4, 7, CPU_RM(zmm_live), 0, false); /* CMP */
+    return enc_jcc(e, 5);
+}
+
+static void emit_store_vectors(struct enc *e)
+{
+    u8 *zmm = emit_if_zmm(e), *done = NULL;
+    for (unsigned i = 0; i < 16; i++)
+        vec_move(e, i, true, x64_host.avx);
+    if (zmm) {
+        done = enc_jmp(e);
+        enc_bind32(e, zmm);
+        for (unsigned i = 0; i < 32; i++)
+            zmm_move(e, i, true);
+        for (unsigned i = 0; i < 8; i++)
+            mask_move(e, i, true);
+        enc_bind32(e, done);
+    }
+    if (x64_host.avx)
+        vzeroupper(e);
+}
+
+/* As below, with AVX-512 state. */
+static void emit_load_zmm(struct enc *e)
+{
+    zmm_uppers(e);
+    u8 *clean = enc_jcc(e, 4);
+    for (unsigned i = 0; i < 16; i++)
+        zmm_move(e, i, false);
+    u8 *high = enc_jmp(e);
+    enc_bind32(e, clean);
+    vzeroupper(e);
+    for (unsigned i = 0; i < 16; i++)
+        vec_move(e, i, false, false);
+    enc_bind32(e, high);
+    for (unsigned i = 16; i < 32; i++)
+        zmm_move(e, i, false);
+    for (unsigned i = 0; i < 8; i++)
+        mask_move(e, i, false);
+}
+
 /* Loads the vector registers. Where all upper halves are zero the host is to know that they are: as long as it does not, every SSE instruction depends on
  * its destination's old value, whose upper half it keeps. */
 static void emit_load_vectors(struct enc *e)
 {
-    u8 *clean = NULL, *done = NULL;
+    u8 *clean = NULL, *done = NULL, *zmm = emit_if_zmm(e), *over = NULL;
     if (x64_host.avx) {
         for (unsigned i = 0; i < 16; i++)
             vec_upper(e, i);
@@ -77,6 +162,12 @@ static void emit_load_vectors(struct enc *e)
         vec_move(e, i, false, false);
     if (clean)
         enc_bind32(e, done);
+    if (zmm) {
+        over = enc_jmp(e);
+        enc_bind32(e, zmm);
+        emit_load_zmm(e);
+        enc_bind32(e, over);
+    }
 }
 
 /* Subroutine: guest state into struct cpu, host MXCSR. Destroys rax and flags. */
@@ -90,10 +181,7 @@ static u8 *emit_save_all(struct enc *e)
             enc_store(e, 8, gpr_rm(i), (unsigned)x64_pin[i]);
     mxcsr_store(e, CPU_RM(mxcsr));
     mxcsr_load(e, CPU_RM(host_mxcsr));
-    for (unsigned i = 0; i < 16; i++)
-        vec_move(e, i, true, x64_host.avx);
-    if (x64_host.avx)
-        vzeroupper(e);
+    emit_store_vectors(e);
     emit_ret(e);
     return at;
 }
@@ -478,6 +566,10 @@ void entry_emit(struct enc *e, struct common_code *k)
     k->x87_load = e->p;
     enc_call_to(e, save_all);
     emit_sub_call(e, x87_load);
+    enc_jmp_to(e, load_all);
+    k->zmm_begin = e->p;
+    enc_call_to(e, save_all);
+    enc_mov_mi(e, 4, CPU_RM(zmm_live), 1);
     enc_jmp_to(e, load_all);
     k->fault = e->p; /* not a subroutine */
     enc_call_to(e, save_all);

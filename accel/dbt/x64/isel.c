@@ -650,6 +650,7 @@ static void emit_ool(struct jit *j, unsigned from)
         switch ((enum ool_kind)s->kind) {
         case OOL_PROBE: ool_probe(j, s); break;
         case OOL_X87: ool_x87(j, s); break;
+        case OOL_ZMM: ool_zmm(j, s); break;
         case OOL_REGION: break;
         case OOL_LOOKUP: case OOL_MISS: case OOL_CHAIN: case OOL_POLL_JCC: case OOL_POLL: case OOL_COUNT: ool_flow(j, s); break;
         }
@@ -672,6 +673,7 @@ static void emit_region(struct jit *j, const struct group_region *r, const struc
     j->x87_insn = st->x87_insn;
     j->x87_fop = st->x87_fop;
     j->x87_known_live = st->x87_known_live;
+    j->zmm_known_live = st->zmm_known_live;
     for (j->op = b->insn[r->first].first_op; j->op < (int)b->n_ops; j->op++) {
         const struct ir_op *o = &b->op[j->op];
         if (o->code == IR_JMP || (o->code == IR_INSN && o->imm > r->last))
@@ -695,6 +697,7 @@ static void region_note(struct jit *j, const struct ir_op *o)
             st->x87_insn = j->x87_insn;
             st->x87_fop = j->x87_fop;
             st->x87_known_live = j->x87_known_live;
+            st->zmm_known_live = j->zmm_known_live;
         } else if ((o->code == IR_INSN && o->imm == r->last + 1u) || (o->code == IR_JMP && j->insn == r->last)) {
             st->join = j->e.p;
         }

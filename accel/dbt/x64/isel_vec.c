@@ -1,33 +1,37 @@
-/* Instruction selection of the x64 backend: carried SSE, AVX, MMX and x87 instructions, which run on the host's units as they are. Translating
+/* Instruction selection of the x64 backend: carried SSE, AVX, AVX-512, MMX and x87 instructions, which run on the host's units as they are. Translating
  * thread; called by isel.c's walk. See cpu/help/carry.h for the rules. */
 #include "accel/dbt/x64/jit.h"
 #include "cpu/help/carry.h"
 
-/* The guest's x87/MMX state has to be in the FPU; known after the first check of a block until a helper may have taken it out. */
-static void x87_want(struct jit *j)
+/* A state that is loaded only where it is used has to be in the host's registers; known after the first check of a block until a helper may have
+ * taken it out. */
+static void state_want(struct jit *j, bool *known, struct rm field, enum ool_kind kind)
 {
-    if (j->x87_known_live)
+    if (*known)
         return;
-    j->x87_known_live = true;
+    *known = true;
     ra_claim(&j->ra, RCX);
-    enc_load(&j->e, 4, RCX, CPU_RM(x87_live));
+    enc_load(&j->e, 4, RCX, field);
     u8 *absent = enc_jrcxz(&j->e);
     u8 *live = enc_jmp8(&j->e);
     enc_bind8(&j->e, absent);
-    struct ool *s = ool_new(j, OOL_X87, enc_jmp(&j->e));
+    struct ool *s = ool_new(j, kind, enc_jmp(&j->e));
     s->live = (u8)ra_live_regs(&j->ra);
     s->back = j->e.p;
     enc_bind8(&j->e, live);
     ra_drop(&j->ra, RCX);
 }
 
-void ool_x87(struct jit *j, const struct ool *s)
+static void state_load(struct jit *j, const struct ool *s, const u8 *load)
 {
     ool_keep(j, s->live, true);
-    enc_call_to(&j->e, x64_common.x87_load);
+    enc_call_to(&j->e, load);
     ool_keep(j, s->live, false);
     enc_jmp_to(&j->e, s->back);
 }
+
+void ool_x87(struct jit *j, const struct ool *s) { state_load(j, s, x64_common.x87_load); }
+void ool_zmm(struct jit *j, const struct ool *s) { state_load(j, s, x64_common.zmm_begin); }
 
 /* May destroy rax. */
 void x87_store_pointers(struct jit *j, unsigned x87_insn, u16 fop)
@@ -96,7 +100,9 @@ void isel_vec(struct jit *j, const struct ir_op *o)
     int gpr = k->reg_class == CC_GPR ? k->reg : k->rm_class == CC_GPR ? k->rm : -1;
     bool written = k->reg_class == CC_GPR ? k->reg_gpr_w : k->rm_gpr_w;
     if (k->x87)
-        x87_want(j);
+        state_want(j, &j->x87_known_live, CPU_RM(x87_live), OOL_X87);
+    if (k->zmm)
+        state_want(j, &j->zmm_known_live, CPU_RM(zmm_live), OOL_ZMM);
     if (k->implicit && k->rm_class == CC_MEM)
         ra_ptr_single(&j->ra); /* three of the four scratch registers are spoken for */
     implicit_in(j, k);

@@ -31,7 +31,7 @@ _Static_assert(JC_BITS == 15 && sizeof(struct jump_entry) == 16, "the place is m
 extern const i8 x64_pin[16];
 
 struct host_features {
-    bool avx, bmi2;
+    bool avx, bmi2, zmm; /* zmm: AVX-512 as far as cpu/cpuid.c wants it */
 };
 extern struct host_features x64_host;
 
@@ -47,6 +47,7 @@ struct common_code {
     u8 *slow_probe;  /* rdx: linear address, ecx: size_acc; returns rdx: pointer, rax: 0; keeps rbx */
     u8 *victim_probe[TLB_MODES][2]; /* hosts with BMI2, [write]: the same with a look at the victims before */
     u8 *x87_load;    /* keeps rbx */
+    u8 *zmm_begin;   /* sets zmm_live; keeps rbx */
     u8 *fault;       /* rdx: host pc, ecx: trap number; from the signal handler, does not return */
     u8 *probe[TLB_MODES][2]; /* hosts without BMI2, [write]: rdx address, rcx size - 1; returns rcx 0: hit, rax addend */
     u8 *lookup;      /* hosts without BMI2: rdx pc; returns rcx 0: hit, rax 2 * jc_index(pc) */
@@ -60,17 +61,17 @@ extern struct common_code x64_common;
 void entry_emit(struct enc *e, struct common_code *k);
 const u8 *x64_fault_entry(void); /* executable address of .fault */
 
-enum ool_kind { OOL_PROBE, OOL_REGION /* to the copy of instruction insn */, OOL_X87, OOL_LOOKUP, OOL_MISS, OOL_CHAIN, OOL_POLL_JCC, OOL_POLL, OOL_COUNT };
+enum ool_kind { OOL_PROBE, OOL_REGION /* to the copy of instruction insn */, OOL_X87, OOL_ZMM, OOL_LOOKUP, OOL_MISS, OOL_CHAIN, OOL_POLL_JCC, OOL_POLL, OOL_COUNT };
 struct ool { /* code behind the main line */
     u8 kind;
     i8 base, index;       /* PROBE: where the pointer is wanted; base may be pinned */
-    u8 live;              /* PROBE, X87: scratch registers to keep */
+    u8 live;              /* PROBE, X87, ZMM: scratch registers to keep */
     u8 cc, exit;
     u8 insn, x87_insn;
     u16 x87_fop;
     u32 size_acc;
     u8 *from;             /* rel32 that leads here */
-    u8 *back;             /* PROBE, X87 */
+    u8 *back;             /* PROBE, X87, ZMM */
     u64 pc, pc2;
 };
 #define OOL_MAX (2 * IR_OPS_MAX + 8)
@@ -79,7 +80,7 @@ struct region_state { /* of the main line, for the second copy of its instructio
     u8 *join;             /* where the copy goes back to the main line */
     unsigned x87_insn;
     u16 x87_fop;
-    bool x87_known_live;
+    bool x87_known_live, zmm_known_live;
 };
 
 struct jit {
@@ -94,7 +95,7 @@ struct jit {
     int op;               /* index of the current op */
     unsigned x87_insn;    /* 1 + index of the instruction whose FIP/FOP are not stored; 0 none */
     u16 x87_fop;
-    bool x87_known_live;
+    bool x87_known_live, zmm_known_live;
     enum branch_kind branch; /* of the block's end, with MODE_COUNT */
     bool grouping;        /* PROBEs may stand for others: the main line, not the copies */
     unsigned n_ool, n_map;
@@ -150,6 +151,7 @@ void ool_keep(struct jit *j, unsigned regs, bool save);
 /* isel_vec.c */
 isel_fn isel_vec;
 void ool_x87(struct jit *j, const struct ool *s);
+void ool_zmm(struct jit *j, const struct ool *s);
 void x87_store_pointers(struct jit *j, unsigned x87_insn, u16 fop);
 void x87_flush(struct jit *j);
 /* isel_count.c */

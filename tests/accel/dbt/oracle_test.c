@@ -16,14 +16,14 @@ struct tb *tb_by_host_pc(const void *pc) { return &the_tb; }
 const void *dbt_lookup(struct cpu *c) { return NULL; }
 void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc)
 {
-    unsigned size = size_acc & 0xff, acc = size_acc >> 8 | cpu_data_acc(c);
+    unsigned size = size_acc & 0xff, acc = (size_acc >> 8 & ~(u32)ACC_MASKED) | cpu_data_acc(c);
     struct mem_fault f;
     void *host;
     switch (mem_probe(cpu_mem(c), addr, size, acc, &host, &f)) {
     case PROBE_RAM:
         return host;
     case PROBE_FAULT:
-        if (size >= 16 && addr & (size - 1))
+        if (size_acc >> 8 & ACC_MASKED || (size >= 16 && addr & (size - 1)))
             break;
         cpu_raise_pf(c, &f, acc);
     case PROBE_SLOW:
