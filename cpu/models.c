@@ -54,7 +54,7 @@ static const struct cpu_model_def models[] = {
     { "Skylake-Client", "Intel Core (Skylake)", "Broadwell", INTEL, 6, 94, 3, 0xd, 0x80000008, "Intel Core Processor (Skylake)",
       "xsavec xgetbv1", "" },
     { "Skylake-Server", "Intel Xeon (Skylake)", "Skylake-Client", INTEL, 6, 85, 4, 0xd, 0x80000008, "Intel Xeon Processor (Skylake)",
-      "clwb clflushopt pdpe1gb pku", "" },
+      "clwb clflushopt pdpe1gb pku avx512f avx512dq avx512bw avx512cd avx512vl", "" },
     { "Opteron_G1", "AMD Opteron 240", NULL, AMD, 15, 6, 1, 5, 0x80000008, "AMD Opteron 240 (Gen 1 Class Opteron)", BASE32 " " BASE64 " pni", "" },
     { "Opteron_G2", "AMD Opteron 22xx", "Opteron_G1", AMD, 15, 6, 1, 5, 0x80000008, "AMD Opteron 22xx (Gen 2 Class Opteron)",
       "cx16 lahf-lm", "" },

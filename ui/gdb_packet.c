@@ -90,7 +90,7 @@ static bool take_thread(struct gdb *g, char **p, bool *any, unsigned *cpu)
 static void packet_g(struct gdb *g)
 {
     GString *s = g_string_new(NULL);
-    u8 buf[16];
+    u8 buf[GDB_REG_MAX];
 
     for (unsigned i = 0; i < gdb_regs_count(g->regs); i++)
         hex_append(s, buf, gdb_reg_read(g->regs, cur(g), i, buf));
@@ -115,7 +115,7 @@ static void packet_G(struct gdb *g, const char *p)
 
 static void packet_p(struct gdb *g, char *p)
 {
-    u8 buf[16];
+    u8 buf[GDB_REG_MAX];
     unsigned n = gdb_reg_read(g->regs, cur(g), (unsigned)take_hex(&p), buf);
     GString *s;
 
@@ -131,7 +131,7 @@ static void packet_p(struct gdb *g, char *p)
 static void packet_P(struct gdb *g, char *p)
 {
     unsigned n = (unsigned)take_hex(&p);
-    u8 buf[16];
+    u8 buf[GDB_REG_MAX];
     int r;
 
     if (!take_char(&p, '=')) {

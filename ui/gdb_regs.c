@@ -2,14 +2,15 @@
  * thread, from gdb.c. Source: the gdb manual, appendix "Standard Target Features", i386 features. */
 #include "ui/gdb_regs.h"
 #include "cpu/cpuid.h"
+#include "cpu/help/xsave.h"
 #include "hw/core/irq.h"
 
-#define REGS_MAX 160
+#define REGS_MAX 256
 #define ST_OFFSET 32 /* of ST0 in the FXSAVE image, 16 bytes each */
 
 enum reg_kind {
     K_GPR, K_RIP, K_EFLAGS, K_SEG, K_ST, K_X87, K_XMM, K_MXCSR, K_SEG_BASE, K_KERNEL_GS, K_CR0, K_CR2, K_CR3, K_CR4, K_CR8,
-    K_EFER, K_YMMH,
+    K_EFER, K_YMMH, K_ZMMH, K_MASK,
 };
 enum x87_reg { X87_CTRL, X87_STAT, X87_TAG, X87_ISEG, X87_IOFF, X87_OSEG, X87_OOFF, X87_OP };
 
@@ -124,19 +125,19 @@ static void build_core(struct build *b)
     feature_end(b);
 }
 
+static const char vec128_types[] =
+    "<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/>\n<vector id=\"v2d\" type=\"ieee_double\" count=\"2\"/>\n"
+    "<vector id=\"v16i8\" type=\"int8\" count=\"16\"/>\n<vector id=\"v8i16\" type=\"int16\" count=\"8\"/>\n"
+    "<vector id=\"v4i32\" type=\"int32\" count=\"4\"/>\n<vector id=\"v2i64\" type=\"int64\" count=\"2\"/>\n"
+    "<union id=\"vec128\">\n<field name=\"v4_float\" type=\"v4f\"/>\n<field name=\"v2_double\" type=\"v2d\"/>\n"
+    "<field name=\"v16_int8\" type=\"v16i8\"/>\n<field name=\"v8_int16\" type=\"v8i16\"/>\n"
+    "<field name=\"v4_int32\" type=\"v4i32\"/>\n<field name=\"v2_int64\" type=\"v2i64\"/>\n"
+    "<field name=\"uint128\" type=\"uint128\"/>\n</union>\n";
+
 static void build_sse(struct build *b)
 {
-    static const char types[] =
-        "<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/>\n<vector id=\"v2d\" type=\"ieee_double\" count=\"2\"/>\n"
-        "<vector id=\"v16i8\" type=\"int8\" count=\"16\"/>\n<vector id=\"v8i16\" type=\"int16\" count=\"8\"/>\n"
-        "<vector id=\"v4i32\" type=\"int32\" count=\"4\"/>\n<vector id=\"v2i64\" type=\"int64\" count=\"2\"/>\n"
-        "<union id=\"vec128\">\n<field name=\"v4_float\" type=\"v4f\"/>\n<field name=\"v2_double\" type=\"v2d\"/>\n"
-        "<field name=\"v16_int8\" type=\"v16i8\"/>\n<field name=\"v8_int16\" type=\"v8i16\"/>\n"
-        "<field name=\"v4_int32\" type=\"v4i32\"/>\n<field name=\"v2_int64\" type=\"v2i64\"/>\n"
-        "<field name=\"uint128\" type=\"uint128\"/>\n</union>\n";
-
     feature_begin(b, "org.gnu.gdb.i386.sse");
-    g_string_append(b->xml, types);
+    g_string_append(b->xml, vec128_types);
     add_flags(b, "i386_mxcsr", 4, mxcsr_bits, ARRAY_LEN(mxcsr_bits));
     for (unsigned i = 0; i < (b->r->is64 ? 16 : 8); i++)
         add(b, K_XMM, i, 16, "vec128", NULL, "xmm%u", i);
@@ -179,6 +180,26 @@ static void build_avx(struct build *b)
     feature_end(b);
 }
 
+static void build_avx512(struct build *b)
+{
+    bool is64 = b->r->is64;
+    feature_begin(b, "org.gnu.gdb.i386.avx512");
+    g_string_append(b->xml, "<vector id=\"v2ui128\" type=\"uint128\" count=\"2\"/>\n");
+    if (is64)
+        g_string_append(b->xml, vec128_types);
+    for (unsigned i = 0; i < 8; i++)
+        add(b, K_MASK, i, 8, "uint64", NULL, "k%u", i);
+    for (unsigned i = 0; i < (is64 ? 16 : 8); i++)
+        add(b, K_ZMMH, i, 32, "v2ui128", NULL, "zmm%uh", i);
+    for (unsigned i = 16; is64 && i < 32; i++)
+        add(b, K_XMM, i, 16, "vec128", NULL, "xmm%u", i);
+    for (unsigned i = 16; is64 && i < 32; i++)
+        add(b, K_YMMH, i, 16, "uint128", NULL, "ymm%uh", i);
+    for (unsigned i = 16; is64 && i < 32; i++)
+        add(b, K_ZMMH, i, 32, "v2ui128", NULL, "zmm%uh", i);
+    feature_end(b);
+}
+
 struct gdb_regs *gdb_regs_new(const struct cpu *c)
 {
     struct gdb_regs *r = g_new0(struct gdb_regs, 1);
@@ -190,6 +211,8 @@ struct gdb_regs *gdb_regs_new(const struct cpu *c)
     build_sse(&b);
     if (c->model && feat_on(c->model, FEAT_AVX))
         build_avx(&b);
+    if (c->model && feat_on(c->model, FEAT_AVX512F))
+        build_avx512(&b);
     build_system(&b);
     g_string_append(b.xml, "</target>\n");
     r->xml = g_string_free(b.xml, FALSE);
@@ -315,6 +338,12 @@ unsigned gdb_reg_read(const struct gdb_regs *regs, const struct cpu *c, unsigned
     case K_YMMH:
         memcpy(buf, c->vreg[r->arg] + 16, r->size);
         break;
+    case K_ZMMH:
+        memcpy(buf, c->vreg[r->arg] + 32, r->size);
+        break;
+    case K_MASK:
+        memcpy(buf, &c->kreg[r->arg], r->size);
+        break;
     default:
         v = scalar_read(r, c);
         memcpy(buf, &v, r->size);
@@ -387,9 +416,19 @@ int gdb_reg_write(const struct gdb_regs *regs, struct cpu *c, unsigned n, const 
         return r->size;
     case K_XMM:
         memcpy(c->vreg[r->arg], buf, r->size);
+        cpu_zmm_update(c);
         return r->size;
     case K_YMMH:
         memcpy(c->vreg[r->arg] + 16, buf, r->size);
+        cpu_zmm_update(c);
+        return r->size;
+    case K_ZMMH:
+        memcpy(c->vreg[r->arg] + 32, buf, r->size);
+        cpu_zmm_update(c);
+        return r->size;
+    case K_MASK:
+        memcpy(&c->kreg[r->arg], buf, r->size);
+        cpu_zmm_update(c);
         return r->size;
     }
     memcpy(&v, buf, r->size);

@@ -1,5 +1,7 @@
 /* Tests of cpu/cpuid.c, cpu/cpuid_leaf.c and cpu/models.c: the -cpu syntax, consistency of leaves. */
 #include <glib.h>
+#include "cpu/help/xsave.h"
+#include "tests/lib/host_insn.h"
 #include "tests/lib/pm_cpu.h"
 
 static struct cpu_model *make(const char *spec)
@@ -47,6 +49,22 @@ static void test_spec(void)
     m = make("max,-xsave"); /* what needs it goes too */
     g_assert_false(feat_on(m, FEAT_AVX) || feat_on(m, FEAT_AVX2) || feat_on(m, FEAT_PKU));
     cpu_model_free(m);
+    for (unsigned f = FEAT_AVX512F; f <= FEAT_AVX512_BF16; f++) { /* they are neighbours in cpuid.def */
+        m = make("max,-avx512f");
+        g_assert_false(feat_on(m, f));
+        g_assert_cmphex(cpuid_xcr0(m) & XC_AVX512, ==, 0);
+        cpu_model_free(m);
+    }
+    m = make("max");
+    g_assert_cmpint(feat_on(m, FEAT_AVX512F), ==, host_insn_has_zmm());
+    g_assert_cmphex(cpuid_xcr0(m) & XC_AVX512, ==, host_insn_has_zmm() ? XC_AVX512 : 0);
+    cpu_model_free(m);
+    m = make("Skylake-Server");
+    g_assert_cmpint(feat_on(m, FEAT_AVX512VL), ==, host_insn_has_zmm());
+    g_assert_false(feat_on(m, FEAT_AVX512_VBMI));
+    cpu_model_free(m);
+    if (host_insn_has_zmm())
+        expect_error("max,-avx2,+avx512f", "avx2");
     expect_error("nonsense", "no such CPU model");
     expect_error("max,+hle", "hle");
     expect_error("max,family=x", "family");

@@ -162,6 +162,16 @@ static void test_xcr0(void)
     xset(p, 1ull << 62 | 1);
     g_assert_cmpint(p->first, ==, EXC_GP);
     g_assert_cmphex(p->c->xcr0, ==, 3);
+    bool avx512 = feat_on(p->c->model, FEAT_AVX512F);
+    static const struct { u64 v; bool ok; } v[] = { { 0xe7, true }, { 0x27, false }, { 0xc7, false }, { 0xa7, false }, { 0xe3, false }, { 0xe5, false } };
+    for (unsigned i = 0; i < ARRAY_LEN(v); i++) {
+        xset(p, v[i].v);
+        g_assert_cmpint(p->first, ==, v[i].ok && avx512 ? -1 : EXC_GP);
+    }
+    g_assert_cmpint(p->c->mode & MODE_EVEX_BAD, ==, avx512 ? 0 : MODE_EVEX_BAD);
+    xset(p, 7);
+    g_assert_cmpint(p->c->mode & MODE_EVEX_BAD, ==, MODE_EVEX_BAD);
+    g_assert_cmpint(p->c->mode & MODE_AVX_BAD, ==, 0);
     pm_free(p);
 }
 

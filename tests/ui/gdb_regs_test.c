@@ -9,6 +9,7 @@ static struct cpu *cpu_new(bool long_mode)
     struct cpu_model *m = g_new0(struct cpu_model, 1);
 
     m->feat[FEAT_AVX / 64] |= BIT64(FEAT_AVX % 64);
+    m->feat[FEAT_AVX512F / 64] |= BIT64(FEAT_AVX512F % 64);
     if (long_mode)
         m->feat[FEAT_LM / 64] |= BIT64(FEAT_LM % 64);
     c->model = m;
@@ -37,15 +38,15 @@ static int number_of(const struct gdb_regs *r, const char *name)
 
 static u64 get(const struct gdb_regs *r, const struct cpu *c, const char *name)
 {
-    u8 buf[16] = { 0 };
+    u8 buf[GDB_REG_MAX] = { 0 };
 
-    g_assert_cmpuint(gdb_reg_read(r, c, (unsigned)number_of(r, name), buf), <=, 16);
+    g_assert_cmpuint(gdb_reg_read(r, c, (unsigned)number_of(r, name), buf), <=, GDB_REG_MAX);
     return ld64(buf);
 }
 
 static int set(const struct gdb_regs *r, struct cpu *c, const char *name, u64 v)
 {
-    u8 buf[16] = { 0 };
+    u8 buf[GDB_REG_MAX] = { 0 };
 
     st64(buf, v);
     return gdb_reg_write(r, c, (unsigned)number_of(r, name), buf, sizeof(buf));
@@ -69,8 +70,8 @@ static void test_layout_64(void)
     number_of(r, "ymm15h");
     number_of(r, "k_gs_base");
     for (unsigned i = 0; i < gdb_regs_count(r); i++)
-        g_assert_cmpuint(gdb_reg_read(r, c, i, (u8[16]){ 0 }), >, 0);
-    g_assert_cmpuint(gdb_reg_read(r, c, gdb_regs_count(r), (u8[16]){ 0 }), ==, 0);
+        g_assert_cmpuint(gdb_reg_read(r, c, i, (u8[GDB_REG_MAX]){ 0 }), >, 0);
+    g_assert_cmpuint(gdb_reg_read(r, c, gdb_regs_count(r), (u8[GDB_REG_MAX]){ 0 }), ==, 0);
     gdb_regs_free(r);
     cpu_delete(c);
 }
@@ -108,6 +109,22 @@ static void test_values(void)
     g_assert_cmphex(ld64(c->vreg[3]), ==, 0x1122);
     set(r, c, "ymm3h", 0x3344);
     g_assert_cmphex(ld64(c->vreg[3] + 16), ==, 0x3344);
+    g_assert_cmpuint(c->zmm_live, ==, 0);
+    g_assert_cmpint(set(r, c, "zmm3h", 0x5566), ==, 32);
+    g_assert_cmphex(ld64(c->vreg[3] + 32), ==, 0x5566);
+    g_assert_cmpuint(c->zmm_live, ==, 1);
+    set(r, c, "zmm3h", 0);
+    g_assert_cmpuint(c->zmm_live, ==, 0);
+    set(r, c, "k5", 0x7788);
+    g_assert_cmphex(c->kreg[5], ==, 0x7788);
+    g_assert_cmphex(get(r, c, "k5"), ==, 0x7788);
+    set(r, c, "xmm31", 1);
+    set(r, c, "ymm31h", 2);
+    set(r, c, "zmm31h", 3);
+    g_assert_cmphex(ld64(c->vreg[31]), ==, 1);
+    g_assert_cmphex(ld64(c->vreg[31] + 16), ==, 2);
+    g_assert_cmphex(ld64(c->vreg[31] + 32), ==, 3);
+    g_assert_cmphex(get(r, c, "zmm31h"), ==, 3);
     g_assert_cmpint(set(r, c, "mxcsr", 0x10000), ==, -1);
     g_assert_cmpint(set(r, c, "st2", 0x55), ==, 10);
     g_assert_cmphex(ld64(c->fx + 32 + 2 * 16), ==, 0x55);

@@ -156,8 +156,74 @@ static void test_vex(void)
     ok(32, "c5 f8 58 c1", "VADDPS");
     struct insn real;
     g_assert_cmpint(insn_decode(&real, (const u8 *)"\xc5\xf8\x58\xc1", 4, 16, false, PC, NULL), ==, DEC_UD);
-    decode(64, "62 f1 7c 48 58 c1", DEC_UD); /* EVEX */
     ok(32, "62 08", "BOUND");
+}
+
+static void test_evex(void)
+{
+    struct insn in = ok(64, "62 f1 6c 48 58 cb", "VADDPS"); /* zmm1, zmm2, zmm3 */
+    g_assert_cmpuint(in.op[0].size, ==, 64);
+    g_assert_cmpuint(in.op[1].reg, ==, 2);
+    in = ok(64, "62 01 04 00 58 fe", "VADDPS"); /* xmm31, xmm31, xmm30 */
+    g_assert_cmpuint(in.op[0].reg, ==, 31);
+    g_assert_cmpuint(in.op[1].reg, ==, 31);
+    g_assert_cmpuint(in.op[2].reg, ==, 30);
+    g_assert_cmpuint(in.op[2].size, ==, 16);
+    in = ok(64, "62 f1 6c 4b 58 48 01", "VADDPS"); /* zmm1{k3}, zmm2, [rax + 64]: disp8 * 64 */
+    g_assert_cmpint(in.mem.disp, ==, 64);
+    g_assert_cmpuint(in.evex_aaa, ==, 3);
+    in = ok(64, "62 f1 6c db 58 48 ff", "VADDPS"); /* {k3}{z}, [rax - 4]{1to16} */
+    g_assert_cmpint(in.mem.disp, ==, -4);
+    g_assert_cmpuint(in.op[2].size, ==, 4);
+    g_assert_true(in.evex_z && in.evex_b);
+    in = ok(64, "62 f1 6c 38 58 cb", "VADDPS"); /* {rd-sae} */
+    g_assert_cmpuint(in.op[0].size, ==, 64);
+    g_assert_cmpuint(in.evex_ll, ==, 1);
+    g_assert_cmpint(ok(64, "62 f1 6c 48 58 88 01 00 00 00", "VADDPS").mem.disp, ==, 1);
+    g_assert_cmpint(ok(64, "62 f2 7d 48 88 48 01", "VEXPANDPS").mem.disp, ==, 4); /* elements */
+    g_assert_cmpint(ok(64, "62 f2 7d 28 31 48 01", "VPMOVZXBD").mem.disp, ==, 8);
+    g_assert_cmpint(ok(64, "62 f1 ff 08 12 48 01", "VMOVDDUP").mem.disp, ==, 8);
+    in = ok(64, "62 a2 7d 41 90 4c b8 01", "VPGATHERDD"); /* zmm17{k1}, [rax + zmm31 * 4 + 4] */
+    g_assert_cmpint(in.mem.index, ==, 31);
+    g_assert_cmpint(in.mem.disp, ==, 4);
+    decode(64, "62 a2 7d 40 90 4c b8 01", DEC_UD); /* no mask */
+    in = ok(64, "62 f1 6c 4b c2 cb 01", "VCMPPS"); /* k1{k3} */
+    g_assert_cmpint(in.op[0].kind, ==, OK_MASK);
+    decode(64, "62 f1 6c cb c2 cb 01", DEC_UD);    /* zeroing a mask */
+    decode(64, "62 71 6c 4b c2 cb 01", DEC_UD);    /* k9 */
+    decode(64, "62 f1 6c c8 58 cb", DEC_UD);       /* {z} without a mask */
+    decode(64, "62 f1 7c cb 11 08", DEC_UD);       /* {z} with a memory destination */
+    decode(64, "62 f1 6c 58 14 cb", DEC_UD);       /* VUNPCKLPS has no rounding */
+    decode(64, "62 f1 6c 68 58 cb", DEC_UD);       /* L'L = 3 */
+    decode(64, "62 f9 6c 48 58 cb", DEC_UD);       /* reserved bit */
+    decode(64, "62 f1 68 48 58 cb", DEC_UD);       /* the bit that is 1 is 0 */
+    decode(64, "66 62 f1 6c 48 58 cb", DEC_UD);
+    decode(64, "62 f1 6c 48 5b cb", DEC_UD);       /* VCVTDQ2PS wants vvvv = 1111b */
+    decode(64, "62 f1 6c", DEC_MORE);
+    ok(32, "62 f1 6c 48 58 cb", "VADDPS");
+    g_assert_cmpint(ok(32, "62 61 6c", "BOUND").op[1].kind, ==, OK_MEM);
+    ok(64, "c5 ec 41 cb", "KANDW");
+    ok(64, "c4 e1 fb 92 c8", "KMOVQ");
+    decode(32, "c4 e1 fb 92 c8", DEC_UD);
+    decode(64, "c5 6c 41 cb", DEC_UD);             /* k9 */
+}
+
+/* VL, and F behind every other feature. */
+static void test_evex_features(void)
+{
+    static const struct { const char *bytes; unsigned feat; bool ok; } v[] = {
+        { "\x62\xf1\x6c\x48\x58\xcb", FEAT_AVX512VL, true }, { "\x62\xf1\x6c\x28\x58\xcb", FEAT_AVX512VL, false },
+        { "\x62\xf1\x6e\x08\x58\xcb", FEAT_AVX512VL, true }, { "\x62\xf1\x6e\x08\x58\xcb", FEAT_AVX512F, false },
+        { "\x62\xf1\x6d\x48\xfc\xcb", FEAT_AVX512BW, false }, { "\x62\xf2\x6d\x48\xcf\xcb", FEAT_AVX512F, false },
+        { "\x62\xf2\x6d\x48\xcf\xcb", FEAT_GFNI, false }, { "\x62\xf1\x7d\x08\x6e\xc8", FEAT_AVX512VL, true },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(v); i++) {
+        u64 feat[FEAT_WORDS];
+        struct insn in;
+        memset(feat, 0xff, sizeof(feat));
+        feat[v[i].feat / 64] &= ~BIT64(v[i].feat % 64);
+        g_assert_cmpint(insn_decode(&in, (const u8 *)v[i].bytes, 6, 64, true, PC, feat), ==, v[i].ok ? DEC_OK : DEC_UD);
+    }
 }
 
 static void test_modes(void)
@@ -251,6 +317,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/decode/memory", test_memory);
     g_test_add_func("/cpu/decode/prefixes", test_prefixes);
     g_test_add_func("/cpu/decode/vex", test_vex);
+    g_test_add_func("/cpu/decode/evex", test_evex);
+    g_test_add_func("/cpu/decode/evex-features", test_evex_features);
     g_test_add_func("/cpu/decode/modes", test_modes);
     g_test_add_func("/cpu/decode/features", test_features);
     g_test_add_func("/cpu/decode/capstone", test_capstone);

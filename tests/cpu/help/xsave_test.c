@@ -248,12 +248,82 @@ static void test_pkru(void)
     c->xcr0 = 7;
 }
 
+static void test_avx512_32(struct cpu *c, u8 *mem)
+{
+    u32 mode = c->mode;
+    c->mode = (mode & ~(u32)MODE_SIZE) | MODE_32;
+    memset(c->vreg, 0x22, sizeof(c->vreg));
+    memset(mem, 0x5a, 4096);
+    memset(mem, 0, XSAVE_EXT);
+    g_assert_cmpint(try(help_xsave, AREA, 4, 0), ==, -1);
+    g_assert_cmphex(mem[xsave_component(6).offset + 7 * 32], ==, 0x22);
+    g_assert_cmphex(mem[xsave_component(6).offset + 8 * 32], ==, 0x5a);
+    g_assert_cmphex(mem[xsave_component(7).offset], ==, 0x5a);
+    st64(mem + XSAVE_HEADER, 0);
+    g_assert_cmpint(try(help_xrstor, AREA, 4, 0), ==, -1);
+    g_assert_cmphex(c->vreg[7][32], ==, 0);
+    g_assert_cmphex(c->vreg[8][32], ==, 0x22);
+    g_assert_cmphex(c->vreg[16][0], ==, 0x22);
+    g_assert_cmpuint(c->zmm_live, ==, 1);
+    c->mode = mode;
+}
+
+/* The three components of AVX-512: XINUSE, both formats, zmm_live, and what 32-bit code does not reach. */
+static void test_avx512(void)
+{
+    static const u64 parts[] = { XC_K, XC_ZMM_HI, XC_ZMM16 };
+    struct cpu *c = fake->c;
+    u8 *mem = fake->ram + AREA;
+    c->xcr0 = XC_ALL;
+    c->pkru = 0;
+    for (unsigned set = 0; set < 8; set++) {
+        u64 want = 0, found;
+        memset(c->vreg, 0, sizeof(c->vreg));
+        memset(c->kreg, 0, sizeof(c->kreg));
+        for (unsigned i = 0; i < 3; i++)
+            want |= set >> i & 1 ? parts[i] : 0;
+        if (want & XC_K)
+            c->kreg[7] = 0x1234567890;
+        if (want & XC_ZMM_HI)
+            st64(c->vreg[15] + 56, 0x77);
+        if (want & XC_ZMM16)
+            st64(c->vreg[31], 0x88);
+        cpu_zmm_update(c);
+        g_assert_cmpuint(c->zmm_live, ==, want != 0);
+        g_assert_cmphex(xsave_inuse(c) & XC_AVX512, ==, want);
+        c->gpr[R_AX] = XC_AVX512;
+        for (unsigned kind = 0; kind < 2; kind++) {
+            memset(mem, 0, 4096);
+            g_assert_cmpint(try(help_xsave, AREA, 8, kind), ==, -1);
+            found = ld64(mem + XSAVE_HEADER);
+            g_assert_cmphex(found, ==, want);
+            unsigned k = kind ? XSAVE_EXT : xsave_component(5).offset, hi = kind ? XSAVE_EXT + 64 : xsave_component(6).offset;
+            unsigned z16 = kind ? XSAVE_EXT + 64 + 512 : xsave_component(7).offset;
+            g_assert_cmphex(ld64(mem + k + 56), ==, want & XC_K ? 0x1234567890 : 0);
+            g_assert_cmphex(ld64(mem + hi + 15 * 32 + 24), ==, want & XC_ZMM_HI ? 0x77 : 0);
+            g_assert_cmphex(ld64(mem + z16 + 15 * 64), ==, want & XC_ZMM16 ? 0x88 : 0);
+            memset(c->vreg, 0x11, sizeof(c->vreg));
+            memset(c->kreg, 0x11, sizeof(c->kreg));
+            c->zmm_live = 1;
+            g_assert_cmpint(try(help_xrstor, AREA, 8, 0), ==, -1);
+            g_assert_cmphex(c->kreg[7], ==, want & XC_K ? 0x1234567890 : 0);
+            g_assert_cmphex(ld64(c->vreg[15] + 56), ==, want & XC_ZMM_HI ? 0x77 : 0);
+            g_assert_cmphex(ld64(c->vreg[31]), ==, want & XC_ZMM16 ? 0x88 : 0);
+            g_assert_cmphex(ld64(c->vreg[15] + 24), ==, 0x1111111111111111);
+            g_assert_cmpuint(c->zmm_live, ==, want != 0);
+        }
+    }
+    test_avx512_32(c, mem);
+    c->xcr0 = 7;
+}
+
 static void test_layout(void)
 {
     g_assert_cmpuint(xsave_size(3), ==, 576);
     g_assert_cmpuint(xsave_size(7), ==, 832);
     g_assert_cmpuint(xsave_compact_size(7), ==, 832);
-    g_assert_cmpuint(xsave_compact_size(XC_ALL), ==, 840);
+    g_assert_cmpuint(xsave_compact_size(XC_ALL & ~XC_AVX512), ==, 840);
+    g_assert_cmpuint(xsave_compact_size(XC_ALL), ==, 840 + 64 + 512 + 1024);
     g_assert_cmpuint(xsave_compact_size(3 | XC_PKRU), ==, 584);
     g_assert_cmpuint(xsave_size(XC_ALL), ==, xsave_component(9).offset + 8);
     g_assert_cmpuint(xsave_component(3).size, ==, 0);
@@ -275,6 +345,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xsave/header", test_header);
     g_test_add_func("/xsave/faults", test_faults);
     g_test_add_func("/xsave/pkru", test_pkru);
+    g_test_add_func("/xsave/avx512", test_avx512);
     g_test_add_func("/xsave/layout", test_layout);
     return g_test_run();
 }
