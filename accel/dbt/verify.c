@@ -183,7 +183,8 @@ void verify_after(struct vcpu *v, struct verify *f, int fault)
     bool same = !memcmp(f->expect.gpr, f->got.gpr, sizeof(f->got.gpr)) && f->expect.rip == f->got.rip && f->fault == fault &&
                 (f->expect.flags & mask) == (f->got.flags & mask) && f->expect.mxcsr == f->got.mxcsr &&
                 f->expect.iflag == f->got.iflag && f->expect.dflag == f->got.dflag &&
-                !memcmp(f->expect.vreg, f->got.vreg, sizeof(f->got.vreg)) && !memcmp(f->expect.kreg, f->got.kreg, sizeof(f->got.kreg)) && fx_same(f->expect.fx, f->got.fx);
+                !memcmp(f->expect.vreg, f->got.vreg, sizeof(f->got.vreg)) &&
+                !memcmp(f->expect.kreg, f->got.kreg, sizeof(f->got.kreg)) && fx_same(f->expect.fx, f->got.fx);
     for (unsigned i = 0; i < f->journal.n && same; i++)
         same = !mem_journal_last(&f->journal, i) || !memcmp(f->journal.e[i].new, f->journal.e[i].host, f->journal.e[i].size);
     f->done++;

@@ -1,7 +1,8 @@
 /* Carried host instructions: encoding them, and executing one on guest state for the interpreter. vCPU thread.
  *
  * What a backend does for an IR VEC or X87 op (struct carry k = block->carry[op.imm]):
- * - Before: guest vector registers in host ymm0-15, and with c->zmm_live, which k.zmm sets, zmm0-31 and k0-7; guest MXCSR in the host MXCSR; if k.x87, the guest's x87/MMX state in the host FPU
+ * - Before: guest vector registers in host ymm0-15, or with c->zmm_live, which must be set if k.zmm, in zmm0-31 and k0-7; guest MXCSR in the
+ *   host MXCSR; if k.x87, the guest's x87/MMX state in the host FPU
  *   (x87_load). A memory operand is where the live PROBE points, + op.ptr_off.
  * - The GPR operand (class CC_GPR in reg or rm) may sit in any host register: struct carry_place names it. A written one is written in
  *   full (32-bit results are zero-extended). k.implicit names fixed registers: see enum carry_implicit.

@@ -162,7 +162,9 @@ static void ext_save(struct cpu *c, unsigned i, gla_t addr)
     for (unsigned r = 0; r < p.count; r++) {
         memcpy(img + p.size * r, c->vreg[p.first + r] + p.from, p.size);
     }
-    cpu_st_bytes(c, addr, img, p.size * p.count);
+    if (p.count) {
+        cpu_st_bytes(c, addr, img, p.size * p.count);
+    }
 }
 
 /* img NULL: the initial configuration. */
@@ -308,7 +310,7 @@ u64 help_xrstor(struct cpu *c, u64 a, u64 b, u64 d)
         cpu_raise_err(c, EXC_GP, 0);
     }
     for (unsigned i = FIRST_EXT; i < XSAVE_COMPONENTS; i++) { /* every fault comes before the first change */
-        if (rfbm & bv & BIT64(i)) {
+        if (rfbm & bv & BIT64(i) && ext_size(c, i)) {
             cpu_ld_bytes(c, a + (compact ? compact_offset(comp, i) : component(i)->offset), x.ext[i], ext_size(c, i));
         }
     }

@@ -1,5 +1,6 @@
 /* A Linux program that works what a shell cannot: floating point in both units, threads, signals, faults, code made at run time.
  * linux_test.sh runs it on the host and, as part of the initramfs, in the guest; both must print the same. Two threads and up. */
+#include <immintrin.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -151,6 +152,82 @@ static void processes(void)
     printf("processes %ld %d\n", v, good);
 }
 
+/* --- AVX-512 --- */
+enum { WIDE_BYTES = 1000, WIDE_ROUNDS = 4000 };
+
+/* Sixteen sums over words, word by word. */
+static uint32_t sum_narrow(const uint8_t *p, size_t n, uint32_t seed)
+{
+    uint32_t lane[16] = { 0 }, r = seed;
+    for (size_t i = 0; i < n; i++)
+        lane[i / 4 % 16] = (lane[i / 4 % 16] ^ (uint32_t)p[i] << i % 4 * 8);
+    for (int i = 0; i < 16; i++)
+        r = r * 31 + (lane[i] > 0x80000000u ? lane[i] : ~lane[i]);
+    return r;
+}
+
+/* The same with registers, masks, masked loads and stores that only AVX-512 has. */
+__attribute__((target("avx512f,avx512bw"))) static uint32_t sum_wide(const uint8_t *p, size_t n, uint32_t seed)
+{
+    __m512i lanes = _mm512_setzero_si512();
+    uint32_t lane[16], r = seed;
+    for (size_t i = 0; i < n; i += 64) {
+        __mmask64 k = n - i < 64 ? (1ull << (n - i)) - 1 : ~0ull;
+        lanes = _mm512_xor_si512(lanes, _mm512_maskz_loadu_epi8(k, p + i));
+    }
+    __mmask16 big = _mm512_cmp_epu32_mask(lanes, _mm512_set1_epi32((int)0x80000000), _MM_CMPINT_NLE);
+    lanes = _mm512_mask_xor_epi32(lanes, (__mmask16)~big, lanes, _mm512_set1_epi32(-1));
+    _mm512_mask_storeu_epi32(lane, 0x5555, lanes);
+    _mm512_mask_storeu_epi32(lane, 0xaaaa, lanes);
+    for (int i = 0; i < 16; i++)
+        r = r * 31 + lane[i];
+    return r;
+}
+
+/* Copies that the C library makes with whatever registers it likes, up to the end of a mapping, and sums of them in both ways. */
+static int wide_work(unsigned seed)
+{
+    uint8_t *room = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *from = malloc(WIDE_BYTES);
+    int bad = 0, has = __builtin_cpu_supports("avx512bw") != 0;
+    mprotect(room + 4096, 4096, PROT_NONE);
+    for (int i = 0; i < WIDE_BYTES; i++)
+        from[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 16);
+    for (unsigned i = 0; i < WIDE_ROUNDS; i++) {
+        size_t n = (i * 37 + seed) % WIDE_BYTES;
+        uint8_t *to = room + 4096 - n;
+        memset(to, 0x55, n);
+        memcpy(to, from, n);
+        bad += memcmp(to, from, n) != 0;
+        uint32_t narrow = sum_narrow(from, n, i);
+        bad += narrow != (has ? sum_wide(to, n, i) : sum_narrow(to, n, i));
+        if (i % 64 == 0)
+            usleep(1);
+    }
+    free(from);
+    munmap(room, 8192);
+    return bad;
+}
+
+static void *wide_thread(void *seed) { return (void *)(intptr_t)wide_work((unsigned)(intptr_t)seed); }
+
+/* Two processes of two threads each, which take turns with the registers. */
+static void wide(void)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t pid = fork();
+    pthread_t t;
+    void *bad;
+    pthread_create(&t, NULL, wide_thread, (void *)(intptr_t)(pid ? 1 : 2));
+    int sum = wide_work(pid ? 3 : 4);
+    pthread_join(t, &bad);
+    sum += (int)(intptr_t)bad;
+    if (!pid)
+        _exit(sum != 0);
+    waitpid(pid, &status, 0);
+    printf("avx512 %d: %d different, child %d\n", __builtin_cpu_supports("avx512bw") != 0, sum, status);
+}
+
 int main(void)
 {
     floats();
@@ -158,5 +235,6 @@ int main(void)
     signals();
     code();
     processes();
+    wide();
     return 0;
 }

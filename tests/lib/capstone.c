@@ -21,6 +21,8 @@ bool capstone_lacks(const struct insn *in)
 {
     const char *m = in->row->mnem;
     static const char *const late[] = { "GF2P8", "VGF2P8", "VAES", "VPCLMULQDQ", "RDPKRU", "WRPKRU", "VBROADCASTI128", "RDPID", "VPDP" };
+    if (in->evex || !strcmp(in->row->rule_name, "kmask"))
+        return true; /* it has most of AVX-512, but not all registers, masks and later features */
     if (in->bits == 16)
         return true; /* most instructions with 66 as a mandatory prefix */
     for (unsigned i = 0; i < G_N_ELEMENTS(late); i++)

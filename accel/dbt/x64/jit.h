@@ -61,7 +61,9 @@ extern struct common_code x64_common;
 void entry_emit(struct enc *e, struct common_code *k);
 const u8 *x64_fault_entry(void); /* executable address of .fault */
 
-enum ool_kind { OOL_PROBE, OOL_REGION /* to the copy of instruction insn */, OOL_X87, OOL_ZMM, OOL_LOOKUP, OOL_MISS, OOL_CHAIN, OOL_POLL_JCC, OOL_POLL, OOL_COUNT };
+enum ool_kind {
+    OOL_PROBE, OOL_REGION /* to the copy of instruction insn */, OOL_X87, OOL_ZMM, OOL_LOOKUP, OOL_MISS, OOL_CHAIN, OOL_POLL_JCC, OOL_POLL, OOL_COUNT,
+};
 struct ool { /* code behind the main line */
     u8 kind;
     i8 base, index;       /* PROBE: where the pointer is wanted; base may be pinned */
