@@ -107,7 +107,7 @@ static bool row_runs(const struct oracle *o, const struct insn_row *r)
 }
 
 /* With four modes and two engines more than five million cases in all. */
-#define CASES_PER_ROW 520u
+#define CASES_PER_ROW 320u
 
 static unsigned cases_per_row(void)
 {
