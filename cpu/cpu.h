@@ -149,13 +149,13 @@ struct cpu {
     u64 branch_site;     /* host address behind the jump-cache look-up that failed last */
     u32 mxcsr;           /* guest MXCSR */
     u32 host_mxcsr;
-    u32 zmm_live;        /* 1: AVX-512 state may be in use. 0: kreg, zmm16-31 and bytes 32-63 of zmm0-15 are zero, here; emitted code does not keep them */
     u32 x87_live;        /* 1: the guest's x87/MMX state is in the host FPU, not in fx[] (cpu/help/x87.h) */
     u32 int_shadow;      /* 1: after STI, 2: after MOV SS/POP SS: interrupts (and, for 2, #DB) wait one instruction */
     u64 x87_fip, x87_fdp;
     u16 x87_fop, x87_fcs, x87_fds;
     u64 fault_linear;    /* linear address given to a slow path, for -d mmu */
     u32 shadow_was;      /* int_shadow when a block was entered in it, no event being in sight; 0: it was not */
+    u32 zmm_live;        /* 1: AVX-512 state may be in use. 0: kreg, zmm16-31 and bytes 32-63 of zmm0-15 are zero, here; emitted code does not keep them */
     u64 shadow_pc;       /* where: an event that comes before its first instruction is executed still waits (cpu_shadow_back) */
 
     /* --- vector and x87 state --- */
