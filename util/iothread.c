@@ -1,5 +1,6 @@
 /* I/O threads and their list. The list belongs to the main thread; a thread runs nothing but its main context. */
 #include "util/iothread.h"
+#include "util/handover.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -104,6 +105,7 @@ static gboolean on_sync(gpointer opaque)
 {
     struct sync *s = opaque;
 
+    handover_take(s);
     pthread_mutex_lock(&s->m);
     s->done = true;
     pthread_cond_signal(&s->c);
@@ -117,6 +119,7 @@ void iothread_sync(struct iothread *t)
     GSource *src = g_idle_source_new();
 
     g_source_set_callback(src, on_sync, &s, NULL);
+    handover_give(&s);
     g_source_attach(src, t->ctx);
     g_source_unref(src);
     pthread_mutex_lock(&s.m);
