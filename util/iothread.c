@@ -1,10 +1,10 @@
 /* I/O threads and their list. The list belongs to the main thread; a thread runs nothing but its main context. */
 #include "util/iothread.h"
-#include "util/handover.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "util/handover.h"
 #include "util/lock.h"
 
 struct iothread {
