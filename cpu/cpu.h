@@ -138,6 +138,7 @@ struct cpu {
     u16 aflags;          /* arithmetic flags as saved by LAHF; SETO AL: AH = SF ZF . AF . PF . CF, AL bit 0 = OF */
     u8 iflag, dflag;     /* EFLAGS.IF, EFLAGS.DF as 0/1 */
     u32 sysflags;        /* TF IOPL NT RF VM AC VIF VIP ID in place; arithmetic, IF, DF bits are zero here */
+    u16 kept_aflags;     /* aflags as they were when a host exception came in emitted code, which may keep the flags there */
     u32 exit_request;    /* [atomic] non-zero: leave emitted code at the next block boundary */
     u32 mode;            /* enum cpu_mode */
     u64 jc_key;          /* jump cache: generation, mode and CS base, added to a PC to make its key */

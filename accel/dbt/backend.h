@@ -26,6 +26,7 @@ struct compiled_insn {
     u32 off;       /* from body; in cold code, from there plus compiled.size */
     u16 pc_off;    /* from the block's pc */
     u16 x87_fop;   /* with x87_insn: its opcode */
+    bool flags_kept; /* in struct cpu, while it may raise */
     u8 x87_insn;   /* 1 + index of the x87 instruction whose FIP and FOP are not in struct cpu yet when this one begins; 0: none */
 };
 struct compiled {

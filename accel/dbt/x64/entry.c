@@ -170,12 +170,13 @@ static void emit_load_vectors(struct enc *e)
     }
 }
 
-/* Subroutine: guest state into struct cpu, host MXCSR. Destroys rax and flags. */
-static u8 *emit_save_all(struct enc *e)
+/* Subroutine: guest state into struct cpu, host MXCSR. Destroys rax and flags. *kept: the same where the flags are there. */
+static u8 *emit_save_all(struct enc *e, u8 **kept)
 {
     u8 *at = e->p;
     enc_flags_save(e);
     enc_store(e, 2, CPU_RM(aflags), RAX);
+    *kept = e->p;
     for (unsigned i = 0; i < 16; i++)
         if (x64_pin[i] >= 0)
             enc_store(e, 8, gpr_rm(i), (unsigned)x64_pin[i]);
@@ -371,7 +372,7 @@ static void emit_slow_probe(struct enc *e, const u8 *save_all, const u8 *load_al
 }
 
 /* The slow path of a probe: a look at the victims (mmu/tlb.h) before anything is saved. */
-static void emit_victim_probe(struct enc *e, const struct common_code *k, unsigned mode, bool write)
+static void emit_victim_probe(struct enc *e, const u8 *slow, unsigned mode, bool write)
 {
     size_t t = offsetof(struct cpu, tlb.t) + mode * sizeof(struct tlb_table);
     size_t tag = write ? offsetof(struct tlb_table, wtag) : offsetof(struct tlb_table, rtag);
@@ -388,7 +389,7 @@ static void emit_victim_probe(struct enc *e, const struct common_code *k, unsign
     const u8 *out = e->p;
     emit_pop(e, RCX);
     emit_pop(e, RBX);
-    enc_jmp_to(e, k->slow_probe);
+    enc_jmp_to(e, slow);
     enc_bind8(e, hit);
     enc_load(e, 4, RCX, CPU_RM(tlb.promote));
     enc_lea(e, 4, RCX, rm_mem(RCX, -1));
@@ -552,17 +553,20 @@ static void emit_plain_lookup(struct enc *e)
 
 void entry_emit(struct enc *e, struct common_code *k)
 {
-    u8 *save_all = emit_save_all(e), *load_all = emit_load_all(e);
+    u8 *save_kept, *save_all = emit_save_all(e, &save_kept), *load_all = emit_load_all(e);
     k->enter = e->p;
     emit_enter(e, load_all);
     emit_exits(e, k, save_all);
     emit_exit_next(e, k, load_all);
     k->slow_probe = e->p;
     emit_slow_probe(e, save_all, load_all);
-    for (unsigned i = 0; i < TLB_MODES * 2; i++) {
-        k->victim_probe[i / 2][i % 2] = e->p;
-        emit_victim_probe(e, k, i / 2, i % 2);
-    }
+    k->kept_probe = e->p;
+    emit_slow_probe(e, save_kept, load_all);
+    for (unsigned i = 0; i < TLB_MODES * 2; i++)
+        for (unsigned kept = 0; kept < 2; kept++) {
+            k->victim_probe[kept][i / 2][i % 2] = e->p;
+            emit_victim_probe(e, kept ? k->kept_probe : k->slow_probe, i / 2, i % 2);
+        }
     k->x87_load = e->p;
     enc_call_to(e, save_all);
     emit_sub_call(e, x87_load);
@@ -572,6 +576,8 @@ void entry_emit(struct enc *e, struct common_code *k)
     enc_mov_mi(e, 4, CPU_RM(zmm_live), 1);
     enc_jmp_to(e, load_all);
     k->fault = e->p; /* not a subroutine */
+    enc_movzx(e, RAX, 2, CPU_RM(aflags));
+    enc_store(e, 2, CPU_RM(kept_aflags), RAX);
     enc_call_to(e, save_all);
     enc_lea(e, 8, RDI, rm_mem(RBP, -CPU_BIAS));
     enc_mov_rr(e, 8, RSI, RDX);

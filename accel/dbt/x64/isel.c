@@ -250,6 +250,7 @@ static void isel_insn(struct jit *j, const struct ir_op *o)
     m->pc_off = (u16)(j->b->insn[j->insn].pc - j->b->pc);
     m->x87_insn = (u8)j->x87_insn;
     m->x87_fop = j->x87_fop;
+    m->flags_kept = j->grouping && (keeps_at(&j->keeps, (unsigned)j->op) || keeps_at(&j->keeps, (unsigned)end - 1));
 }
 
 static void mov_pc(struct jit *j, const struct ir_op *o)
@@ -616,9 +617,22 @@ static bool has_fl(unsigned code)
     return code >= IR_ADD && code <= IR_ADOX && ir_flag_effect(code) & 1 && code != IR_NOT && code != IR_DIVW;
 }
 
+/* Before the PROBE with which a stretch begins. The copies of regions save, too: they come back into its middle. */
+static void keep_flags(struct jit *j)
+{
+    const struct keep *k = keeps_at(&j->keeps, (unsigned)j->op);
+    if (!k || k->begin != j->op)
+        return;
+    ra_claim(&j->ra, RAX);
+    enc_flags_save(&j->e);
+    enc_store(&j->e, 2, CPU_RM(aflags), RAX);
+    ra_drop(&j->ra, RAX);
+}
+
 static void isel_op(struct jit *j, const struct ir_op *o)
 {
     ra_op_begin(&j->ra, j->op);
+    keep_flags(j);
     if (has_fl(o->code) && !o->fl && !isel_flag_free(j, o)) {
         ra_op_unlock(&j->ra);
         ra_claim(&j->ra, RAX);
@@ -642,6 +656,12 @@ static void emit_ool(struct jit *j, unsigned from)
 {
     for (unsigned i = from; i < j->n_ool; i++) {
         struct ool *s = &j->ool[i];
+        if (s->kind == OOL_REGION && s->kept) { /* the copy has them in EFLAGS */
+            enc_bind32(&j->e, s->from);
+            enc_movzx(&j->e, RAX, 2, CPU_RM(aflags));
+            enc_flags_restore(&j->e);
+            s->from = enc_jmp(&j->e);
+        }
         if (s->kind == OOL_REGION)
             continue;
         if (s->from)
@@ -708,6 +728,7 @@ void jit_block(struct jit *j)
 {
     const struct ir_block *b = j->b;
     groups_find(&j->groups, b);
+    keeps_find(&j->keeps, &j->groups, b);
     ra_init(&j->ra, &j->e, b->op);
     count_begin(j);
     j->grouping = true;

@@ -13,7 +13,7 @@
 #define ACCEL_DBT_X64_JIT_H
 #include "accel/dbt/backend.h"
 #include "accel/dbt/x64/enc.h"
-#include "accel/dbt/x64/group.h"
+#include "accel/dbt/x64/keep.h"
 #include "accel/dbt/x64/ra.h"
 #include "cpu/predict.h"
 
@@ -45,7 +45,8 @@ struct common_code {
                       * lookup_out */
     u8 *lookup_out;  /* rdx: pc, stores it as rip, leaves with DBT_EXIT_LOOKUP */
     u8 *slow_probe;  /* rdx: linear address, ecx: size_acc; returns rdx: pointer, rax: 0; keeps rbx */
-    u8 *victim_probe[TLB_MODES][2]; /* hosts with BMI2, [write]: the same with a look at the victims before */
+    u8 *kept_probe;  /* slow_probe where the flags are kept (keep.h) */
+    u8 *victim_probe[2][TLB_MODES][2]; /* hosts with BMI2, [flags are kept][mode][write]: the same with a look at the victims before */
     u8 *x87_load;    /* keeps rbx */
     u8 *zmm_begin;   /* sets zmm_live; keeps rbx */
     u8 *fault;       /* rdx: host pc, ecx: trap number; from the signal handler, does not return */
@@ -68,6 +69,7 @@ struct ool { /* code behind the main line */
     u8 kind;
     i8 base, index;       /* PROBE: where the pointer is wanted; base may be pinned */
     u8 live;              /* PROBE, X87, ZMM: scratch registers to keep */
+    bool kept;            /* PROBE, REGION: flags are (keep.h) */
     u8 cc, exit;
     u8 insn, x87_insn;
     u16 x87_fop;
@@ -102,6 +104,7 @@ struct jit {
     bool grouping;        /* PROBEs may stand for others: the main line, not the copies */
     unsigned n_ool, n_map;
     struct groups groups;
+    struct keeps keeps;
     struct region_state region[GROUP_REGIONS];
     struct compiled_insn map[2 * IR_INSNS_MAX];
     struct ool ool[OOL_MAX];
@@ -150,6 +153,8 @@ isel_fn isel_probe, isel_lin, isel_lea;
 void ool_probe(struct jit *j, const struct ool *s);
 /* Saves the registers of a mask before a call of common code, or restores them. */
 void ool_keep(struct jit *j, unsigned regs, bool save);
+/* The guest's flags are in struct cpu at the current op: the main line may use the host's. */
+static inline bool jit_flags_kept(const struct jit *j) { return j->grouping && keeps_at(&j->keeps, (unsigned)j->op); }
 /* isel_vec.c */
 isel_fn isel_vec;
 void ool_x87(struct jit *j, const struct ool *s);

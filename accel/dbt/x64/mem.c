@@ -242,34 +242,49 @@ static unsigned probe_address(struct jit *j, const struct ir_op *o, unsigned ea,
     return ea;
 }
 
-/* rcx = 0 if the entry matches. */
-static void probe_check(struct jit *j, const struct ir_op *o, unsigned ea, struct rm tag)
+/* Whether the entry with this tag matches `len` bytes from the register ea on. Returns the rel32 of a jump that is taken if not. */
+static u8 *probe_check(struct jit *j, unsigned ea, u32 len, struct rm tag)
 {
+    u8 *hit = NULL, *miss;
     enc_load(&j->e, 8, RCX, tag);
-    enc_lea(&j->e, 8, RCX, rm_sib(RCX, (int)ea, 0, o->size - 1));
+    if (jit_flags_kept(j)) {
+        enc_alu_rm(&j->e, 8, 0, RCX, rm_reg((int)ea));
+        enc_alu_mi(&j->e, 8, 7, rm_reg(RCX), (i32)(PAGE_SIZE - len), false);
+        return backend_stress.force_miss ? enc_jmp(&j->e) : enc_jcc(&j->e, 7);
+    }
+    enc_lea(&j->e, 8, RCX, rm_sib(RCX, (int)ea, 0, (i32)len - 1));
     enc_shrx(&j->e, RCX, rm_reg(RCX), RBP);
+    if (!backend_stress.force_miss)
+        hit = enc_jrcxz(&j->e);
+    miss = enc_jmp(&j->e);
+    if (hit)
+        enc_bind8(&j->e, hit);
+    return miss;
 }
 
 /* The same on hosts without BMI2, by a common routine: address in rdx, addend in rax. */
-static void probe_check_call(struct jit *j, const struct ir_op *o)
+static u8 *probe_check_call(struct jit *j, const struct ir_op *o)
 {
+    u8 *hit = NULL, *miss;
     enc_mov_ri(&j->e, RCX, o->size - 1u);
     enc_call_to(&j->e, x64_common.probe[tlb_mode_of(j->b->mode)][o->acc & ACC_WRITE ? 1 : 0]);
-}
-
-static void probe_miss(struct jit *j, const struct ir_op *o, unsigned ea, unsigned idx)
-{
-    u8 *hit = NULL;
     if (!backend_stress.force_miss)
         hit = enc_jrcxz(&j->e);
-    struct ool *s = ool_new(j, OOL_PROBE, enc_jmp(&j->e));
+    miss = enc_jmp(&j->e);
+    if (hit)
+        enc_bind8(&j->e, hit);
+    return miss;
+}
+
+static void probe_miss(struct jit *j, const struct ir_op *o, unsigned ea, unsigned idx, u8 *miss)
+{
+    struct ool *s = ool_new(j, OOL_PROBE, miss);
+    s->kept = jit_flags_kept(j);
     s->base = (i8)ea;
     s->index = (i8)idx;
     s->size_acc = o->size | (u32)o->acc << 8;
     s->live = (u8)(ra_live_regs(&j->ra) & ~BIT(ea) & ~BIT(idx) & ~BIT(RBX));
     s->x87_fop = j->x87_fop;
-    if (hit)
-        enc_bind8(&j->e, hit);
 }
 
 static unsigned take_preferred(struct jit *j, unsigned r)
@@ -295,13 +310,8 @@ static void group_check(struct jit *j, const struct ir_op *o, const struct group
     else
         at = (unsigned)base;
     enc_pext(&j->e, idx, at, mask_rm(j));
-    enc_load(&j->e, 8, RCX, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, g->write) - CPU_BIAS));
-    enc_lea(&j->e, 8, RCX, rm_sib(RCX, (int)at, 0, (i32)g->len - 1));
-    enc_shrx(&j->e, RCX, rm_reg(RCX), RBP);
-    u8 *hit = backend_stress.force_miss ? NULL : enc_jrcxz(&j->e);
-    ool_new(j, OOL_REGION, enc_jmp(&j->e));
-    if (hit)
-        enc_bind8(&j->e, hit);
+    u8 *miss = probe_check(j, at, g->len, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, g->write) - CPU_BIAS));
+    ool_new(j, OOL_REGION, miss)->kept = jit_flags_kept(j);
     enc_load(&j->e, 8, idx, rm_sib(RBP, (int)idx, 3, (i32)addend_offset(j) - CPU_BIAS));
     ra_group_set(&j->ra, g->slot, idx, g->last_op);
     ra_drop(&j->ra, ea);
@@ -341,23 +351,23 @@ void isel_probe(struct jit *j, const struct ir_op *o)
     if (!x64_host.bmi2) {
         if (at != ea)
             enc_mov_rr(&j->e, 8, ea, at);
-        probe_check_call(j, o);
-        probe_miss(j, o, ea, idx);
+        probe_miss(j, o, ea, idx, probe_check_call(j, o));
         j->ool[j->n_ool - 1].back = j->e.p;
         ra_ptr_set(&j->ra, (int)ea, (int)idx);
         return;
     }
     struct rm addend;
+    u8 *miss;
     if (constant) {
         unsigned i = tlb_index(tlb_mask(tlb_mode_of(j->b->mode), TLB_REGION_LOW), value);
-        probe_check(j, o, at, cpu_rm(tag_offset(j, o->acc & ACC_WRITE) + 8 * i));
+        miss = probe_check(j, at, o->size, cpu_rm(tag_offset(j, o->acc & ACC_WRITE) + 8 * i));
         addend = cpu_rm(addend_offset(j) + 8 * i);
     } else {
         enc_pext(&j->e, idx, at, mask_rm(j));
-        probe_check(j, o, at, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, o->acc & ACC_WRITE) - CPU_BIAS));
+        miss = probe_check(j, at, o->size, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, o->acc & ACC_WRITE) - CPU_BIAS));
         addend = rm_sib(RBP, (int)idx, 3, (i32)addend_offset(j) - CPU_BIAS);
     }
-    probe_miss(j, o, at, idx);
+    probe_miss(j, o, at, idx, miss);
     enc_load(&j->e, 8, idx, addend);
     j->ool[j->n_ool - 1].back = j->e.p;
     if (at != ea)
@@ -391,7 +401,8 @@ void ool_probe(struct jit *j, const struct ool *s)
     enc_mov_ri(&j->e, RCX, s->size_acc);
     bool victims = x64_host.bmi2 && !backend_stress.force_miss;
     unsigned write = s->size_acc >> 8 & ACC_WRITE ? 1 : 0;
-    enc_call_to(&j->e, victims ? x64_common.victim_probe[tlb_mode_of(j->b->mode)][write] : x64_common.slow_probe);
+    const u8 *slow = s->kept ? x64_common.kept_probe : x64_common.slow_probe;
+    enc_call_to(&j->e, victims ? x64_common.victim_probe[s->kept][tlb_mode_of(j->b->mode)][write] : slow);
     if (s->base >= RA_SCRATCH) { /* the base stays what it is: index = pointer - base */
         enc_mov_rr(&j->e, 8, RCX, (unsigned)s->base);
         enc_grp(&j->e, 8, OP1(0xf6), 2, rm_reg(RCX), false);

@@ -66,6 +66,8 @@ void dbt_host_fault(struct cpu *c, const void *host_pc, u32 trapno)
     const struct compiled *k = &tb->code;
     const struct compiled_insn *m = backend_insn_at(k, host_pc);
     c->rip = backend_pc(c, k) + m->pc_off;
+    if (m->flags_kept)
+        c->aflags = c->kept_aflags;
     tb_count_ahead(tb, c, m->pc_off);
     if (m->x87_insn) {
         c->x87_fip = backend_pc(c, k) + k->insn[m->x87_insn - 1].pc_off;
