@@ -51,13 +51,14 @@ struct result {
 
 struct machine {
     char *name;
+    int patience;           /* seconds after which a boot or a program is given up */
     char **argv;            /* of an emulator, QEMU's options will follow; NULL: the host itself */
     struct result *results; /* [row_count] */
 };
 
 struct config {
     char *kernel, *initrd[SESSION_KINDS], *rom, *programs, *root, *out, *only;
-    int runs, divide, patience; /* counts are divided; a program is given up after patience seconds */
+    int runs, divide;           /* the rows' counts are divided */
     double limit;               /* seconds of one program in an emulator, about; less rounds are run then */
     struct machine *machines;   /* the host, Gemel, peers */
     unsigned machine_count, first_peer;

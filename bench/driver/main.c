@@ -9,20 +9,21 @@
 /* Columns that Gemel has: `--engines` chooses by name. */
 static const struct engine {
     const char *name, *options;
+    int patience;
 } engines[] = {
-    { "interpreter", "-accel dbt,interp=on -cpu max" },
-    { "baseline", "-accel dbt -cpu max" },
+    { "interpreter", "-accel dbt,interp=on -cpu max", 3600 },
+    { "baseline", "-accel dbt -cpu max", 300 },
 };
 
 static char *peers, *gemel, *engine_names;
 
-static void add_machine(struct config *c, const char *name, const char *command)
+static void add_machine(struct config *c, const char *name, const char *command, int patience)
 {
     g_autoptr(GError) err = NULL;
     struct machine *m;
     c->machines = g_renew(struct machine, c->machines, ++c->machine_count);
     m = &c->machines[c->machine_count - 1];
-    *m = (struct machine){ .name = g_strdup(name), .results = g_new0(struct result, row_count) };
+    *m = (struct machine){ .name = g_strdup(name), .patience = patience, .results = g_new0(struct result, row_count) };
     for (unsigned i = 0; i < row_count; i++)
         m->results[i].samples = g_array_new(FALSE, FALSE, sizeof(struct sample));
     if (command && !g_shell_parse_argv(command, NULL, &m->argv, &err)) {
@@ -38,7 +39,7 @@ static void add_engine(struct config *c, const char *name)
             g_autofree char *quoted = g_shell_quote(gemel);
             g_autofree char *command = g_strdup_printf("%s %s", quoted, engines[i].options);
             g_autofree char *full = g_strdup_printf("gemel %s", name);
-            add_machine(c, full, command);
+            add_machine(c, full, command, engines[i].patience);
             return;
         }
     fprintf(stderr, "bench: there is no engine %s\n", name);
@@ -49,7 +50,7 @@ static void add_engine(struct config *c, const char *name)
 static void add_machines(struct config *c)
 {
     g_auto(GStrv) engine = g_strsplit_set(engine_names, " ,", -1), peer = g_strsplit(peers ? peers : "", ";", -1);
-    add_machine(c, "host", NULL);
+    add_machine(c, "host", NULL, 300);
     for (char **e = engine; *e; e++)
         if (**e)
             add_engine(c, *e);
@@ -59,7 +60,7 @@ static void add_machines(struct config *c)
             continue;
         g_autofree char *program = g_strndup(*p, strcspn(*p, " "));
         g_autofree char *name = g_path_get_basename(program);
-        add_machine(c, name, *p);
+        add_machine(c, name, *p, 300);
     }
 }
 
@@ -73,7 +74,6 @@ static void parse_options(struct config *c, int argc, char **argv)
         { "runs", 0, 0, G_OPTION_ARG_INT, &c->runs, "times that each program is run", "N" },
         { "divide", 0, 0, G_OPTION_ARG_INT, &c->divide, "divide the programs' rounds", "N" },
         { "limit", 0, 0, G_OPTION_ARG_DOUBLE, &c->limit, "seconds of a program in an emulator", "S" },
-        { "patience", 0, 0, G_OPTION_ARG_INT, &c->patience, "seconds after which it is given up", "S" },
         { "kernel", 0, 0, G_OPTION_ARG_FILENAME, &c->kernel, "the guest's kernel", "FILE" },
         { "initrd-boot", 0, 0, G_OPTION_ARG_FILENAME, &c->initrd[SESSION_BOOT], "initramfs with the agent", "FILE" },
         { "initrd", 0, 0, G_OPTION_ARG_FILENAME, &c->initrd[SESSION_ONE], "initramfs with the agent and the programs", "FILE" },
@@ -123,7 +123,7 @@ static unsigned measure_all(const struct config *c)
 
 int main(int argc, char **argv)
 {
-    struct config c = { .runs = 5, .divide = 1, .limit = 6, .patience = 300 };
+    struct config c = { .runs = 5, .divide = 1, .limit = 6 };
     g_autoptr(GError) err = NULL;
     engine_names = g_strdup("baseline");
     signal(SIGPIPE, SIG_IGN);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,14 +76,20 @@ static char **session_argv(const struct config *c, const struct machine *m, enum
     return (char **)g_ptr_array_free(argv, FALSE);
 }
 
+/* Nothing that was started outlives this process. */
+static void die_with_parent(gpointer unused)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static bool session_begin(struct session *s, enum session_kind kind)
 {
     g_auto(GStrv) argv = session_argv(s->config, s->machine, kind);
     g_autoptr(GError) err = NULL;
     s->text = g_string_new(NULL);
     s->start.wall = seconds(CLOCK_MONOTONIC);
-    if (!g_spawn_async_with_pipes(s->machine->argv ? NULL : s->config->programs, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH, NULL,
-                                  NULL, &s->pid, &s->in, &s->out, NULL, &err)) {
+    if (!g_spawn_async_with_pipes(s->machine->argv ? NULL : s->config->programs, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH,
+                                  die_with_parent, NULL, &s->pid, &s->in, &s->out, NULL, &err)) {
         fprintf(stderr, "bench: %s\n", err->message);
         g_string_free(s->text, TRUE);
         return false;
@@ -124,7 +131,7 @@ static bool session_read(struct session *s, double deadline)
 /* The next line that begins with "BENCH ", without it; NULL if there is none within the patience. To be freed. */
 static char *session_line(struct session *s)
 {
-    double deadline = seconds(CLOCK_MONOTONIC) + s->config->patience;
+    double deadline = seconds(CLOCK_MONOTONIC) + s->machine->patience;
     for (;;) {
         char *end = strchr(s->text->str, '\n');
         if (!end) {
@@ -267,7 +274,7 @@ unsigned measure_session(const struct config *c, struct machine *m, enum session
     if (!session_begin(&s, kind))
         return 1;
     if (kind == SESSION_START) {
-        bool came = session_read(&s, seconds(CLOCK_MONOTONIC) + c->patience);
+        bool came = session_read(&s, seconds(CLOCK_MONOTONIC) + m->patience);
         measure_arrival(&s, kind);
         kill(s.pid, SIGKILL);
         session_end(&s);
