@@ -58,6 +58,19 @@ static void print_mean(const struct config *c, const char *group)
     printf("\n");
 }
 
+/* The throughput of two CPUs over one's, the host's, too, which may be busy with something else. */
+static void print_scaling(const struct config *c, const char *group)
+{
+    if (isnan(group_scaling(&c->machines[0], group)))
+        return;
+    printf("  %-16s", "two over one");
+    for (unsigned i = 0; i < c->machine_count; i++) {
+        print_number(group_scaling(&c->machines[i], group), "-");
+        printf("%s  ", i ? "                  " : "");
+    }
+    printf("\n");
+}
+
 static void print_targets(const struct config *c)
 {
     printf("\n%-38s %9s", "issue 4", "wanted");
@@ -103,7 +116,7 @@ void report_print(const struct config *c)
         group = rows[i].group;
         print_row(c, i);
         if (i + 1 == row_count || strcmp(rows[i + 1].group, group))
-            print_mean(c, group);
+            print_mean(c, group), print_scaling(c, group);
     }
     print_targets(c);
 }
