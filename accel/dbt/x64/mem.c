@@ -242,10 +242,18 @@ static unsigned probe_address(struct jit *j, const struct ir_op *o, unsigned ea,
     return ea;
 }
 
+/* Falls through if rcx is 0; returns the rel32 of the jump that is taken if not. */
+static u8 *jump_on_miss(struct jit *j)
+{
+    u8 *hit = backend_stress.force_miss ? NULL : enc_jrcxz(&j->e), *miss = enc_jmp(&j->e);
+    if (hit)
+        enc_bind8(&j->e, hit);
+    return miss;
+}
+
 /* Whether the entry with this tag matches `len` bytes from the register ea on. Returns the rel32 of a jump that is taken if not. */
 static u8 *probe_check(struct jit *j, unsigned ea, u32 len, struct rm tag)
 {
-    u8 *hit = NULL, *miss;
     enc_load(&j->e, 8, RCX, tag);
     if (jit_flags_kept(j)) {
         enc_alu_rm(&j->e, 8, 0, RCX, rm_reg((int)ea));
@@ -254,26 +262,15 @@ static u8 *probe_check(struct jit *j, unsigned ea, u32 len, struct rm tag)
     }
     enc_lea(&j->e, 8, RCX, rm_sib(RCX, (int)ea, 0, (i32)len - 1));
     enc_shrx(&j->e, RCX, rm_reg(RCX), RBP);
-    if (!backend_stress.force_miss)
-        hit = enc_jrcxz(&j->e);
-    miss = enc_jmp(&j->e);
-    if (hit)
-        enc_bind8(&j->e, hit);
-    return miss;
+    return jump_on_miss(j);
 }
 
 /* The same on hosts without BMI2, by a common routine: address in rdx, addend in rax. */
 static u8 *probe_check_call(struct jit *j, const struct ir_op *o)
 {
-    u8 *hit = NULL, *miss;
     enc_mov_ri(&j->e, RCX, o->size - 1u);
     enc_call_to(&j->e, x64_common.probe[tlb_mode_of(j->b->mode)][o->acc & ACC_WRITE ? 1 : 0]);
-    if (!backend_stress.force_miss)
-        hit = enc_jrcxz(&j->e);
-    miss = enc_jmp(&j->e);
-    if (hit)
-        enc_bind8(&j->e, hit);
-    return miss;
+    return jump_on_miss(j);
 }
 
 static void probe_miss(struct jit *j, const struct ir_op *o, unsigned ea, unsigned idx, u8 *miss)
