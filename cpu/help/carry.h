@@ -1,7 +1,7 @@
 /* Carried host instructions: encoding them, and executing one on guest state for the interpreter. vCPU thread.
  *
  * What a backend does for an IR VEC or X87 op (struct carry k = block->carry[op.imm]):
- * - Before: guest vector registers in host ymm0-15, or with c->zmm_live, which must be set if k.zmm, in zmm0-31 and k0-7; guest MXCSR in the
+ * - Before: guest vector registers in host ymm0-15, or with c->zmm_live, which must be set if k.zmm, in zmm0-15 and, for k.zmm, zmm16-31 and k0-7; guest MXCSR in the
  *   host MXCSR; if k.x87, the guest's x87/MMX state in the host FPU
  *   (x87_load). A memory operand is where the live PROBE points, + op.ptr_off.
  * - The GPR operand (class CC_GPR in reg or rm) may sit in any host register: struct carry_place names it. A written one is written in

@@ -48,6 +48,15 @@ static void mask_move(struct enc *e, unsigned n, bool store)
     enc_d(e, (u32)(offsetof(struct cpu, kreg) + n * sizeof(u64) - CPU_BIAS));
 }
 
+/* What zmm_here is about. */
+static void high_move(struct enc *e, bool store)
+{
+    for (unsigned i = 16; i < 32; i++)
+        zmm_move(e, i, store);
+    for (unsigned i = 0; i < 8; i++)
+        mask_move(e, i, store);
+}
+
 static void mxcsr_load(struct enc *e, struct rm m) { enc_op(e, 4, OP0F(0xae), 2, m, E_DIGIT); }
 static void mxcsr_store(struct enc *e, struct rm m) { enc_op(e, 4, OP0F(0xae), 3, m, E_DIGIT); }
 static void emit_ret(struct enc *e) { enc_b(e, 0xc3); }
@@ -109,33 +118,32 @@ static void emit_store_vectors(struct enc *e)
     if (zmm) {
         done = enc_jmp(e);
         enc_bind32(e, zmm);
-        for (unsigned i = 0; i < 32; i++)
+        for (unsigned i = 0; i < 16; i++)
             zmm_move(e, i, true);
-        for (unsigned i = 0; i < 8; i++)
-            mask_move(e, i, true);
+        enc_alu_mi(e, 4, 7, CPU_RM(zmm_here), 0, false); /* CMP */
+        u8 *absent = enc_jcc(e, 4);
+        high_move(e, true);
+        enc_mov_mi(e, 4, CPU_RM(zmm_here), 0);
+        enc_bind32(e, absent);
         enc_bind32(e, done);
     }
     if (x64_host.avx)
         vzeroupper(e);
 }
 
-/* As below, with AVX-512 state. */
+/* As below, with AVX-512 state: zmm16-31 and k0-7 come when an instruction wants them (zmm_begin). */
 static void emit_load_zmm(struct enc *e)
 {
     zmm_uppers(e);
     u8 *clean = enc_jcc(e, 4);
     for (unsigned i = 0; i < 16; i++)
         zmm_move(e, i, false);
-    u8 *high = enc_jmp(e);
+    u8 *done = enc_jmp(e);
     enc_bind32(e, clean);
     vzeroupper(e);
     for (unsigned i = 0; i < 16; i++)
         vec_move(e, i, false, false);
-    enc_bind32(e, high);
-    for (unsigned i = 16; i < 32; i++)
-        zmm_move(e, i, false);
-    for (unsigned i = 0; i < 8; i++)
-        mask_move(e, i, false);
+    enc_bind32(e, done);
 }
 
 /* Loads the vector registers. Where all upper halves are zero the host is to know that they are: as long as it does not, every SSE instruction depends on
@@ -571,10 +579,11 @@ void entry_emit(struct enc *e, struct common_code *k)
     enc_call_to(e, save_all);
     emit_sub_call(e, x87_load);
     enc_jmp_to(e, load_all);
-    k->zmm_begin = e->p;
-    enc_call_to(e, save_all);
+    k->zmm_begin = e->p; /* the upper halves of zmm0-15 are there: zero, or loaded */
+    high_move(e, false);
     enc_mov_mi(e, 4, CPU_RM(zmm_live), 1);
-    enc_jmp_to(e, load_all);
+    enc_mov_mi(e, 4, CPU_RM(zmm_here), 1);
+    emit_ret(e);
     k->fault = e->p; /* not a subroutine */
     enc_movzx(e, RAX, 2, CPU_RM(aflags));
     enc_store(e, 2, CPU_RM(kept_aflags), RAX);

@@ -693,7 +693,7 @@ static void emit_region(struct jit *j, const struct group_region *r, const struc
     j->x87_insn = st->x87_insn;
     j->x87_fop = st->x87_fop;
     j->x87_known_live = st->x87_known_live;
-    j->zmm_known_live = st->zmm_known_live;
+    j->zmm_known_here = st->zmm_known_here;
     for (j->op = b->insn[r->first].first_op; j->op < (int)b->n_ops; j->op++) {
         const struct ir_op *o = &b->op[j->op];
         if (o->code == IR_JMP || (o->code == IR_INSN && o->imm > r->last))
@@ -717,7 +717,7 @@ static void region_note(struct jit *j, const struct ir_op *o)
             st->x87_insn = j->x87_insn;
             st->x87_fop = j->x87_fop;
             st->x87_known_live = j->x87_known_live;
-            st->zmm_known_live = j->zmm_known_live;
+            st->zmm_known_here = j->zmm_known_here;
         } else if ((o->code == IR_INSN && o->imm == r->last + 1u) || (o->code == IR_JMP && j->insn == r->last)) {
             st->join = j->e.p;
         }

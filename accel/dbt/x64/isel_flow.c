@@ -292,8 +292,9 @@ void isel_call(struct jit *j, const struct ir_op *o)
     jit_set_rip(j, j->b->insn[j->insn].pc);
     count_ahead(j, j->insn);
     ra_clobbered(&j->ra);
+    j->zmm_known_here = false;
     if (h->effects & HE_VEC)
-        j->x87_known_live = j->zmm_known_live = false;
+        j->x87_known_live = false;
     const struct ir_op *next = o + 1;
     if (o->ends && o->d.kind == K_NONE && j->op + 1 < (int)j->b->n_ops && next->code == IR_EXIT) {
         call_end(j, o, next);

@@ -3,8 +3,8 @@
 #include "accel/dbt/x64/jit.h"
 #include "cpu/help/carry.h"
 
-/* A state that is loaded only where it is used has to be in the host's registers; known after the first check of a block until a helper may have
- * taken it out. */
+/* A state that is loaded only where it is used has to be in the host's registers; known after the first check of a block until something may have
+ * taken it out: x87 state some helpers, zmm16-31 and k0-7 everything that calls C, slow probes included. */
 static void state_want(struct jit *j, bool *known, struct rm field, enum ool_kind kind)
 {
     if (*known)
@@ -31,7 +31,12 @@ static void state_load(struct jit *j, const struct ool *s, const u8 *load)
 }
 
 void ool_x87(struct jit *j, const struct ool *s) { state_load(j, s, x64_common.x87_load); }
-void ool_zmm(struct jit *j, const struct ool *s) { state_load(j, s, x64_common.zmm_begin); }
+
+void ool_zmm(struct jit *j, const struct ool *s)
+{
+    enc_call_to(&j->e, x64_common.zmm_begin);
+    enc_jmp_to(&j->e, s->back);
+}
 
 /* May destroy rax. */
 void x87_store_pointers(struct jit *j, unsigned x87_insn, u16 fop)
@@ -99,10 +104,12 @@ void isel_vec(struct jit *j, const struct ir_op *o)
     struct carry_place p = { -1, -1, -1, 0 };
     int gpr = k->reg_class == CC_GPR ? k->reg : k->rm_class == CC_GPR ? k->rm : -1;
     bool written = k->reg_class == CC_GPR ? k->reg_gpr_w : k->rm_gpr_w;
-    if (k->x87)
+    if (k->x87 && !j->x87_known_live) {
         state_want(j, &j->x87_known_live, CPU_RM(x87_live), OOL_X87);
+        j->zmm_known_here = false;
+    }
     if (k->zmm)
-        state_want(j, &j->zmm_known_live, CPU_RM(zmm_live), OOL_ZMM);
+        state_want(j, &j->zmm_known_here, CPU_RM(zmm_here), OOL_ZMM);
     if (k->implicit && k->rm_class == CC_MEM)
         ra_ptr_single(&j->ra); /* three of the four scratch registers are spoken for */
     implicit_in(j, k);

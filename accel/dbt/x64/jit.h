@@ -48,7 +48,7 @@ struct common_code {
     u8 *kept_probe;  /* slow_probe where the flags are kept (keep.h) */
     u8 *victim_probe[2][TLB_MODES][2]; /* hosts with BMI2, [flags are kept][mode][write]: the same with a look at the victims before */
     u8 *x87_load;    /* keeps rbx */
-    u8 *zmm_begin;   /* sets zmm_live; keeps rbx */
+    u8 *zmm_begin;   /* loads zmm16-31 and k0-7, sets zmm_live and zmm_here; keeps everything else */
     u8 *fault;       /* rdx: host pc, ecx: trap number; from the signal handler, does not return */
     u8 *probe[TLB_MODES][2]; /* hosts without BMI2, [write]: rdx address, rcx size - 1; returns rcx 0: hit, rax addend */
     u8 *lookup;      /* hosts without BMI2: rdx pc; returns rcx 0: hit, rax 2 * jc_index(pc) */
@@ -84,7 +84,7 @@ struct region_state { /* of the main line, for the second copy of its instructio
     u8 *join;             /* where the copy goes back to the main line */
     unsigned x87_insn;
     u16 x87_fop;
-    bool x87_known_live, zmm_known_live;
+    bool x87_known_live, zmm_known_here;
 };
 
 struct jit {
@@ -99,7 +99,7 @@ struct jit {
     int op;               /* index of the current op */
     unsigned x87_insn;    /* 1 + index of the instruction whose FIP/FOP are not stored; 0 none */
     u16 x87_fop;
-    bool x87_known_live, zmm_known_live;
+    bool x87_known_live, zmm_known_here;
     enum branch_kind branch; /* of the block's end, with MODE_COUNT */
     bool grouping;        /* PROBEs may stand for others: the main line, not the copies */
     unsigned n_ool, n_map;

@@ -336,6 +336,7 @@ void isel_probe(struct jit *j, const struct ir_op *o)
 {
     const struct group_probe *g = j->grouping ? groups_at(&j->groups, (unsigned)j->op) : NULL;
     ra_ptr_forget(&j->ra);
+    j->zmm_known_here = false;
     if (g) {
         probe_group(j, o, g);
         return;
