@@ -36,8 +36,18 @@ bool capstone_lacks(const struct insn *in)
     return (in->p66 && (in->rep || in->repne)) || (in->asize != in->bits / 8 && (in->p66 || in->rep || in->repne)) || in->lock;
 }
 
+static bool has_memory(const struct insn *in)
+{
+    for (unsigned i = 0; i < in->nop; i++)
+        if (in->op[i].kind == OK_MEM)
+            return true;
+    return false;
+}
+
 bool capstone_length_wrong(const struct insn *in)
 {
+    if (in->evex && in->evex_b && !has_memory(in))
+        return true; /* a byte too many for a rounding mode */
     if (!strcmp(in->row->rule_name, "ud"))
         return true; /* UD0 and UD1 have a ModRM byte */
     if (in->bits == 64 && in->p66 && in->row->attr & A_F64)
