@@ -65,6 +65,7 @@ static void test_spec(void)
     cpu_model_free(m);
     if (host_insn_has_zmm())
         expect_error("max,-avx2,+avx512f", "avx2");
+    expect_error("max,+avx512-fp16", "avx512-fp16");
     expect_error("nonsense", "no such CPU model");
     expect_error("max,+hle", "hle");
     expect_error("max,family=x", "family");

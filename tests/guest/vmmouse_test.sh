@@ -19,32 +19,31 @@ mice() {
 }
 events() {
     exec <"/dev/input/$1"
-    >"/open-$1"
+    echo >/open
     while event=$(dd bs=24 count=1 2>/dev/null | hexdump -v -e '16/1 "%02x" " " 1/2 "%u " 1/2 "%u " 1/4 "%d\n"') && [ "$event" ]; do
         echo "GUEST-EVENT ${event#* }"
-        case $event in *" 1 274 1") >/middle ;; esac
+        case $event in *" 1 274 1") echo >/middle ;; esac
     done
 }
 modprobe evdev
+mkfifo /open
 for try in 1 2; do
     modprobe psmouse
+    mkfifo /middle
+    exec 9<>/middle # a writer does not wait for the reader
     until mice; do
         usleep 100000
     done
     for m in $mouse; do
         events "$m" &
-        until [ -e "/open-$m" ]; do
-            usleep 10000
-        done
-        rm "/open-$m"
+        read -r line </open
         echo "GUEST-MOUSE $(cat "/sys/class/input/$m/device/name")"
     done
     echo GUEST-READY
-    until [ -e /middle ]; do
-        usleep 100000
-    done
+    read -r line <&9
     rmmod psmouse
     wait
+    exec 9<&-
     rm /middle
     echo GUEST-GIVEN-UP
 done
