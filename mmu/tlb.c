@@ -209,7 +209,7 @@ static unsigned slot_for(struct tlb *t, enum tlb_mode m, gla_t page)
 {
     struct tlb_table *tb = &t->t[m];
     unsigned i = tlb_index(tb->index_mask, page);
-    if (m != TLB_USER && tb->rtag[tlb_victim(page)] == -page) {
+    if (m != TLB_USER && tb->rtag[tlb_victim(page)] == -page && tb->rtag[i] != TLB_NO_TAG(i)) {
         pages_met(t, -tb->rtag[i] ^ page);
         i = tlb_index(tb->index_mask, page);
     }

@@ -8,7 +8,8 @@
  *     shrx  rcx, rcx, rbp                 rbp & 63 == 12
  *     jrcxz hit
  *     jmp   slow                          out of line
- * hit: mov   idx, [addend + idx * 8]      pointer = ea + idx */
+ * hit: mov   idx, [addend + idx * 8]      pointer = ea + idx
+ * Where the flags are kept in struct cpu (keep.h), ADD, CMP and JA do what LEA to JMP do here. */
 #include "accel/dbt/x64/jit.h"
 
 /* Whether the segment's base has to be added. */
