@@ -30,11 +30,26 @@ static enum tlb_mode table_of(const struct walk_regs *r, unsigned acc)
     return r->smap && (!r->ac || (acc & ACC_IMPLICIT)) ? TLB_KERNEL_SMAP : TLB_KERNEL;
 }
 
+/* A store to a page with code, which was stored to since the last flush: its translation without a walk. */
+static bool code_page_hit(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *p)
+{
+    const struct tlb_table *t = &m->tlb->t[table_of(&m->tlb->regs, acc)];
+    unsigned i = tlb_index(t->index_mask, addr);
+    u8 *host = tlb_hit_at(t, i, addr, 1, false);
+    if (!host || !(t->gpa[i] & TLB_GPA_STORES))
+        return false;
+    *p = (struct piece){ .gpa = (t->gpa[i] & PAGE_MASK) | (addr & (PAGE_SIZE - 1)), .host = host, .global = t->gpa[i] & TLB_GPA_GLOBAL, .beside = true };
+    p->f = aspace_find(m->mem, p->gpa);
+    return codepage_test(p->f->ram, p->f->ram_off + (p->gpa - p->f->start));
+}
+
 /* Translates one piece, entering it into the TLB if emitted code may use it. 0, or -1 with flt filled. */
 static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *p, struct mem_fault *flt)
 {
     struct walk_regs *r = &m->tlb->regs;
     struct walk w;
+    if (acc & ACC_WRITE && code_page_hit(m, addr, acc, p))
+        return 0;
     if (!canonical(r, addr)) {
         *flt = (struct mem_fault){ MF_NONCANON, 0, addr };
         return -1;
@@ -61,7 +76,7 @@ static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *
     p->beside = wants && !p->f->readonly;
     bool writable = p->beside && !codepage_test(p->f->ram, ram_page);
     enum tlb_mode t = table_of(r, acc);
-    tlb_fill(m->tlb, t, addr & PAGE_MASK, &w, p->host - (w.gpa - page), writable);
+    tlb_fill(m->tlb, t, addr & PAGE_MASK, &w, p->host - (w.gpa - page), writable ? TLB_STORES : p->beside ? TLB_SLOW_STORES : TLB_NO_STORES);
     if (writable)
         ram_tagged(p->f->ram, ram_page);
     if (writable && codepage_test(p->f->ram, ram_page)) { /* a translator came between: see codepage.h */
@@ -138,6 +153,19 @@ enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsign
         journal_add(m->journal, p.host, size);
     *host = p.host;
     return PROBE_RAM;
+}
+
+bool mem_probe_clear(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, const u8 *running, void **host)
+{
+    struct piece p;
+    struct mem_fault f;
+    if (!running || m->journal || probe(m, addr, size, acc, &p, &f) != PROBE_RAM)
+        return false;
+    if (!p.direct && !(p.beside && (store_beside(m, &p, size) || codepage_make_way(p.f->ram, ram_offset(&p), size, running))))
+        return false;
+    dirty_mark(p.f->ram, ram_offset(&p), size);
+    *host = p.host;
+    return true;
 }
 
 enum probe_result mem_probe_page(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, struct mem_page *page, struct mem_fault *f)

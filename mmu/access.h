@@ -55,6 +55,9 @@ enum probe_result {
 };
 /* Checks the whole [addr, addr + size) for acc (enum access, incl. ACC_USER), filling the TLB. size 1..64. */
 enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f);
+/* For a store that mem_probe() found slow: true, with *host as from PROBE_RAM, if that was because of translated code, which has been dropped. The translation that
+ * holds `running`, a host address of code, is not dropped: false. NULL: it may be any. */
+bool mem_probe_clear(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, const u8 *running, void **host);
 /* The same for an access that may go on to any byte of the page. */
 struct mem_page {
     u8 *host;              /* of addr */

@@ -1,12 +1,14 @@
 /* Bits that mark grains of RAM holding translated code, and the call to the translator when one is written. Any thread. */
 #include "mmu/codepage.h"
 
-static code_write_fn *listener; /* set once, before vCPU threads start */
+static code_write_fn *listener; /* these: set once, before vCPU threads start */
+static code_clear_fn *clearer;
 static void *listener_opaque;
 
-void codepage_set_listener(code_write_fn *fn, void *opaque)
+void codepage_set_listener(code_write_fn *written, code_clear_fn *clear, void *opaque)
 {
-    listener = fn;
+    listener = written;
+    clearer = clear;
     listener_opaque = opaque;
 }
 
@@ -30,4 +32,9 @@ void codepage_written(struct ram_block *b, u64 off, u64 len)
         off += n;
         len -= n;
     }
+}
+
+bool codepage_make_way(struct ram_block *b, u64 off, u64 len, const u8 *running)
+{
+    return clearer && clearer(listener_opaque, b, off, len, running);
 }

@@ -68,7 +68,7 @@ static void flush_mode(struct tlb *t, unsigned m, bool global)
     unsigned kept = 0;
     for (unsigned k = 0; k < t->n_filled[m]; k++) {
         unsigned i = t->filled[m][k];
-        if (!global && (t->t[m].gpa[i] & 1))
+        if (!global && (t->t[m].gpa[i] & TLB_GPA_GLOBAL))
             t->filled[m][kept++] = (u16)i;
         else
             entry_clear(&t->t[m], i);
@@ -123,7 +123,7 @@ static void page_clear(struct tlb_table *t, unsigned i, gla_t page)
     if (t->rtag[i] != -page)
         return;
     entry_clear(t, i);
-    put(&t->gpa[i], gpa & ~1ull);
+    put(&t->gpa[i], gpa & PAGE_MASK);
 }
 
 void tlb_flush_page(struct tlb *t, gla_t addr)
@@ -219,15 +219,15 @@ static unsigned slot_for(struct tlb *t, enum tlb_mode m, gla_t page)
     return i;
 }
 
-void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, u8 *host_page, bool write)
+void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, u8 *host_page, enum tlb_stores stores)
 {
     struct tlb_table *tb = &t->t[m];
     page &= PAGE_MASK;
     unsigned i = slot_for(t, m, page);
     if (w->page_bits > PAGE_BITS)
         large_note(t, page, w->page_bits);
-    u64 gpa = (w->gpa & PAGE_MASK) | w->global;
-    bool keep_write = tb->rtag[i] == -page && tb->gpa[i] == gpa && !write;
+    u64 gpa = (w->gpa & PAGE_MASK) | (w->global ? TLB_GPA_GLOBAL : 0) | (stores == TLB_SLOW_STORES ? TLB_GPA_STORES : 0);
+    bool write = stores == TLB_STORES, keep_write = tb->rtag[i] == -page && tb->gpa[i] == gpa && !write;
     put(&tb->gpa[i], gpa);
     put(&tb->addend[i], (u64)host_page - page);
     tb->rtag[i] = -page;
@@ -248,7 +248,7 @@ bool tlb_revoke_write(struct tlb *t, gpa_t page)
     bool found = false;
     for (unsigned m = 0; m < TLB_MODES; m++)
         for (unsigned i = 0, n = slots_in_use(t, m); i < n; i++)
-            if ((__atomic_load_n(&t->t[m].gpa[i], __ATOMIC_RELAXED) & ~1ull) == page &&
+            if ((__atomic_load_n(&t->t[m].gpa[i], __ATOMIC_RELAXED) & PAGE_MASK) == page &&
                 __atomic_load_n(&t->t[m].wtag[i], __ATOMIC_RELAXED) != TLB_NO_TAG(i)) {
                 __atomic_store_n(&t->t[m].wtag[i], TLB_NO_TAG(i), __ATOMIC_SEQ_CST);
                 found = true;

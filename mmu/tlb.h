@@ -27,12 +27,14 @@ static inline u64 tlb_mask(enum tlb_mode m, unsigned region_bit)
  * The slots from TLB_ENTRIES on are the victims': looked at out of line, before the page tables are, by tlb_victim(addr).
  * An empty slot i holds TLB_NO_TAG(i): minus a page whose own slot is another one, so that no address whatever (canonical or
  * not) that is looked up at i, nor the last byte of an access that crosses into the next page, can match. */
+#define TLB_GPA_GLOBAL 1ull
+#define TLB_GPA_STORES 2ull /* the page tables allow stores, translated code does not: they are slow, but need no walk */
 #define TLB_NO_TAG(i) (-(u64)((((u64)(i) ^ TLB_VICTIMS / 2) & (TLB_ENTRIES - 1)) << PAGE_BITS))
 struct tlb_table {
     u64 rtag[TLB_SLOTS];
     u64 wtag[TLB_SLOTS]; /* [atomic clear] set only if RAM, writable, dirty, no code, no watchpoint */
     u64 addend[TLB_SLOTS];
-    u64 gpa[TLB_SLOTS];  /* page's physical address | global bit 0, for flushes and revocation; C code only */
+    u64 gpa[TLB_SLOTS];  /* page's physical address | TLB_GPA_*, for flushes and revocation; C code only */
     u64 index_mask;      /* tlb_mask() */
 };
 
@@ -114,8 +116,9 @@ void tlb_switch(struct tlb *t, u16 pcid, bool kept);
 void tlb_forget_pcid(struct tlb *t, u16 pcid);
 /* New generations all round. */
 void tlb_renew(struct tlb *t);
-/* Enters a translation found by a walk. write: set the write tag too. global and large come from the walk. Owner thread. */
-void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, u8 *host_page, bool write);
+/* Enters a translation found by a walk. global and large come from the walk. Owner thread. */
+enum tlb_stores { TLB_NO_STORES, TLB_SLOW_STORES /* TLB_GPA_STORES */, TLB_STORES /* set the write tag too */ };
+void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, u8 *host_page, enum tlb_stores stores);
 /* Takes the write tags of one physical page away, so that the next store takes the slow path. Any thread. Returns true if one was there. */
 bool tlb_revoke_write(struct tlb *t, gpa_t page);
 /* The same for every page of host memory [host, host + n pages) whose byte in pages[] is set, in one pass. Any thread. */

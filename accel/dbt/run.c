@@ -233,6 +233,14 @@ static void dbt_run(struct vcpu *v)
     run_loop(v);
 }
 
+/* The host address of the instruction that is being executed; NULL: it is not known. */
+static const u8 *running_code(struct cpu *c)
+{
+    u64 linear = dbt_linear_pc(c);
+    const struct tlb_exec *x = tlb_exec_hit(&c->tlb, cpu_cpl(c) == 3, linear);
+    return x && x->host ? x->host + (linear & (PAGE_SIZE - 1)) : NULL;
+}
+
 /* --- called by emitted code --- */
 void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
 {
@@ -249,6 +257,8 @@ void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
             break;
         cpu_raise_pf(c, &f, acc);
     case PROBE_SLOW:
+        if (acc & ACC_WRITE && mem_probe_clear(cpu_mem(c), addr, size, acc, running_code(c), &host))
+            return host;
         break;
     }
     cpu_unwind(c, UNW_INTERP_ONE);
@@ -325,7 +335,7 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
         return -1;
     if (dbt_signal_init(e))
         return -1;
-    codepage_set_listener(tb_code_written, t);
+    codepage_set_listener(tb_code_written, tb_code_clear, t);
     return 0;
 }
 
@@ -344,7 +354,7 @@ static void dbt_tlb_flushed(struct vcpu *v)
 static void dbt_fini(struct vm *vm)
 {
     struct dbt *t = vm->engine;
-    codepage_set_listener(NULL, NULL);
+    codepage_set_listener(NULL, NULL, NULL);
     tb_fini(t);
     perfmap_close();
     g_free(t);

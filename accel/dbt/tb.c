@@ -10,8 +10,12 @@
 static struct dbt *the_dbt; /* for tb_by_host_pc: host exceptions do not say which machine they belong to; set once */
 
 struct code_page {
-    struct tb *first; /* list: tb->page[].next */
-    u64 grains;       /* of the blocks in the list, and perhaps of some that were in it */
+    struct place {
+        struct tb *tb;
+        u16 lo, hi;   /* bytes of the page that belong to it */
+    } *at;
+    unsigned n, cap;
+    u64 grains;       /* of the blocks here, and perhaps of some that were */
     u64 *bytes;       /* a bit for each byte of the page that belongs to a block; NULL: the page was never written since */
 };
 
@@ -19,6 +23,7 @@ static void page_free(void *opaque)
 {
     struct code_page *p = opaque;
     g_free(p->bytes);
+    g_free(p->at);
     g_free(p);
 }
 
@@ -63,11 +68,16 @@ static u64 bytes_word(unsigned w, unsigned lo, unsigned hi)
     return (~0ull >> (64 - (to - from))) << from;
 }
 
-static void bytes_add(struct code_page *p, const struct tb *tb, unsigned side)
+static void bytes_add(struct code_page *p, unsigned lo, unsigned hi)
 {
-    unsigned lo = tb->page[side].lo, hi = tb->page[side].hi;
     for (unsigned w = lo / 64; w <= (hi - 1) / 64; w++)
         p->bytes[w] |= bytes_word(w, lo, hi);
+}
+
+static void bytes_remove(struct code_page *p, unsigned lo, unsigned hi)
+{
+    for (unsigned w = lo / 64; w <= (hi - 1) / 64; w++)
+        p->bytes[w] &= ~bytes_word(w, lo, hi);
 }
 
 static bool bytes_hit(const struct code_page *p, unsigned lo, unsigned hi)
@@ -103,28 +113,23 @@ static void page_list_add(struct dbt *d, struct tb *tb, unsigned side)
         p = g_new0(struct code_page, 1);
         g_hash_table_insert(d->pages, page_key(tb->page[side].ram, tb->page[side].off), p);
     }
-    tb->page[side].next = p->first;
-    p->first = tb;
+    if (p->n == p->cap) {
+        p->cap = p->cap ? 2 * p->cap : 4;
+        p->at = g_renew(struct place, p->at, p->cap);
+    }
+    p->at[p->n++] = (struct place){ tb, tb->page[side].lo, tb->page[side].hi };
     p->grains |= tb_grains(tb, side);
     if (p->bytes)
-        bytes_add(p, tb, side);
-}
-
-static unsigned page_side(const struct tb *tb, const void *key)
-{
-    return page_key(tb->page[0].ram, tb->page[0].off) == key ? 0 : 1;
+        bytes_add(p, tb->page[side].lo, tb->page[side].hi);
 }
 
 static void page_list_remove(struct dbt *d, struct tb *tb, unsigned side)
 {
-    void *key = page_key(tb->page[side].ram, tb->page[side].off);
-    struct code_page *p = g_hash_table_lookup(d->pages, key);
-    struct tb **link = &p->first;
-    while (*link != tb)
-        link = &(*link)->page[page_side(*link, key)].next;
-    *link = tb->page[side].next;
-    if (!p->first)
-        g_hash_table_remove(d->pages, key);
+    struct code_page *p = page_of(d, tb->page[side].ram, tb->page[side].off);
+    unsigned i = 0;
+    while (p->at[i].tb != tb)
+        i++;
+    p->at[i] = p->at[--p->n];
 }
 
 void tb_publish(struct dbt *d, struct tb *tb)
@@ -173,28 +178,55 @@ static void tb_kill(struct dbt *d, struct tb *tb)
     d->st.invalidated++;
 }
 
-/* Drops the blocks with one of these bytes, and learns which bytes and grains the others have. */
-static void page_kill(struct dbt *d, struct ram_block *b, u64 off, unsigned lo, unsigned hi)
+/* The page's first write: which bytes belong to blocks. */
+static void bytes_learn(struct code_page *p)
 {
-    void *key = page_key(b, off);
-    struct code_page *p = page_of(d, b, off);
-    u64 left = 0;
-    if (!p->bytes)
-        p->bytes = g_new(u64, PAGE_SIZE / 64);
-    memset(p->bytes, 0, PAGE_SIZE / 8);
-    for (struct tb *tb = p->first, *next; tb; tb = next) {
-        unsigned s = page_side(tb, key);
-        next = tb->page[s].next;
-        if (tb->page[s].lo < hi && tb->page[s].hi > lo) {
-            tb_kill(d, tb); /* the last one takes the page's record with it */
-        } else {
-            left |= tb_grains(tb, s);
-            bytes_add(p, tb, s);
-        }
+    if (p->bytes)
+        return;
+    p->bytes = g_new0(u64, PAGE_SIZE / 64);
+    for (unsigned i = 0; i < p->n; i++)
+        bytes_add(p, p->at[i].lo, p->at[i].hi);
+}
+
+/* Blocks are gone whose bytes lie in [lo, hi): which of these still belong to others, and which grains. */
+static void bytes_relearn(struct code_page *p, unsigned lo, unsigned hi)
+{
+    bytes_remove(p, lo, hi);
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->at[i].lo < hi && p->at[i].hi > lo)
+            bytes_add(p, p->at[i].lo, p->at[i].hi);
+    p->grains = 0;
+    for (unsigned w = 0; w < PAGE_SIZE / 64; w++)
+        p->grains |= (u64)(p->bytes[w] != 0) << w;
+}
+
+/* Drops the blocks with one of these bytes. */
+static void page_kill(struct dbt *d, struct ram_block *b, u64 off, struct code_page *p, unsigned lo, unsigned hi)
+{
+    unsigned from = lo, to = hi;
+    for (unsigned i = p->n; i-- > 0;) {
+        struct place at = p->at[i];
+        if (at.lo >= hi || at.hi <= lo)
+            continue;
+        from = MIN_OF(from, at.lo);
+        to = MAX_OF(to, at.hi);
+        tb_kill(d, at.tb); /* puts the last one in its place */
     }
-    if (left)
-        p->grains = left;
-    codepage_clear(b, off, ~left);
+    bytes_relearn(p, from, to);
+    codepage_clear(b, off, ~p->grains);
+}
+
+/* The page's record if [lo, hi) meets blocks. */
+static struct code_page *page_met(const struct dbt *d, struct ram_block *b, u64 off, unsigned lo, unsigned hi)
+{
+    struct code_page *p = page_of(d, b, off);
+    if (!p || !p->n) {
+        codepage_clear(b, off, ~0ull);
+        g_hash_table_remove(d->pages, page_key(b, off));
+        return NULL;
+    }
+    bytes_learn(p);
+    return bytes_hit(p, lo, hi) ? p : NULL;
 }
 
 void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len)
@@ -202,12 +234,36 @@ void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len)
     struct dbt *d = opaque;
     unsigned lo = off & (PAGE_SIZE - 1), hi = lo + (unsigned)len;
     lock_acquire(&d->lock);
-    struct code_page *p = page_of(d, b, off);
-    if (!p)
-        codepage_clear(b, off, ~0ull);
-    else if (!p->bytes || bytes_hit(p, lo, hi))
-        page_kill(d, b, off, lo, hi);
+    struct code_page *p = page_met(d, b, off, lo, hi);
+    if (p)
+        page_kill(d, b, off, p, lo, hi);
     lock_release(&d->lock);
+}
+
+static bool tb_holds(const struct tb *tb, const u8 *code)
+{
+    for (unsigned i = 0; i < 2 && tb->page[i].ram; i++) {
+        const u8 *page = page_key(tb->page[i].ram, tb->page[i].off);
+        if (code >= page + tb->page[i].lo && code < page + tb->page[i].hi)
+            return true;
+    }
+    return false;
+}
+
+bool tb_code_clear(void *opaque, struct ram_block *b, u64 off, u64 len, const u8 *running)
+{
+    struct dbt *d = opaque;
+    unsigned lo = off & (PAGE_SIZE - 1), hi = lo + (unsigned)len;
+    bool own = false;
+    lock_acquire(&d->lock);
+    struct code_page *p = page_met(d, b, off, lo, hi);
+    for (unsigned i = 0; p && i < p->n; i++)
+        own |= p->at[i].lo < hi && p->at[i].hi > lo && tb_holds(p->at[i].tb, running);
+    if (p && !own)
+        page_kill(d, b, off, p, lo, hi);
+    ++*tb_clears(d, b, off);
+    lock_release(&d->lock);
+    return !own;
 }
 
 struct tb *tb_by_host_pc(const void *pc)

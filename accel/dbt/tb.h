@@ -4,6 +4,7 @@
 #define ACCEL_DBT_TB_H
 #include "accel/dbt/backend.h"
 #include "accel/vm.h"
+#include "mmu/ram.h"
 
 /* One block. Immutable once published, but for `dead` and what backend_* patches. Freed only by tb_flush_all. */
 struct tb {
@@ -20,7 +21,6 @@ struct tb {
         struct ram_block *ram; /* NULL: no second page */
         u64 off;         /* page offset in ram */
         u16 lo, hi;      /* bytes of the page that belong to the block */
-        struct tb *next; /* in the page's list */
     } page[2];
     gpa_t phys2;         /* page of the second part */
     /* direct jumps between blocks; code lock */
@@ -34,6 +34,8 @@ struct tb_stats {
     u64 guest_bytes, host_bytes, insns;
 };
 
+#define TB_CLEARS_BITS 10
+#define TB_CLEARS (1u << TB_CLEARS_BITS)
 /* The translator's state, one for a VM (vm->engine). */
 struct dbt {
     struct vm *vm;
@@ -45,7 +47,13 @@ struct dbt {
     bool interp, verify, one_insn;   /* -accel options */
     u64 cache_size;
     u32 key_salt;
+    u32 clears[TB_CLEARS];           /* calls of tb_code_clear by page, see tb_clears; code lock */
 };
+/* The count of a page. A translation that saw another value before it watched its bytes cannot know that it has read the new ones. */
+static inline u32 *tb_clears(struct dbt *d, const struct ram_block *b, u64 off)
+{
+    return &d->clears[((u64)(uintptr_t)(b->host + off) >> PAGE_BITS) * 0x9e3779b97f4a7c15ull >> (64 - TB_CLEARS_BITS)];
+}
 
 struct tb_key {
     u64 pc, cs_base;                 /* pc: 0 where ir_mode_rel(mode) */
@@ -68,6 +76,8 @@ void tb_publish(struct dbt *d, struct tb *tb);
 void tb_flush_all(struct dbt *d);
 /* code_write_fn: drops the blocks that the written bytes belong to. Any thread. */
 void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
+/* code_clear_fn: the same before they are written. */
+bool tb_code_clear(void *opaque, struct ram_block *b, u64 off, u64 len, const u8 *running);
 /* The grains (mmu/codepage.h) of off's page that blocks need. Code lock. */
 u64 tb_page_grains(const struct dbt *d, const struct ram_block *b, u64 off);
 /* The block whose emitted code contains this host address, dead ones included; NULL if none. Takes the code lock. */

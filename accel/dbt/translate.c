@@ -64,9 +64,15 @@ struct watch {
     struct ram_block *ram; /* NULL: nothing */
     u64 off;               /* of the page */
     u64 grains, fresh;     /* all; those that were not watched before */
+    u32 clears;            /* *tb_clears() before that */
 };
 
-static bool watch_holds(const struct watch *w) { return !w->ram || !(w->grains & ~codepage_get(w->ram, w->off)); }
+/* Stores to the bytes are seen, also the ones that tb_code_clear() has made way for. Code lock: whoever stores from now on waits for it, and then
+ * drops what is made of them. */
+static bool watch_holds(struct dbt *d, const struct watch *w)
+{
+    return !w->ram || (!(w->grains & ~codepage_get(w->ram, w->off)) && *tb_clears(d, w->ram, w->off) == w->clears);
+}
 
 /* The block has been made, or not: gives back what is watched for nothing. Code lock. */
 static void watch_trim(const struct dbt *d, const struct watch *w)
@@ -80,10 +86,9 @@ static void watch_trim(const struct dbt *d, const struct watch *w)
 static bool watch_bytes(struct dbt *d, struct vcpu *self, struct watch *w, const struct tlb_exec *x, unsigned off, unsigned len)
 {
     bool others = false;
+    u32 clears = __atomic_load_n(tb_clears(d, x->ram, x->ram_off), __ATOMIC_SEQ_CST);
     u64 grains = codepage_grains(off, len), had = codepage_set(x->ram, x->ram_off, grains);
-    *w = (struct watch){ x->ram, x->ram_off, grains, grains & ~had };
-    if (!w->fresh)
-        return false;
+    *w = (struct watch){ x->ram, x->ram_off, grains, grains & ~had, clears };
     u64 beside = mem_beside_bit(x->host);
     bool tagged = !had && __atomic_exchange_n(&x->ram->tagged[x->ram_off >> PAGE_BITS], 0, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < d->vm->n_cpus; i++) {
@@ -94,12 +99,6 @@ static bool watch_bytes(struct dbt *d, struct vcpu *self, struct watch *w, const
         others |= writes && v != self;
     }
     return others;
-}
-
-static void wait_boundary(struct dbt *d)
-{
-    vcpu_exclusive_begin(d->vm);
-    vcpu_exclusive_end(d->vm);
 }
 
 static void log_block(const struct ir_block *b, const struct tb *tb)
@@ -198,31 +197,37 @@ static bool watch_source(struct dbt *d, struct vcpu *v, const struct tlb_exec *p
     return others;
 }
 
-/* Makes the block. Outside of the code section. */
+enum attempt { MADE, FULL, FAULT, AGAIN };
+
+/* One try, with its bytes watched. stopped: the other vCPUs are. */
+static enum attempt translate_watched(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *page, u64 linear,
+                                      struct dbt_fetch *f, bool stopped)
+{
+    struct watch w[2];
+    enum attempt ret = AGAIN;
+    *f = (struct dbt_fetch){ .v = v, .locked = true, .end = linear + WATCH_BYTES };
+    bool others = watch_source(d, v, page, linear, w);
+    lock_acquire(&d->lock);
+    if ((stopped || !others) && watch_holds(d, &w[0]) && watch_holds(d, &w[1]))
+        ret = tb_find(d, k) || translate_locked(d, v, k, page, f) ? MADE : f->faulted ? FAULT : FULL;
+    for (unsigned i = 0; i < 2; i++)
+        watch_trim(d, &w[i]);
+    lock_release(&d->lock);
+    return ret;
+}
+
+/* Makes the block. Outside of the code section. Where another vCPU may be storing to the bytes, it is made while all others wait at a block boundary. */
 static void translate(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *page, u64 linear)
 {
-    for (;;) {
-        struct dbt_fetch f = { .v = v, .locked = true, .end = linear + WATCH_BYTES };
-        struct watch w[2];
-        if (watch_source(d, v, page, linear, w))
-            wait_boundary(d);
-        lock_acquire(&d->lock);
-        if (!watch_holds(&w[0]) || !watch_holds(&w[1])) {
-            lock_release(&d->lock); /* a write made them free meanwhile: again */
-            continue;
-        }
-        struct tb *tb = tb_find(d, k);
-        if (!tb)
-            tb = translate_locked(d, v, k, page, &f);
-        for (unsigned i = 0; i < 2; i++)
-            watch_trim(d, &w[i]);
-        lock_release(&d->lock);
-        if (tb)
-            return;
-        if (f.faulted)
+    struct dbt_fetch f;
+    enum attempt a = translate_watched(d, v, k, page, linear, &f, false);
+    while (a != MADE) {
+        if (a == FAULT)
             dbt_fetch_raise(v, &f);
         vcpu_exclusive_begin(d->vm);
-        tb_flush_all(d);
+        if (a == FULL)
+            tb_flush_all(d);
+        a = translate_watched(d, v, k, page, linear, &f, true);
         vcpu_exclusive_end(d->vm);
     }
 }

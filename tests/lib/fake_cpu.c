@@ -45,7 +45,7 @@ static struct fake_board *board_new(void)
     region_add(&b->root, 0, &b->ram_region, 0);
     region_add(&b->root, FAKE_DEV_BASE, &b->dev, 1);
     b->mem = aspace_new("test", &b->root);
-    codepage_set_listener(code_written, NULL);
+    codepage_set_listener(code_written, NULL, NULL);
     u64 *table = (u64 *)(void *)b->ram->host;
     table[0x1000 / 8] = 0x2007;
     table[0x2000 / 8] = 0x3007;

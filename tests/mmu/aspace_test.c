@@ -161,7 +161,7 @@ static void test_codepage(void)
     region_init_ram(&ram, "ram", b, 0, 0x4000);
     struct aspace *as = aspace_new("mem", &root);
     region_add(&root, 0, &ram, 0);
-    codepage_set_listener(on_written, NULL);
+    codepage_set_listener(on_written, NULL, NULL);
     codepage_set(b, 0x1000, ~0ull);
     aspace_write_uint(as, 0xff8, 1, 8);
     g_assert_cmpuint(written_calls, ==, 0);
@@ -174,7 +174,7 @@ static void test_codepage(void)
     g_assert_cmphex(written_len, ==, 0x1000);
     codepage_clear(b, 0x1fff, ~0ull);
     g_assert_false(codepage_test(b, 0x1000));
-    codepage_set_listener(NULL, NULL);
+    codepage_set_listener(NULL, NULL, NULL);
     aspace_free(as);
     ram_free(b);
 }

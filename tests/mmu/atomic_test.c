@@ -135,13 +135,13 @@ static void on_code_write(void *opaque, struct ram_block *b, u64 off, u64 len)
 /* On a page with code each write by mem_rmw is told; it stays atomic against host accesses. */
 static void test_code_page(void)
 {
-    codepage_set_listener(on_code_write, NULL);
+    codepage_set_listener(on_code_write, NULL, NULL);
     codepage_set(ram, 0x3000, ~0ull);
     check_counts(0x3000, 4, true);
     g_assert_cmpuint(told, ==, (THREADS - 1) * ROUNDS);
     check_counts(0x3010, 16, true);
     codepage_clear(ram, 0x3000, ~0ull);
-    codepage_set_listener(NULL, NULL);
+    codepage_set_listener(NULL, NULL, NULL);
 }
 
 static void test_page_crossing(void)

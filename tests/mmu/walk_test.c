@@ -232,7 +232,7 @@ static void test_global_flush(void)
 static void fill(enum tlb_mode m, gla_t page, bool write)
 {
     struct walk w = { .gpa = page & 0xffffffffffull, .page_bits = PAGE_BITS };
-    tlb_fill(tlb, m, page, &w, (u8 *)(uintptr_t)page, write);
+    tlb_fill(tlb, m, page, &w, (u8 *)(uintptr_t)page, write ? TLB_STORES : TLB_NO_STORES);
 }
 
 static bool writable(enum tlb_mode m, gla_t a) { return tlb_hit(&tlb->t[m], a, 1, true) == (u8 *)(uintptr_t)a; }
@@ -325,7 +325,7 @@ static void test_access(void)
     u64 zero = 0; /* nothing is written if the second page faults */
     g_assert_cmpint(mem_write(&ctx, 0x200ffc, &zero, 8, ACC_WRITE | ACC_USER, &f), ==, -1);
     g_assert_cmphex(ld32(ram->host + 0x9ffc), ==, 0x55667788);
-    codepage_set_listener(on_code, NULL);
+    codepage_set_listener(on_code, NULL, NULL);
     tlb_revoke_write(tlb, 0x9000);
     codepage_set(ram, 0x9000, codepage_grains(0x9030, 0x50)); /* two grains: the page's first 0x80 bytes */
     g_assert_cmpint(mem_probe(&ctx, 0x200000, 4, ACC_WRITE | ACC_USER, &host, &f), ==, PROBE_SLOW);
@@ -345,7 +345,7 @@ static void test_access(void)
     codepage_clear(ram, 0x9000, ~0ull);
     g_assert_cmpint(mem_probe_page(&ctx, 0x200ff0, 4, ACC_WRITE | ACC_USER, &page, &f), ==, PROBE_RAM);
     g_assert_null(page.ram);
-    codepage_set_listener(NULL, NULL);
+    codepage_set_listener(NULL, NULL, NULL);
     g_assert_cmpint(mem_fetch(&ctx, 0x200ffc, buf, 15, ACC_USER, &gpa, &f), ==, 4);
     g_assert_cmphex(gpa, ==, 0x9ffc);
     g_assert_cmpint(mem_fetch(&ctx, 0x201000, buf, 15, ACC_USER, &gpa, &f), ==, -1);
