@@ -17,12 +17,15 @@ struct code_page {
     unsigned n, cap;
     u64 grains;       /* of the blocks here, and perhaps of some that were */
     u64 *bytes;       /* a bit for each byte of the page that belongs to a block; NULL: the page was never written since */
+    u64 *written, *again; /* with bytes: those by whose writes blocks were dropped while their other bytes stayed, and by a second such write */
 };
 
 static void page_free(void *opaque)
 {
     struct code_page *p = opaque;
     g_free(p->bytes);
+    g_free(p->written);
+    g_free(p->again);
     g_free(p->at);
     g_free(p);
 }
@@ -68,16 +71,37 @@ static u64 bytes_word(unsigned w, unsigned lo, unsigned hi)
     return (~0ull >> (64 - (to - from))) << from;
 }
 
-static void bytes_add(struct code_page *p, unsigned lo, unsigned hi)
+static void bytes_set(u64 *bytes, unsigned lo, unsigned hi)
 {
-    for (unsigned w = lo / 64; w <= (hi - 1) / 64; w++)
-        p->bytes[w] |= bytes_word(w, lo, hi);
+    for (unsigned w = lo / 64; lo < hi && w <= (hi - 1) / 64; w++)
+        bytes[w] |= bytes_word(w, lo, hi);
 }
 
-static void bytes_remove(struct code_page *p, unsigned lo, unsigned hi)
+static void bytes_clear(u64 *bytes, unsigned lo, unsigned hi)
 {
-    for (unsigned w = lo / 64; w <= (hi - 1) / 64; w++)
-        p->bytes[w] &= ~bytes_word(w, lo, hi);
+    for (unsigned w = lo / 64; lo < hi && w <= (hi - 1) / 64; w++)
+        bytes[w] &= ~bytes_word(w, lo, hi);
+}
+
+static void bytes_add(struct code_page *p, const struct place *at)
+{
+    unsigned lo = at->lo;
+    for (unsigned i = 0; i < at->tb->n_holes; i++) {
+        bytes_set(p->bytes, lo, at->tb->hole[i].lo);
+        lo = at->tb->hole[i].hi;
+    }
+    bytes_set(p->bytes, lo, at->hi);
+}
+
+/* Whether a write of [lo, hi) changes what was translated. */
+static bool place_met(const struct place *at, unsigned lo, unsigned hi)
+{
+    if (at->lo >= hi || at->hi <= lo)
+        return false;
+    for (unsigned i = 0; i < at->tb->n_holes; i++)
+        if (at->tb->hole[i].lo <= lo && hi <= at->tb->hole[i].hi)
+            return false;
+    return true;
 }
 
 static bool bytes_hit(const struct code_page *p, unsigned lo, unsigned hi)
@@ -120,7 +144,7 @@ static void page_list_add(struct dbt *d, struct tb *tb, unsigned side)
     p->at[p->n++] = (struct place){ tb, tb->page[side].lo, tb->page[side].hi };
     p->grains |= tb_grains(tb, side);
     if (p->bytes)
-        bytes_add(p, tb->page[side].lo, tb->page[side].hi);
+        bytes_add(p, &p->at[p->n - 1]);
 }
 
 static void page_list_remove(struct dbt *d, struct tb *tb, unsigned side)
@@ -184,20 +208,46 @@ static void bytes_learn(struct code_page *p)
     if (p->bytes)
         return;
     p->bytes = g_new0(u64, PAGE_SIZE / 64);
+    p->written = g_new0(u64, PAGE_SIZE / 64);
+    p->again = g_new0(u64, PAGE_SIZE / 64);
     for (unsigned i = 0; i < p->n; i++)
-        bytes_add(p, p->at[i].lo, p->at[i].hi);
+        bytes_add(p, &p->at[i]);
 }
 
 /* Blocks are gone whose bytes lie in [lo, hi): which of these still belong to others, and which grains. */
 static void bytes_relearn(struct code_page *p, unsigned lo, unsigned hi)
 {
-    bytes_remove(p, lo, hi);
+    bytes_clear(p->bytes, lo, hi);
     for (unsigned i = 0; i < p->n; i++)
         if (p->at[i].lo < hi && p->at[i].hi > lo)
-            bytes_add(p, p->at[i].lo, p->at[i].hi);
+            bytes_add(p, &p->at[i]);
     p->grains = 0;
     for (unsigned w = 0; w < PAGE_SIZE / 64; w++)
         p->grains |= (u64)(p->bytes[w] != 0) << w;
+}
+
+#define OPERAND_MAX 8u
+/* A write of [lo, hi) drops blocks with bytes in [from, to). Other code in their place begins with another operation; what is patched keeps it. */
+static void history_note(struct code_page *p, unsigned lo, unsigned hi, unsigned from, unsigned to)
+{
+    u64 *const h[] = { p->written, p->again };
+    for (unsigned i = 0; i < 2; i++) {
+        bytes_clear(h[i], from, lo);
+        bytes_clear(h[i], hi, to);
+    }
+    if (hi - lo > OPERAND_MAX)
+        return;
+    for (unsigned w = lo / 64; w <= (hi - 1) / 64; w++) {
+        u64 bits = bytes_word(w, lo, hi);
+        p->again[w] |= p->written[w] & bits;
+        p->written[w] |= bits;
+    }
+}
+
+const u64 *tb_soft_bytes(const struct dbt *d, const struct ram_block *b, u64 off)
+{
+    const struct code_page *p = page_of(d, b, off);
+    return p ? p->again : NULL;
 }
 
 /* Drops the blocks with one of these bytes. */
@@ -206,12 +256,13 @@ static void page_kill(struct dbt *d, struct ram_block *b, u64 off, struct code_p
     unsigned from = lo, to = hi;
     for (unsigned i = p->n; i-- > 0;) {
         struct place at = p->at[i];
-        if (at.lo >= hi || at.hi <= lo)
+        if (!place_met(&at, lo, hi))
             continue;
         from = MIN_OF(from, at.lo);
         to = MAX_OF(to, at.hi);
         tb_kill(d, at.tb); /* puts the last one in its place */
     }
+    history_note(p, lo, hi, from, to);
     bytes_relearn(p, from, to);
     codepage_clear(b, off, ~p->grains);
 }
@@ -222,7 +273,6 @@ static struct code_page *page_met(const struct dbt *d, struct ram_block *b, u64 
     struct code_page *p = page_of(d, b, off);
     if (!p || !p->n) {
         codepage_clear(b, off, ~0ull);
-        g_hash_table_remove(d->pages, page_key(b, off));
         return NULL;
     }
     bytes_learn(p);
@@ -258,7 +308,7 @@ bool tb_code_clear(void *opaque, struct ram_block *b, u64 off, u64 len, const u8
     lock_acquire(&d->lock);
     struct code_page *p = page_met(d, b, off, lo, hi);
     for (unsigned i = 0; p && i < p->n; i++)
-        own |= p->at[i].lo < hi && p->at[i].hi > lo && tb_holds(p->at[i].tb, running);
+        own |= place_met(&p->at[i], lo, hi) && tb_holds(p->at[i].tb, running);
     if (p && !own)
         page_kill(d, b, off, p, lo, hi);
     ++*tb_clears(d, b, off);

@@ -22,6 +22,8 @@ struct tb {
         u64 off;         /* page offset in ram */
         u16 lo, hi;      /* bytes of the page that belong to the block */
     } page[2];
+    struct { u16 lo, hi; } hole[IR_SOFT_MAX]; /* bytes of page[0] that the block reads when it runs: they may change */
+    unsigned n_holes;
     gpa_t phys2;         /* page of the second part */
     /* direct jumps between blocks; code lock */
     struct tb *out[2];   /* where exit n leads; NULL: out of emitted code */
@@ -80,6 +82,8 @@ void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
 bool tb_code_clear(void *opaque, struct ram_block *b, u64 off, u64 len, const u8 *running);
 /* The grains (mmu/codepage.h) of off's page that blocks need. Code lock. */
 u64 tb_page_grains(const struct dbt *d, const struct ram_block *b, u64 off);
+/* Bytes of off's page that are written again and again while all around them stays: a bit each. NULL: none. Code lock. */
+const u64 *tb_soft_bytes(const struct dbt *d, const struct ram_block *b, u64 off);
 /* The block whose emitted code contains this host address, dead ones included; NULL if none. Takes the code lock. */
 struct tb *tb_by_host_pc(const void *pc);
 /* The instruction pc_off bytes from the block's pc, being executed in emitted code, is left: what cpu/pmu.h calls "ahead". */

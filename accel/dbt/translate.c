@@ -145,14 +145,24 @@ static void tb_pages(struct tb *tb, const struct tlb_exec *x, struct vcpu *v)
     tb->page[1].hi = (u16)(end - PAGE_SIZE);
 }
 
+static void tb_holes(struct tb *tb, const struct ir_block *b)
+{
+    for (unsigned i = 0; i < b->n_soft; i++) {
+        tb->hole[i].lo = (u16)(tb->page[0].lo + b->soft_at[i].off);
+        tb->hole[i].hi = (u16)(tb->hole[i].lo + b->soft_at[i].size);
+    }
+    tb->n_holes = b->n_soft;
+}
+
 /* Lifts and compiles at c->rip with the code lock held. NULL: cache full (retry after a flush) or a fetch fault in f. */
 static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *x,
                                    struct dbt_fetch *f)
 {
     struct dbt_vcpu *dv = v->engine;
     struct ir_block *b = dv->block;
+    const u64 *soft = d->verify ? NULL : tb_soft_bytes(d, x->ram, x->ram_off);
     unsigned max = d->one_insn || d->vm->n_bp ? 1 : BLOCK_INSNS_MAX;
-    int n = lift_block(b, v->c, v->c->rip, max, dbt_fetch, f);
+    int n = lift_block_soft(b, v->c, v->c->rip, max, dbt_fetch, f, x->ram->host + x->ram_off + (k->phys & (PAGE_SIZE - 1)), soft);
     if (n < 0)
         return NULL;
     f->faulted = false;
@@ -168,6 +178,7 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     tb->n_insns = (u16)n;
     tb->branch = branch_kind_at_end(b) != BR_NONE;
     tb_pages(tb, x, v);
+    tb_holes(tb, b);
     if (backend_compile(b, tb, &tb->code)) {
         free(tb);
         return NULL;

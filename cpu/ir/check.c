@@ -25,6 +25,7 @@ static const struct shape {
     [IR_BSWAP] = { G, G, N, N, S_WIDE, W_D },
     [IR_XCHG] = { G | P, G, N, N, S_ALL, W_D | W_A | RD_D },
     [IR_LDC] = { G, N, N, N, S_ALL, W_D },
+    [IR_LDCODE] = { G, N, N, N, S8, W_D },
     [IR_STC] = { N, G | I, N, N, S_ALL, 0 },
 #define ALU2 { G | P, G | P, G | P | I, N, S_ALL, W_D }
 #define ALU1 { G | P, G | P, N, N, S_ALL, W_D }
@@ -154,6 +155,8 @@ static const char *check_special(struct check *k, const struct ir_op *op)
         return address_size_ok(op->asize) ? NULL : "address size";
     case IR_MOVZX: case IR_MOVSX: case IR_CRC32:
         return op->size2 && op->size2 <= op->size ? NULL : "source size";
+    case IR_LDCODE:
+        return k->b->code && (op->size2 == 1 || op->size2 == 4 || op->size2 == 8) ? NULL : "operand in code";
     case IR_LDC: case IR_STC:
         return op->imm + op->size <= sizeof(struct cpu) ? NULL : "no such field";
     case IR_VEC: case IR_X87: /* PTR operands, if named, only say that there is a memory operand */

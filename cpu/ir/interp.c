@@ -117,6 +117,13 @@ static void rmw_run(struct rmw *r, mem_rmw_fn *fn, bool atomic)
 }
 
 /* --- groups of ops --- */
+static u64 code_field(const struct ir_block *b, const struct ir_op *op)
+{
+    u64 v = 0;
+    memcpy(&v, b->code + op->imm, op->size2);
+    return sext(v, op->size2);
+}
+
 static void do_alu(struct interp *it, const struct ir_op *op)
 {
     struct rmw r = { .it = it, .op = op, .fn = alu_function(op->code), .b = get(it, op, op->b, op->size) };
@@ -323,6 +330,7 @@ static void do_op(struct interp *it, const struct ir_op *op)
     }
     case IR_XCHG: do_xchg(it, op); break;
     case IR_LDC: put(it, op, op->d, cpu_field(c, op->imm, op->size), op->d.kind == K_TMP ? 8 : op->size); break;
+    case IR_LDCODE: put(it, op, op->d, code_field(it->b, op), 8); break;
     case IR_STC: {
         u64 v = op->a.kind == K_IMM ? op->imm2 : get(it, op, op->a, op->size);
         assert(op->imm + op->size <= sizeof(*c));

@@ -91,6 +91,7 @@ struct ir_insn { /* one guest instruction of a block */
 #define IR_OPS_MAX 1024
 #define IR_INSNS_MAX 128
 #define IR_CARRY_MAX 128
+#define IR_SOFT_MAX 4
 struct ir_block {
     u64 pc;              /* RIP of the first instruction */
     u32 mode;            /* enum cpu_mode */
@@ -99,6 +100,10 @@ struct ir_block {
     bool rel;            /* what depends on the PC is to be taken relative to the page that the block is entered at, so that it serves wherever its
                           * bytes are mapped */
     bool uses_x87, uses_vec;
+    const u8 *code;      /* LDCODE: host memory with the code at pc */
+    const u64 *soft;     /* of lift_block_soft() */
+    struct { u16 off; u8 size; } soft_at[IR_SOFT_MAX]; /* what LDCODEs read, in the order of the bytes */
+    unsigned n_soft;
     struct ir_op op[IR_OPS_MAX];
     struct ir_insn insn[IR_INSNS_MAX];
     struct carry carry[IR_CARRY_MAX];

@@ -111,6 +111,10 @@ static void print_op(GString *out, const struct ir_block *b, const struct ir_op 
         g_string_append_printf(out, " %s", op->imm < G_N_ELEMENTS(help_names) ? help_names[op->imm] : "?");
         print_operands(out, op);
         break;
+    case IR_LDCODE:
+        print_operands(out, op);
+        g_string_append_printf(out, " code+%#llx", (unsigned long long)op->imm);
+        break;
     case IR_LDC: case IR_STC:
         print_operands(out, op);
         g_string_append_printf(out, " cpu+%#llx", (unsigned long long)op->imm);

@@ -2,6 +2,7 @@
  * generator. Translating thread (a vCPU thread); called by accel/dbt/ and by the interpreter's run loop. */
 #include "cpu/cpuid.h"
 #include "cpu/lift/rules.h"
+#include "cpu/lift/soft.h"
 
 typedef void rule_fn(struct lift *l, const struct insn *in);
 static rule_fn *const rules[] = { /* by insn_row_index() */
@@ -36,10 +37,10 @@ static const struct insn_row *bad_row(void)
 
 enum step { STEP_OK, STEP_END /* the block ends before this instruction */, STEP_FAULT };
 
-/* Decodes the instruction at pc. One that crosses into the next page is taken only as the first of its block. */
-static enum step insn_next(struct lift *l, const struct source *src, u64 pc, bool first, struct insn *in, enum dec_result *res, bool *crossed)
+/* Decodes the instruction at pc, whose bytes go to buf. One that crosses into the next page is taken only as the first of its block. */
+static enum step insn_next(struct lift *l, const struct source *src, u64 pc, bool first, u8 buf[INSN_BYTES], struct insn *in, enum dec_result *res,
+                           bool *crossed)
 {
-    u8 buf[INSN_BYTES];
     bool pe = l->mode & MODE_PE && !(l->mode & MODE_VM86);
     if (!first && page_of(l, pc) != src->first_page)
         return STEP_END;
@@ -81,6 +82,12 @@ static void insn_lift(struct lift *l, struct insn *in, enum dec_result res)
 
 int lift_block(struct ir_block *b, const struct cpu *c, u64 pc, unsigned max_insns, lift_fetch_fn *fetch, void *opaque)
 {
+    return lift_block_soft(b, c, pc, max_insns, fetch, opaque, NULL, NULL);
+}
+
+int lift_block_soft(struct ir_block *b, const struct cpu *c, u64 pc, unsigned max_insns, lift_fetch_fn *fetch, void *opaque, const u8 *code,
+                    const u64 *soft)
+{
     struct lift l = { .b = b, .mode = c->mode, .bits = mode_bits(c->mode), .feat = c->model ? c->model->feat : NULL };
     l.cs_base = l.bits == 64 ? 0 : c->seg[S_CS].base;
     l.cs_limit = l.bits == 64 ? ~0ull : c->seg[S_CS].limit;
@@ -92,16 +99,23 @@ int lift_block(struct ir_block *b, const struct cpu *c, u64 pc, unsigned max_ins
     b->rel = ir_mode_rel(c->mode);
     b->n_ops = b->n_insns = b->n_carry = b->len = 0;
     b->uses_x87 = b->uses_vec = false;
+    b->code = code;
+    b->soft = soft;
+    b->n_soft = 0;
     while (!l.end && !crossed && b->n_insns < MIN_OF(max_insns, IR_INSNS_MAX) && b->n_ops + OPS_PER_INSN < IR_OPS_MAX &&
            b->n_carry + 2 < IR_CARRY_MAX) {
+        u8 bytes[INSN_BYTES];
         struct insn in;
         enum dec_result res;
-        enum step step = insn_next(&l, &src, l.next_pc, b->n_insns == 0, &in, &res, &crossed);
+        enum step step = insn_next(&l, &src, l.next_pc, b->n_insns == 0, bytes, &in, &res, &crossed);
         if (step == STEP_FAULT)
             return -1;
         if (step == STEP_END)
             break;
-        insn_lift(&l, &in, res);
+        if (UNLIKELY(b->soft) && res == DEC_OK && !crossed && l.bits == 64)
+            soft_lift(&l, &in, bytes, insn_lift);
+        else
+            insn_lift(&l, &in, res);
     }
     if (!l.end)
         lift_end_jmp(&l, l.next_pc);

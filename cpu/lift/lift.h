@@ -22,5 +22,9 @@ typedef int lift_fetch_fn(void *opaque, u64 pc, u8 *buf, unsigned n);
 /* Lifts from pc until a block end, max_insns, or a page end. Undecodable bytes become CALL ud. Returns the number of instructions (>= 1),
  * or -1 if the first fetch faulted. b is overwritten. */
 int lift_block(struct ir_block *b, const struct cpu *c, u64 pc, unsigned max_insns, lift_fetch_fn *fetch, void *opaque);
+/* The same for code that is patched: code is host memory with the bytes at pc, of which `soft` has a bit for each byte of their page that changes so often
+ * that operands in such bytes are to be loads (LDCODE); NULL: none. b->soft_at says which are. */
+int lift_block_soft(struct ir_block *b, const struct cpu *c, u64 pc, unsigned max_insns, lift_fetch_fn *fetch, void *opaque, const u8 *code,
+                    const u64 *soft);
 
 #endif

@@ -364,6 +364,18 @@ static void isel_ldc(struct jit *j, const struct ir_op *o)
     dst_close(j, o, &d);
 }
 
+static void isel_ldcode(struct jit *j, const struct ir_op *o)
+{
+    struct dst d = dst_open(j, o, o->d, 8, false);
+    struct rm m = rm_mem((int)d.reg, 0);
+    enc_mov_ri(&j->e, d.reg, (u64)(uintptr_t)j->b->code + o->imm);
+    if (o->size2 == 8)
+        enc_load(&j->e, 8, d.reg, m);
+    else
+        enc_op(&j->e, 8, o->size2 == 4 ? OP1(0x63) : OP0F(0xbe), d.reg, m, o->size2 == 4 ? 0 : E_RMB);
+    dst_close(j, o, &d);
+}
+
 static void isel_stc(struct jit *j, const struct ir_op *o)
 {
     struct rm m = cpu_rm(o->imm);
@@ -595,7 +607,7 @@ static void isel_fence(struct jit *j, const struct ir_op *o)
 static isel_fn *const isel_table[IR_COUNT] = {
     [IR_INSN] = isel_insn, [IR_PROBE] = isel_probe, [IR_LIN] = isel_lin, [IR_MOV] = isel_mov, [IR_MOVZX] = isel_movzx,
     [IR_MOVSX] = isel_movzx, [IR_LEA] = isel_lea, [IR_SETCC] = isel_setcc, [IR_CMOV] = isel_cmov, [IR_BSWAP] = isel_bswap,
-    [IR_XCHG] = isel_xchg, [IR_LDC] = isel_ldc, [IR_STC] = isel_stc, [IR_ADD] = isel_alu, [IR_ADC] = isel_alu, [IR_SUB] = isel_alu,
+    [IR_XCHG] = isel_xchg, [IR_LDC] = isel_ldc, [IR_LDCODE] = isel_ldcode, [IR_STC] = isel_stc, [IR_ADD] = isel_alu, [IR_ADC] = isel_alu, [IR_SUB] = isel_alu,
     [IR_SBB] = isel_alu, [IR_AND] = isel_alu, [IR_OR] = isel_alu, [IR_XOR] = isel_alu, [IR_CMP] = isel_cmp, [IR_TEST] = isel_test,
     [IR_INC] = isel_unary, [IR_DEC] = isel_unary, [IR_NEG] = isel_unary, [IR_NOT] = isel_unary, [IR_SHL] = isel_shift,
     [IR_SHR] = isel_shift, [IR_SAR] = isel_shift, [IR_ROL] = isel_shift, [IR_ROR] = isel_shift, [IR_RCL] = isel_shift,

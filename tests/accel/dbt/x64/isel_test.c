@@ -127,8 +127,10 @@ static void random_op(struct testcase *t)
         size = MAX_OF(size, 4u);
     struct ir_op *o = ir_emit(t->b, code, size);
     o->imm = code == IR_LDC || code == IR_STC ? offsetof(struct cpu, dr) : random_value();
+    if (code == IR_LDCODE)
+        o->imm = below(8);
     o->imm2 = random_value();
-    o->size2 = (u8)(code == IR_MOVZX || code == IR_MOVSX || code == IR_CRC32 ? 1u << below(4) : 0);
+    o->size2 = (u8)(code == IR_MOVZX || code == IR_MOVSX || code == IR_CRC32 || code == IR_LDCODE ? 1u << below(4) : 0);
     if (code == IR_CRC32 && size == 8)
         o->size2 = chance(50) ? 1 : 8;
     o->cc = (u8)below(16);
@@ -260,9 +262,11 @@ static bool still_tame(const struct testcase *t, const struct ir_op *o)
 /* Builds block->op: INSN, TMPs, PROBE, the op, stores of the TMPs. False: this op is not to be tested. */
 static bool build(struct testcase *t)
 {
+    static const u8 code[16] = { 0x11, 0x92, 0x33, 0xf4, 0x55, 0x86, 0x77, 0xe8, 0x99, 0x0a, 0xbb, 0x7c, 0xdd, 0xee, 0x0f, 0x80 };
     struct ir_block *b = t->b;
     struct ir_op op;
     memset(b, 0, offsetof(struct ir_block, op));
+    b->code = code;
     b->pc = BLOCK_PC;
     b->mode = t->f->c->mode;
     b->n_insns = 1;
