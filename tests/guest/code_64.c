@@ -180,6 +180,57 @@ static void test_branches(void)
     }
 }
 
+/* Operands that change while all around them stays, of each size and kind, in one block. */
+static void test_operands(void)
+{
+    test("patched operands");
+    static u32 table[64];
+    /* MOV RAX, imm64; LEA RAX, [RAX + disp32]; ADD EAX, imm32; XOR RAX, imm8; MOV EDX, [RDI + disp32]; ADD EAX, EDX; CMP EDX, imm32;
+     * SBB EAX, imm8; RET */
+    static const u8 t[] = { 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0x48, 0x8d, 0x80, 0, 0, 0, 0, 0x05, 0, 0, 0, 0, 0x48, 0x83, 0xf0, 0,
+                            0x8b, 0x97, 0, 0, 0, 0, 0x01, 0xd0, 0x81, 0xfa, 0, 0, 0, 0, 0x83, 0xd8, 0, 0xc3 };
+    u32 (*f)(const u32 *) = (void *)(ulong)code;
+    memcpy(code, t, sizeof(t));
+    for (u32 i = 0; i < 64; i++)
+        table[i] = i * 0x1234567;
+    for (u32 i = 0; i < 2000; i++) {
+        u32 r = i * 0x9e3779b9u, from = i % 64 * 4 - 128, limit = (r >> 3) & 0xfffffff;
+        switch (i % 7) { /* not all of them each time */
+        case 0: *(volatile u64 *)(code + 2) = r * 0x100000001ull; break;
+        case 1: *(volatile u32 *)(code + 13) = r; break;
+        case 2: *(volatile u32 *)(code + 18) = r; break;
+        case 3: *(volatile u8 *)(code + 25) = (u8)(r >> 5); break;
+        case 4: *(volatile u32 *)(code + 28) = from; break;
+        case 5: *(volatile u32 *)(code + 36) = limit; break;
+        case 6: *(volatile u8 *)(code + 42) = (u8)(r >> 13); break;
+        }
+        u64 a = *(u64 *)(code + 2);
+        a += (ulong)(long)(int)*(u32 *)(code + 13);
+        u32 b = ((u32)a + *(u32 *)(code + 18)) ^ (u32)(signed char)code[25];
+        u32 d = table[((int)*(u32 *)(code + 28) + 128) / 4];
+        b += d;
+        b -= (u32)(signed char)code[42] + (d < *(u32 *)(code + 36));
+        CHECK_EQ(f(table + 32), b);
+    }
+    test("another operation where an operand was patched");
+    for (u32 i = 0; i < 40; i++)
+        write_return(code, i), CHECK_EQ(call(code), i);
+    memcpy(code, "\xb8\x01\x00\x00\x00\xeb\xfa", 7); /* 0: MOV EAX, imm32; 5: JMP 1 */
+    for (u32 i = 0; i < 40; i++) {
+        *(volatile u32 *)(code + 1) = i & 1 ? 0xc390c131 : 0xc390c031; /* 1: XOR ECX, EAX or XOR EAX, EAX; NOP; RET */
+        CHECK_EQ(call(code), i & 1 ? 0xc390c131 : 0);
+    }
+    test("writes that an operand is only a part of");
+    for (u32 i = 0; i < 60; i++) {
+        write_return(code, i);
+        CHECK_EQ(call(code), i);
+        *(volatile u64 *)code = 0xc3000000b8ull | (u64)(i + 7) << 8 | (u64)0xc3 << 40 | 0x9090ull << 48;
+        CHECK_EQ(call(code) & 0xffffff, i + 7);
+        *(volatile u16 *)(code + 4) = 0xc312;
+        CHECK_EQ(call(code), 0x12000000u | (i + 7));
+    }
+}
+
 void guest_main(void)
 {
     code = page_alloc();
@@ -191,4 +242,5 @@ void guest_main(void)
     test_alias();
     test_shared_page();
     test_branches();
+    test_operands();
 }
