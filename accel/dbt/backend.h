@@ -43,6 +43,16 @@ struct compiled {
     } exit[2];     /* what can be linked */
     const struct compiled_insn *insn; /* n_map of them by ascending off, in the code cache; the first ones are the block's instructions in order, then
                                        * follow instructions of which there is another copy */
+    const u32 *reloc; /* n_relocs words, behind insn: for backend_save. 0: the code is good for this place only */
+    u16 n_relocs;
+};
+
+/* A copy of a block's code that can be kept and placed anywhere, by a process of the same program on the same host. Behind it are backend_image_bytes() bytes. */
+struct code_image {
+    u32 hot, cold;   /* bytes of each part, the first one from the entry on */
+    u32 site[2], leave[2]; /* of the exits: from the entry (0: there is none); from the cold part on */
+    u16 body;        /* from the entry */
+    u16 n_exits, n_map, n_relocs;
 };
 
 /* Sets up the code cache and the common code; once, main thread. 0, or -1 with e set. */
@@ -50,6 +60,23 @@ int backend_init(u64 cache_size, struct err *e);
 void backend_fini(void);
 /* Compiles b for tb (a struct tb, 16-byte aligned: what backend_exit_tb will say). 0, or -1: the cache is full. */
 int backend_compile(const struct ir_block *b, void *tb, struct compiled *out);
+/* What backend_save will write; 0: this block's code cannot be kept. */
+u32 backend_image_bytes(const struct compiled *k, struct code_image *im);
+/* Writes the bytes of a block's copy; im is from backend_image_bytes. The block's links may be what they like, but it must not have been killed. */
+void backend_save(const struct compiled *k, const void *tb, const struct code_image *im, u8 *out);
+/* Whether im describes `bytes` bytes. */
+bool backend_image_fits(const struct code_image *im, u32 bytes);
+/* As backend_compile, from a copy; b says pc, mode and rel. The PC may be another one than the copy was made for (old_pc) where ir_moving() is true of
+ * both. 0; -1: the cache is full; -2: the copy is not good for this place. */
+enum { IMAGE_FULL = -1, IMAGE_UNFIT = -2 };
+struct image_place { u64 pc, old_pc; u32 mode; bool rel; };
+int backend_load(const struct code_image *im, const u8 *bytes, const struct image_place *at, void *tb, struct compiled *out);
+/* A number that changes with anything in common code and host that the code of blocks relies on. */
+u64 backend_identity(void);
+/* For tests: whether the block's code is what backend_load would have made of the copy in its place: 1, 0, or IMAGE_UNFIT. */
+int backend_same(const struct compiled *k, const void *tb, u64 pc, u32 mode, const struct code_image *im, const u8 *bytes, u64 old_pc);
+/* For tests: the next blocks lie at this address modulo 64 (a multiple of 16); -1: anywhere. */
+void backend_place(int phase);
 /* Drops all blocks. */
 void backend_flush(void);
 /* Points exit `index` of a block at another block, or (NULL) back at where it leaves emitted code. Atomic for running vCPUs. */

@@ -132,6 +132,7 @@ struct insn {
     struct insn_mem mem;  /* valid if some operand is OK_MEM / OK_MOFFS */
     u64 imm, imm2;   /* sign-extended as the instruction says */
     u8 opcode;
+    bool imm_rel, disp_rel; /* written by the lifter only: imm, mem.disp moves with the code (struct ir_op.rel) */
 };
 
 enum dec_result { DEC_OK, DEC_UD, DEC_MORE /* n bytes were not enough */, DEC_TOOLONG /* > 15 bytes: #GP */ };

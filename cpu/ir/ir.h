@@ -45,7 +45,8 @@ struct ir_op {
     u8 scale, asize; /* PROBE, LIN, LEA */
     u8 acc;          /* PROBE: ACC_READ, ACC_WRITE, ACC_RMW, | ACC_STACK, ACC_MASKED */
     u8 ptr_off;      /* byte offset added to PTR by this op (far pointers, fxsave-like) */
-    bool rel;        /* imm (CALL: imm2) was computed from the PC: see ir_block.rel. So are the targets of JMP JCC BRZ and EXIT, always */
+    bool rel;        /* imm (CALL: imm2) was computed from the PC, or in a block with ir_block.moves is an address that moves with it: see ir_block. So are
+                      * the targets of JMP JCC BRZ and EXIT, always */
     struct ir_val d, a, b, c;
     u64 imm, imm2;
 };
@@ -92,6 +93,19 @@ struct ir_insn { /* one guest instruction of a block */
 #define IR_INSNS_MAX 128
 #define IR_CARRY_MAX 128
 #define IR_SOFT_MAX 4
+
+/* Where a kernel and its modules lie, anywhere in there at each boot: addresses in code that does, too, are taken to move with it. Below 2 GiB from the
+ * end, so that they fit sign-extended immediates wherever they are; the last 16 MiB are for fixed places (vsyscall, fixmap). */
+static inline bool ir_moving(u64 a) { return a >= 0xffffffff80000000ull && a < 0xffffffffff000000ull; }
+
+/* Four bytes of a block's instructions that are not the same wherever it lies. */
+enum ir_field_kind { IR_FIELD_MOVES /* the low half of a moving address */, IR_FIELD_OPPOSES /* the distance to an address that does not move */ };
+struct ir_field {
+    u16 off;         /* from the block's first byte */
+    u16 kind;
+};
+#define IR_FIELDS_MAX 64
+
 struct ir_block {
     u64 pc;              /* RIP of the first instruction */
     u32 mode;            /* enum cpu_mode */
@@ -99,6 +113,10 @@ struct ir_block {
     unsigned n_ops, n_insns, n_carry, len;
     bool rel;            /* what depends on the PC is to be taken relative to the page that the block is entered at, so that it serves wherever its
                           * bytes are mapped */
+    bool moves;          /* 64-bit code of CPL 0-2 at a moving address: the same instructions, but for `field`, are to be expected elsewhere */
+    bool fixed;          /* has something that makes it good for this PC only, although `moves` or `rel` */
+    unsigned n_fields;   /* moves: */
+    struct ir_field field[IR_FIELDS_MAX];
     bool uses_x87, uses_vec;
     const u8 *code;      /* LDCODE: host memory with the code at pc */
     const u64 *soft;     /* of lift_block_soft() */

@@ -12,6 +12,7 @@ static void alu2(struct lift *l, const struct insn *in, enum ir_code code)
     op->d = op->a = d;
     op->b = b;
     op->imm = in->imm;
+    op->rel = in->imm_rel;
 }
 
 void lift_add(struct lift *l, const struct insn *in) { alu2(l, in, IR_ADD); }

@@ -65,7 +65,7 @@ void lift_pushf(struct lift *l, const struct insn *in)
 {
     struct ir_val t = lift_tmp(l);
     lift_help(l, HELP_pushf_val, t, lift_imm_arg(in->osize), lift_no_arg(), lift_no_arg());
-    lift_push_val(l, in->osize, t, 0);
+    lift_push_val(l, in->osize, t);
 }
 
 void lift_popf(struct lift *l, const struct insn *in)

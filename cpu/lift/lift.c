@@ -61,6 +61,16 @@ static enum step insn_next(struct lift *l, const struct source *src, u64 pc, boo
     return STEP_OK;
 }
 
+/* Whether lift_moving may say of this rule's immediate that it moves. */
+static bool minds_imm_rel(rule_fn *rule)
+{
+    static rule_fn *const those[] = { lift_mov, lift_add, lift_or, lift_adc, lift_sbb, lift_and, lift_sub, lift_xor, lift_cmp, lift_test, lift_push };
+    for (unsigned i = 0; i < ARRAY_LEN(those); i++)
+        if (rule == those[i])
+            return true;
+    return false;
+}
+
 static void insn_lift(struct lift *l, struct insn *in, enum dec_result res)
 {
     struct ir_block *b = l->b;
@@ -71,6 +81,8 @@ static void insn_lift(struct lift *l, struct insn *in, enum dec_result res)
     l->ntmp = 0;
     b->insn[b->n_insns] = (struct ir_insn){ .pc = in->pc, .len = in->len, .first_op = (u16)b->n_ops, .row = row };
     lift_op(l, IR_INSN, 0)->imm = b->n_insns++;
+    if (res == DEC_OK)
+        lift_moving(l, in, ir_moving(in->imm) && minds_imm_rel(rules[insn_row_index(row)]));
     b->len += in->len;
     if (res == DEC_UD)
         lift_raise(l, EXC_UD);
@@ -97,6 +109,11 @@ int lift_block_soft(struct ir_block *b, const struct cpu *c, u64 pc, unsigned ma
     b->mode = c->mode;
     b->cs_base = l.cs_base;
     b->rel = ir_mode_rel(c->mode);
+    b->moves = (c->mode & (MODE_SIZE | MODE_COUNT)) == MODE_64 && mode_cpl(c->mode) < 3 && ir_moving(pc);
+    b->fixed = soft && b->moves;
+    if (b->fixed)
+        b->moves = false;
+    b->n_fields = 0;
     b->n_ops = b->n_insns = b->n_carry = b->len = 0;
     b->uses_x87 = b->uses_vec = false;
     b->code = code;
@@ -112,6 +129,7 @@ int lift_block_soft(struct ir_block *b, const struct cpu *c, u64 pc, unsigned ma
             return -1;
         if (step == STEP_END)
             break;
+        l.bytes = bytes;
         if (UNLIKELY(b->soft) && res == DEC_OK && !crossed && l.bits == 64)
             soft_lift(&l, &in, bytes, insn_lift);
         else
@@ -119,5 +137,6 @@ int lift_block_soft(struct ir_block *b, const struct cpu *c, u64 pc, unsigned ma
     }
     if (!l.end)
         lift_end_jmp(&l, l.next_pc);
+    b->fixed |= b->n_soft > 0;
     return (int)b->n_insns;
 }

@@ -9,6 +9,7 @@ struct lift {
     unsigned bits;     /* 16, 32, 64 */
     u64 cs_base, cs_limit; /* of now; blocks are not bound to the limit */
     const u64 *feat;
+    const u8 *bytes;   /* of the current instruction */
     unsigned ntmp;     /* temporaries used by the current instruction */
     bool end;          /* a rule ended the block */
     u64 next_pc;       /* RIP after the current instruction */

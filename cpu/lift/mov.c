@@ -9,6 +9,7 @@ void lift_mov(struct lift *l, const struct insn *in)
     op->d = d;
     op->a = a;
     op->imm = in->imm;
+    op->rel = in->imm_rel;
 }
 
 static void extend(struct lift *l, const struct insn *in, enum ir_code code)
@@ -69,7 +70,7 @@ void lift_lea(struct lift *l, const struct insn *in)
     op->scale = m->scale;
     op->asize = m->asize;
     op->imm = (u64)m->disp;
-    op->rel = m->base == -2;
+    op->rel = in->disp_rel;
 }
 
 /* AL = byte at rBX + AL */
@@ -114,9 +115,9 @@ void lift_cwd(struct lift *l, const struct insn *in)
 void lift_push(struct lift *l, const struct insn *in)
 {
     if (in->op[0].kind == OK_IMM)
-        lift_push_val(l, in->osize, ir_immv(), in->imm);
+        lift_push_imm(l, in->osize, in->imm, in->imm_rel);
     else
-        lift_push_val(l, in->osize, lift_load(l, in, 0), 0);
+        lift_push_val(l, in->osize, lift_load(l, in, 0));
 }
 
 /* A memory operand's address is computed with the incremented stack pointer, which is written only after the store is known to work. */

@@ -93,7 +93,7 @@ static struct addr addr_of(const struct insn *in)
 {
     const struct insn_mem *m = &in->mem;
     return (struct addr){ m->seg, m->scale, m->asize, m->base >= 0 ? ir_gpr((unsigned)m->base) : ir_none(),
-                          m->index >= 0 ? ir_gpr((unsigned)m->index) : ir_none(), m->disp, m->base == -2 };
+                          m->index >= 0 ? ir_gpr((unsigned)m->index) : ir_none(), m->disp, in->disp_rel };
 }
 
 static struct ir_op *addr_op(struct lift *l, enum ir_code code, unsigned size, const struct addr *a)
@@ -239,20 +239,19 @@ static void push_probe(struct lift *l, unsigned size)
     lift_probe_at(l, S_SS, ir_gpr(R_SP), ir_none(), 0, -(i64)size, lift_stack_size(l), size, ACC_WRITE);
 }
 
-void lift_push_pc(struct lift *l, unsigned size, u64 pc)
+void lift_push_imm(struct lift *l, unsigned size, u64 imm, bool rel)
 {
     push_probe(l, size);
-    lift_set_pc(l, size, ir_ptr(), pc);
+    mov_imm(l, size, ir_ptr(), imm)->rel = rel;
     lift_sp_add(l, -(i64)size);
 }
 
-void lift_push_val(struct lift *l, unsigned size, struct ir_val v, u64 imm)
+void lift_push_pc(struct lift *l, unsigned size, u64 pc) { lift_push_imm(l, size, pc, true); }
+
+void lift_push_val(struct lift *l, unsigned size, struct ir_val v)
 {
     push_probe(l, size);
-    if (v.kind == K_IMM)
-        lift_set_imm(l, size, ir_ptr(), imm);
-    else
-        lift_set(l, size, ir_ptr(), v);
+    lift_set(l, size, ir_ptr(), v);
     lift_sp_add(l, -(i64)size);
 }
 

@@ -56,9 +56,13 @@ void lift_src(struct ir_op *op, struct ir_val *slot, const struct insn *in, unsi
 void lift_raise(struct lift *l, int vector);
 void lift_gp0(struct lift *l);
 
+/* Sets in->imm_rel and disp_rel, and the block's fields. imm_allowed: its rule minds imm_rel. Before the instruction is in b->len. */
+void lift_moving(struct lift *l, struct insn *in, bool imm_allowed);
+
 /* --- stack --- */
 unsigned lift_stack_size(const struct lift *l);                             /* 2, 4, 8: width of rSP in use */
-void lift_push_val(struct lift *l, unsigned size, struct ir_val v, u64 imm);    /* probe, store, rSP; v may be IMM */
+void lift_push_val(struct lift *l, unsigned size, struct ir_val v);     /* probe, store, rSP; not IMM */
+void lift_push_imm(struct lift *l, unsigned size, u64 imm, bool rel);
 void lift_push_pc(struct lift *l, unsigned size, u64 pc);
 struct ir_val lift_pop_peek(struct lift *l, unsigned size);                 /* TMP = top of stack; rSP unchanged */
 void lift_sp_add(struct lift *l, i64 n);                                    /* rSP += n */

@@ -51,7 +51,7 @@ static void load_seg(struct lift *l, unsigned seg, struct ir_val sel)
     lift_help(l, HELP_load_seg, ir_none(), lift_imm_arg(seg), lift_arg(sel), lift_no_arg());
 }
 
-void lift_push_seg(struct lift *l, const struct insn *in) { lift_push_val(l, in->osize, selector(l, in->op[0].reg), 0); }
+void lift_push_seg(struct lift *l, const struct insn *in) { lift_push_val(l, in->osize, selector(l, in->op[0].reg)); }
 void lift_mov_from_seg(struct lift *l, const struct insn *in) { store(l, in, selector(l, in->op[1].reg)); }
 
 void lift_pop_seg(struct lift *l, const struct insn *in)

@@ -1,20 +1,19 @@
 /* The x64 backend as accel/dbt/backend.h describes it: the code cache, compiling a block into it, linking, killing, entering. Callers hold the
  * code lock except where backend.h says otherwise. */
 #include <glib.h>
-#include "accel/dbt/codebuf.h"
 #include "accel/dbt/perfmap.h"
 #include "accel/dbt/x64/jit.h"
 
 #define COMMON_SIZE (64 * KiB)
-#define ENTRY_ALIGN 16u
 #define NOTE_ROOM 16u      /* before the body: a relative block's entry */
 #define OP_BYTES 224u      /* most that one op can take, out-of-line part included */
 
 struct backend_stress backend_stress;
 struct host_features x64_host;
 struct common_code x64_common;
-static struct codebuf cache;
+struct codebuf x64_cache;
 static struct jit *jit;    /* code lock */
+static int place = -1;     /* backend_place */
 
 /* Names of the common code, part by part, for -perfmap. */
 static void name_common(const u8 *start)
@@ -26,7 +25,7 @@ static void name_common(const u8 *start)
         { "light", k->light }, { "probe", k->probe[0][0] }, { NULL, k->blocks },
     };
     for (unsigned i = 0; part[i].name; i++)
-        perfmap_common(part[i].name, codebuf_rx(&cache, part[i].at), codebuf_rx(&cache, part[i + 1].at));
+        perfmap_common(part[i].name, codebuf_rx(&x64_cache, part[i].at), codebuf_rx(&x64_cache, part[i + 1].at));
 }
 
 int backend_init(u64 cache_size, struct err *e)
@@ -36,38 +35,42 @@ int backend_init(u64 cache_size, struct err *e)
     x64_host.zmm = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                    __builtin_cpu_supports("avx512vl");
     x64_host.bmi2 = __builtin_cpu_supports("bmi2");
-    if (codebuf_init(&cache, cache_size, e) < 0)
+    if (codebuf_init(&x64_cache, cache_size, e) < 0)
         return -1;
-    u8 *p = codebuf_reserve(&cache, CODE_HOT, COMMON_SIZE, 64);
+    u8 *p = codebuf_reserve(&x64_cache, CODE_HOT, COMMON_SIZE, 64);
     if (!p)
         return err_set(e, "a code cache of %llu KiB is too small", (unsigned long long)(cache_size / KiB));
-    struct enc enc = { p, codebuf_rx(&cache, p) - p };
+    struct enc enc = { .p = p, .rx = codebuf_rx(&x64_cache, p) - p };
     entry_emit(&enc, &x64_common);
     assert((size_t)(enc.p - p) <= COMMON_SIZE);
-    codebuf_commit(&cache, CODE_HOT, enc.p);
-    codebuf_keep(&cache);
+    codebuf_commit(&x64_cache, CODE_HOT, enc.p);
+    codebuf_keep(&x64_cache);
     name_common(p);
     jit = g_new0(struct jit, 1);
     return 0;
 }
 
+void backend_place(int phase) { place = phase; }
+
 void backend_fini(void)
 {
-    codebuf_fini(&cache);
+    codebuf_fini(&x64_cache);
     g_free(jit);
     jit = NULL;
 }
 
 void backend_flush(void)
 {
-    codebuf_reset(&cache);
+    codebuf_reset(&x64_cache);
 }
 
 /* Where backend_kill_block's jump goes: the first of the cold code. At a relative block's entry rdx has the PC. */
 static void emit_kill_stub(struct jit *j)
 {
-    if (!j->b->rel)
+    if (!j->b->rel) {
         enc_mov_ri(&j->e, RDX, j->b->pc);
+        jit_moves(j, RELOC_PC, j->b->pc);
+    }
     enc_jmp_to(&j->e, x64_common.lookup_out);
 }
 
@@ -97,13 +100,17 @@ int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
     struct jit *j = jit;
     size_t room = (b->n_ops + 4) * OP_BYTES + 64;
     assert(((u64)tb & 15) == 0);
-    u8 *hot = codebuf_reserve(&cache, CODE_HOT, NOTE_ROOM + room, ENTRY_ALIGN);
-    u8 *cold = codebuf_reserve(&cache, CODE_COLD, 2 * room + 2 * b->n_insns * sizeof(j->map[0]), 1);
+    u8 *hot = codebuf_reserve(&x64_cache, CODE_HOT, NOTE_ROOM + 64 + room, place >= 0 ? 64 : X64_ENTRY_ALIGN);
+    u8 *cold = codebuf_reserve(&x64_cache, CODE_COLD, 2 * room + 2 * b->n_insns * sizeof(j->map[0]) + RELOC_WORDS * 4, 1);
     if (!hot || !cold)
         return -1;
+    if (place >= 0)
+        hot += place;
     memset(j, 0, offsetof(struct jit, groups));
     memset(out, 0, sizeof(*out));
-    j->e = (struct enc){ hot, codebuf_rx(&cache, hot) - hot };
+    j->e = (struct enc){ hot, codebuf_rx(&x64_cache, hot) - hot, &j->relocs, hot };
+    j->relocs.n = 0;
+    j->relocs.lost = b->fixed || b->mode & MODE_COUNT;
     j->b = b;
     j->out = out;
     j->tb = tb;
@@ -121,15 +128,15 @@ int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
     out->size = j->hot_size;
     out->cold = j->cold + j->e.rx;
     out->cold_size = (u32)(j->e.p - j->cold);
-    codebuf_commit(&cache, CODE_HOT, j->body + j->hot_size);
-    codebuf_commit(&cache, CODE_COLD, put_map(j, out));
+    codebuf_commit(&x64_cache, CODE_HOT, j->body + j->hot_size);
+    codebuf_commit(&x64_cache, CODE_COLD, image_put_relocs(j, hot, put_map(j, out)));
     return 0;
 }
 
 void backend_begin_cold(struct jit *j)
 {
     j->hot_size = (u32)(j->e.p - j->body);
-    j->e.p = j->cold;
+    j->e.p = j->e.part = j->cold;
     emit_kill_stub(j);
 }
 
@@ -138,12 +145,12 @@ void backend_link(struct compiled *from, unsigned index, const struct compiled *
     u8 *site = from->exit[index].site;
     const u8 *to = k ? k->body : from->exit[index].leave;
     assert(site && index < from->n_exits);
-    __atomic_store_n((u32 *)codebuf_rw(&cache, site), (u32)(to - (site + 4)), __ATOMIC_RELEASE);
+    __atomic_store_n((u32 *)codebuf_rw(&x64_cache, site), (u32)(to - (site + 4)), __ATOMIC_RELEASE);
 }
 
 void backend_kill_block(struct compiled *k)
 {
-    u8 *rw = codebuf_rw(&cache, k->entry);
+    u8 *rw = codebuf_rw(&x64_cache, k->entry);
     u64 v = ld64(rw);
     u32 rel = (u32)(k->cold - (k->entry + 5));
     v = (v & ~MASK64(40)) | 0xe9 | (u64)rel << 8;
@@ -152,15 +159,15 @@ void backend_kill_block(struct compiled *k)
 
 bool backend_owns_pc(const void *pc)
 {
-    return exec_mem_owns(&cache.mem, pc) && (const u8 *)pc >= codebuf_rx(&cache, x64_common.blocks);
+    return exec_mem_owns(&x64_cache.mem, pc) && (const u8 *)pc >= codebuf_rx(&x64_cache, x64_common.blocks);
 }
 
 const u8 *x64_fault_entry(void)
 {
-    return codebuf_rx(&cache, x64_common.fault);
+    return codebuf_rx(&x64_cache, x64_common.fault);
 }
 
-bool backend_is_cold(const void *pc) { return codebuf_is_cold(&cache, pc); }
+bool backend_is_cold(const void *pc) { return codebuf_is_cold(&x64_cache, pc); }
 
 const struct compiled_insn *backend_insn_at(const struct compiled *k, const void *pc)
 {
@@ -178,6 +185,6 @@ const struct compiled_insn *backend_insn_at(const struct compiled *k, const void
 
 u64 dbt_enter(struct cpu *c, const void *entry)
 {
-    u64 (*enter)(struct cpu *, const void *) = (void *)codebuf_rx(&cache, x64_common.enter);
+    u64 (*enter)(struct cpu *, const void *) = (void *)codebuf_rx(&x64_cache, x64_common.enter);
     return enter(c, entry);
 }

@@ -86,10 +86,15 @@ void enc_mov_ri(struct enc *e, unsigned d, u64 imm)
         enc_op(e, 8, OP1(0xc7), 0, rm_reg((int)d), E_DIGIT);
         enc_d(e, (u32)imm);
     } else {
-        enc_b(e, d >= 8 ? 0x49 : 0x48);
-        enc_b(e, 0xb8 | (d & 7));
-        enc_q(e, imm);
+        enc_mov_ri64(e, d, imm);
     }
+}
+
+void enc_mov_ri64(struct enc *e, unsigned d, u64 imm)
+{
+    enc_b(e, d >= 8 ? 0x49 : 0x48);
+    enc_b(e, 0xb8 | (d & 7));
+    enc_q(e, imm);
 }
 
 void enc_mov_mi(struct enc *e, unsigned size, struct rm m, u32 imm)
@@ -209,6 +214,8 @@ u8 *enc_jrcxz(struct enc *e)
 
 void enc_bind32(struct enc *e, u8 *site)
 {
+    if (e->relocs && site < e->part)
+        reloc_add(e->relocs, RELOC_REL, site, 0);
     st32(site, (u32)(e->p - (site + 4)));
 }
 
@@ -223,6 +230,8 @@ static void put_rel32(struct enc *e, const u8 *target)
 {
     i64 d = target - (e->p + 4);
     assert(fits32(d));
+    if (e->relocs && target < e->part)
+        reloc_add(e->relocs, RELOC_REL, e->p, 0);
     enc_d(e, (u32)d);
 }
 

@@ -2,7 +2,7 @@
  * Source: SDM vol. 2 chapter 2 (instruction format, REX, VEX). */
 #ifndef ACCEL_DBT_X64_ENC_H
 #define ACCEL_DBT_X64_ENC_H
-#include "util/base.h"
+#include "accel/dbt/x64/reloc.h"
 
 enum hreg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, R_NONE = -1 };
 
@@ -10,6 +10,8 @@ enum hreg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, 
 struct enc {
     u8 *p;
     i64 rx;     /* executable address minus writable address */
+    struct relocs *relocs; /* NULL: rel32s are not recorded. Else those that lead from or to an address below `part` are */
+    u8 *part;
 };
 
 /* A register or [base + (index << scale) + disp]. */
@@ -51,6 +53,7 @@ void enc_vex(struct enc *e, unsigned size, unsigned pp, unsigned map, unsigned o
 /* --- moves --- */
 void enc_mov_rr(struct enc *e, unsigned size, unsigned d, unsigned s);  /* 4 zero-extends */
 void enc_mov_ri(struct enc *e, unsigned d, u64 imm);                    /* 64 bits, shortest form; leaves flags alone */
+void enc_mov_ri64(struct enc *e, unsigned d, u64 imm);                  /* with eight bytes for it in any case, the last ones */
 void enc_mov_mi(struct enc *e, unsigned size, struct rm m, u32 imm);    /* size 8: sign-extended; m may be a register */
 static inline void enc_load(struct enc *e, unsigned size, unsigned d, struct rm m) { enc_op(e, size, size == 1 ? OP1(0x8a) : OP1(0x8b), d, m, size == 1 ? E_REGB | E_RMB : 0); }
 static inline void enc_store(struct enc *e, unsigned size, struct rm m, unsigned s) { enc_op(e, size, size == 1 ? OP1(0x88) : OP1(0x89), s, m, size == 1 ? E_REGB | E_RMB : 0); }

@@ -98,7 +98,7 @@ static void scan_effects(struct scan *s, const struct ir_op *o)
 static void scan_probe(struct scan *s, const struct ir_op *o, unsigned op)
 {
     bool flat = o->seg == S_NONE || (o->seg < S_FS && ((s->b->mode & MODE_FLAT) || s->full == 8));
-    if (!flat || o->a.kind != K_GPR || o->b.kind != K_NONE || o->asize != s->full || s->gs->n_probes == GROUP_PROBES)
+    if (!flat || (o->rel && s->b->moves) || o->a.kind != K_GPR || o->b.kind != K_NONE || o->asize != s->full || s->gs->n_probes == GROUP_PROBES)
         return;
     i64 imm = (i64)sext(o->imm, s->full);
     if (!fits32(imm) || (o->seg == S_NONE && s->full != 8))

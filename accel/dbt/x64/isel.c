@@ -66,6 +66,7 @@ struct rm jit_src(struct jit *j, const struct ir_op *o, struct ir_val v, unsigne
     default: {
         unsigned r = ra_take(&j->ra, RA_ALL);
         enc_mov_ri(&j->e, r, zext(o->imm, size));
+        jit_imm_moves(j, o);
         return rm_reg((int)r);
     }
     }
@@ -87,6 +88,7 @@ void jit_load(struct jit *j, const struct ir_op *o, struct ir_val v, unsigned si
 {
     if (v.kind == K_IMM) {
         enc_mov_ri(&j->e, reg, zext(o->imm, size));
+        jit_imm_moves(j, o);
         return;
     }
     if (v.kind == K_GPRH) {
@@ -191,10 +193,22 @@ static i32 imm_of(const struct ir_op *o, unsigned size)
     return size == 8 ? (i32)o->imm : (i32)sext(o->imm, size);
 }
 
+void jit_moves(struct jit *j, enum reloc_kind kind, u64 a)
+{
+    if (!j->b->moves)
+        return;
+    j->moved = true;
+    if (ir_moving(a))
+        reloc_add(&j->relocs, kind, j->e.p - 4, (i32)(a - j->b->pc));
+    else
+        j->relocs.lost = true;
+}
+
 void jit_load_pc(struct jit *j, unsigned reg, u64 val, unsigned size)
 {
     if (!j->b->rel) {
         enc_mov_ri(&j->e, reg, zext(val, size));
+        jit_moves(j, RELOC_PC, zext(val, size));
         return;
     }
     i64 off = (i64)(val - (j->b->pc & PAGE_MASK));
@@ -219,6 +233,7 @@ void jit_set_rip(struct jit *j, u64 pc)
         enc_store(&j->e, 8, CPU_RM(rip), RAX);
     } else if (fits32((i64)pc)) {
         enc_mov_mi(&j->e, 8, CPU_RM(rip), (u32)pc);
+        jit_moves(j, RELOC_PC, pc);
     } else {
         enc_mov_ri(&j->e, RAX, pc);
         enc_store(&j->e, 8, CPU_RM(rip), RAX);
@@ -268,14 +283,17 @@ static void mov_imm(struct jit *j, const struct ir_op *o)
         mov_pc(j, o);
     } else if (o->d.kind == K_TMP) {
         enc_mov_ri(&j->e, ra_tmp_def(&j->ra, o->d.n, false), zext(o->imm, o->size));
+        jit_imm_moves(j, o);
     } else if (pin >= 0 && o->size >= 4) {
         enc_mov_ri(&j->e, (unsigned)pin, zext(o->imm, o->size));
+        jit_imm_moves(j, o);
     } else if (pin >= 0) {
         enc_mov_mi(&j->e, o->size, rm_reg(pin), (u32)o->imm);
     } else if (o->d.kind == K_GPR && o->size == 4 && fits32((i64)zext(o->imm, 4))) {
         enc_mov_mi(&j->e, 8, gpr_rm(o->d.n), (u32)o->imm);
     } else if ((o->d.kind == K_PTR || (o->d.kind == K_GPR && o->size != 4)) && imm_fits(o, o->size)) {
         enc_mov_mi(&j->e, o->size, jit_mem(j, o, o->d), (u32)o->imm);
+        jit_imm_moves(j, o);
     } else {
         jit_put(j, o, o->d, o->size, jit_src_reg(j, o, o->a, o->size));
     }
@@ -409,10 +427,12 @@ static unsigned alu_number(unsigned code)
 
 static void alu_apply(struct jit *j, const struct ir_op *o, unsigned n, unsigned reg, struct ir_val b)
 {
-    if (b.kind == K_IMM && imm_fits(o, o->size))
+    if (b.kind == K_IMM && imm_fits(o, o->size)) {
         enc_alu_mi(&j->e, o->size, n, rm_reg((int)reg), imm_of(o, o->size), false);
-    else
+        jit_imm_moves(j, o);
+    } else {
         enc_alu_rm(&j->e, o->size, n, reg, jit_src(j, o, b, o->size));
+    }
 }
 
 /* Opens d for "d = a op b", with a's value in it. If writing d early would change b, a scratch register stands in; see alu_close. */
@@ -446,6 +466,7 @@ static void isel_alu(struct jit *j, const struct ir_op *o)
     if (ir_same(o->d, o->a) && dst_is_mem(o->d, o->size)) {
         if (o->b.kind == K_IMM && imm_fits(o, o->size)) {
             enc_alu_mi(&j->e, o->size, n, jit_mem(j, o, o->d), imm_of(o, o->size), o->lock);
+            jit_imm_moves(j, o);
         } else {
             unsigned r = jit_src_reg(j, o, o->b, o->size);
             enc_alu_mr(&j->e, o->size, n, jit_mem(j, o, o->d), r, o->lock);
@@ -463,6 +484,7 @@ static void isel_cmp(struct jit *j, const struct ir_op *o)
     struct rm a = jit_src(j, o, o->a, o->size);
     if (o->b.kind == K_IMM && o->a.kind != K_IMM && imm_fits(o, o->size)) {
         enc_alu_mi(&j->e, o->size, 7, a, imm_of(o, o->size), false);
+        jit_imm_moves(j, o);
     } else if (rm_is_reg(a)) {
         enc_alu_rm(&j->e, o->size, 7, (unsigned)a.reg, jit_src(j, o, o->b, o->size));
     } else {
@@ -644,6 +666,7 @@ static void keep_flags(struct jit *j)
 static void isel_op(struct jit *j, const struct ir_op *o)
 {
     ra_op_begin(&j->ra, j->op);
+    j->moved = false;
     keep_flags(j);
     if (has_fl(o->code) && !o->fl && !isel_flag_free(j, o)) {
         ra_op_unlock(&j->ra);
@@ -659,6 +682,8 @@ static void isel_op(struct jit *j, const struct ir_op *o)
     } else if (!has_fl(o->code) || o->fl) {
         isel_table[o->code](j, o);
     }
+    if (o->rel && j->b->moves && !j->moved)
+        j->relocs.lost = true; /* an emitter that does not know of it */
     ra_op_end(&j->ra);
 }
 

@@ -67,11 +67,13 @@ static void emit_lookup_const(struct jit *j, u64 pc)
     enc_load(e, 8, RCX, CPU_RM(jc_key));
     if (fits32((i64)pc)) {
         enc_lea(e, 8, RCX, rm_mem(RCX, (i32)pc));
+        jit_moves(j, RELOC_PC, pc);
     } else {
         enc_mov_ri(e, RDX, pc);
         enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
     }
     enc_load(e, 8, RAX, cpu_rm(entry + offsetof(struct jump_entry, key)));
+    jit_moves(j, RELOC_JC, pc);
     enc_lea(e, 8, RCX, rm_sib(RCX, RAX, 0, 0));
     if (pc <= j->b->pc) {
         enc_load(e, 4, RAX, CPU_RM(exit_request));
@@ -81,6 +83,7 @@ static void emit_lookup_const(struct jit *j, u64 pc)
     ool_new(j, OOL_MISS, enc_jmp(e))->pc = pc;
     enc_bind8(e, hit);
     enc_op(e, 4, OP1(0xff), 4, cpu_rm(entry + offsetof(struct jump_entry, code)), E_DIGIT);
+    jit_moves(j, RELOC_JC, pc);
 }
 
 /* A rel32 that is patched later must not straddle cache lines: stores to it are atomic then. n: opcode bytes before it. */
@@ -324,7 +327,10 @@ void ool_flow(struct jit *j, struct ool *s)
     switch (s->kind) {
     case OOL_CHAIN:
         j->out->exit[s->exit].leave = j->e.p + j->e.rx;
-        leave(j, s->pc, (u64)j->tb | (u64)s->exit << 3 | DBT_EXIT_CHAIN);
+        jit_set_rip(j, s->pc);
+        enc_mov_ri64(&j->e, RDX, (u64)j->tb | (u64)s->exit << 3 | DBT_EXIT_CHAIN);
+        reloc_add(&j->relocs, RELOC_TB, j->e.p - 8, 0);
+        enc_jmp_to(&j->e, x64_common.exit);
         break;
     case OOL_LOOKUP:
         emit_lookup_const(j, s->pc);
@@ -335,7 +341,9 @@ void ool_flow(struct jit *j, struct ool *s)
         break;
     case OOL_MISS:
         enc_mov_ri(&j->e, RDX, s->pc);
+        jit_moves(j, RELOC_PC, s->pc);
         enc_mov_ri(&j->e, RAX, 2 * jc_index(s->pc));
+        jit_moves(j, RELOC_JC_PLACE, s->pc);
         enc_call_to(&j->e, x64_common.lookup_miss);
         break;
     case OOL_POLL_JCC: {

@@ -44,6 +44,7 @@ void x87_store_pointers(struct jit *j, unsigned x87_insn, u16 fop)
     u64 pc = j->b->insn[x87_insn - 1].pc;
     if (!j->b->rel && fits32((i64)pc)) {
         enc_mov_mi(&j->e, 8, CPU_RM(x87_fip), (u32)pc);
+        jit_moves(j, RELOC_PC, pc);
     } else {
         jit_load_pc(j, RAX, pc, 8);
         enc_store(&j->e, 8, CPU_RM(x87_fip), RAX);

@@ -12,6 +12,7 @@
 #ifndef ACCEL_DBT_X64_JIT_H
 #define ACCEL_DBT_X64_JIT_H
 #include "accel/dbt/backend.h"
+#include "accel/dbt/codebuf.h"
 #include "accel/dbt/x64/enc.h"
 #include "accel/dbt/x64/keep.h"
 #include "accel/dbt/x64/ra.h"
@@ -24,6 +25,7 @@ static inline struct rm cpu_rm(size_t off) { return rm_mem(RBP, (i32)off - CPU_B
 
 /* A field of the entry of the jump cache that rax is twice the place of. */
 _Static_assert(JC_BITS == 15 && sizeof(struct jump_entry) == 16, "the place is made by a move of 16 bits and scaled by 2 * 8");
+_Static_assert(offsetof(struct cpu, jc) > CPU_BIAS + 127 && offsetof(struct cpu, tlb.t) > CPU_BIAS + 127, "displacements are of 32 bits: RELOC_JC, _TLB");
 #define jc_rm(way, field) \
     rm_sib(RBP, RAX, 3, (i32)(offsetof(struct cpu, jc) + (way) * JC_ENTRIES * sizeof(struct jump_entry) + offsetof(struct jump_entry, field)) - CPU_BIAS)
 
@@ -59,6 +61,8 @@ struct common_code {
     u8 *blocks;      /* behind all that */
 };
 extern struct common_code x64_common;
+extern struct codebuf x64_cache; /* code lock */
+#define X64_ENTRY_ALIGN 16u
 void entry_emit(struct enc *e, struct common_code *k);
 const u8 *x64_fault_entry(void); /* executable address of .fault */
 
@@ -102,12 +106,14 @@ struct jit {
     bool x87_known_live, zmm_known_here;
     enum branch_kind branch; /* of the block's end, with MODE_COUNT */
     bool grouping;        /* PROBEs may stand for others: the main line, not the copies */
+    bool moved;           /* jit_moves was told of something in the present op */
     unsigned n_ool, n_map;
     struct groups groups;
     struct keeps keeps;
     struct region_state region[GROUP_REGIONS];
     struct compiled_insn map[2 * IR_INSNS_MAX];
     struct ool ool[OOL_MAX];
+    struct relocs relocs;
 };
 
 /* --- operands (isel.c) --- */
@@ -134,11 +140,20 @@ static inline int gpr_pin(struct ir_val v) { return v.kind == K_GPR ? x64_pin[v.
 static inline struct rm gpr_rm(unsigned n) { return cpu_rm(offsetof(struct cpu, gpr) + 8 * n); }
 /* True if writing x changes what y reads. */
 bool val_overlap(struct ir_val x, struct ir_val y);
+unsigned tlb_mode_of(u32 mode); /* whose table code of this mode uses (mem.c) */
 /* Emits a whole block. */
 void jit_block(struct jit *j);
 /* The main line is complete, the rest follows (backend.c). */
 void backend_begin_cold(struct jit *j);
 void jit_set_rip(struct jit *j, u64 pc); /* may destroy rax */
+/* In a block with ir_block.moves: the four bytes that were emitted last depend, as `kind` says, on the moving address a. */
+void jit_moves(struct jit *j, enum reloc_kind kind, u64 a);
+/* The same for an immediate of the op, if it is one that moves. */
+static inline void jit_imm_moves(struct jit *j, const struct ir_op *o)
+{
+    if (o->rel)
+        jit_moves(j, RELOC_PC, o->imm);
+}
 /* reg = a value computed from the PC, of size 4 or 8: the constant, or in a block with ir_block.rel what it is where the block runs. */
 void jit_load_pc(struct jit *j, unsigned reg, u64 val, unsigned size);
 struct ool *ool_new(struct jit *j, enum ool_kind kind, u8 *from);
@@ -168,6 +183,9 @@ void count_ahead(struct jit *j, unsigned insn);     /* instruction insn is about
 bool count_predicts(const struct jit *j);           /* the conditional branch at the block's end wants count_direction on both sides */
 void count_direction(struct jit *j, bool taken);
 void count_jump(struct jit *j);                     /* before any other branch at the block's end; an indirect one's target is in rdx */
+/* image.c */
+#define RELOC_WORDS (2 * 512) /* most of one block; more are as good as none */
+u8 *image_put_relocs(struct jit *j, const u8 *hot, u8 *at); /* behind the map; returns their end */
 /* isel_flow.c */
 isel_fn isel_call, isel_jmp, isel_jcc, isel_brz, isel_jmpr, isel_exit;
 void flow_end(struct jit *j);

@@ -28,6 +28,7 @@ struct form { /* an address while it is put together */
     u64 disp;
     unsigned asize;
     bool rel;          /* without registers: disp was computed from the PC */
+    bool moves;        /* disp does (jit_moves) */
     unsigned ea, idx;  /* where it goes; a register that may be destroyed on the way */
 };
 
@@ -47,7 +48,8 @@ static int form_reg(struct jit *j, const struct ir_op *o, struct ir_val v, int *
 
 static struct form form_open(struct jit *j, const struct ir_op *o, unsigned asize, int ea, int idx)
 {
-    struct form f = { .scale = o->scale, .disp = o->imm, .asize = asize, .rel = o->rel && j->b->rel, .ea = (unsigned)ea, .idx = (unsigned)idx };
+    struct form f = { .scale = o->scale, .disp = o->imm, .asize = asize, .rel = o->rel && j->b->rel, .moves = o->rel && j->b->moves,
+                      .ea = (unsigned)ea, .idx = (unsigned)idx };
     int room = ea;
     f.b = form_reg(j, o, o->b, &room, idx);
     f.a = form_reg(j, o, o->a, &room, idx);
@@ -63,10 +65,17 @@ static struct form form_open(struct jit *j, const struct ir_op *o, unsigned asiz
 /* ea = the constant. */
 static void form_const(struct jit *j, const struct form *f)
 {
-    if (f->rel)
+    if (f->rel || f->moves)
         jit_load_pc(j, f->ea, f->disp, f->asize);
     else
         enc_mov_ri(&j->e, f->ea, zext(f->disp, f->asize));
+}
+
+/* The displacement is what was emitted last. */
+static void form_moves(struct jit *j, const struct form *f)
+{
+    if (f->moves)
+        jit_moves(j, RELOC_PC, f->disp);
 }
 
 /* ea = a + (b << scale) + disp truncated to asize, no segment. Needs a register. */
@@ -82,6 +91,7 @@ static void form_sum(struct jit *j, const struct form *f)
             enc_mov_rr(&j->e, size, f->ea, (unsigned)f->a);
     } else {
         enc_lea(&j->e, size, f->ea, rm_sib(f->a, f->b, f->scale, (i32)f->disp));
+        form_moves(j, f);
     }
     if (f->asize <= 2) {
         int low = f->b < 0 && f->disp == 0 ? f->a : (int)f->ea;
@@ -104,6 +114,7 @@ static void form_linear(struct jit *j, const struct form *f, unsigned seg)
         enc_load(&j->e, 8, f->ea, base);
         if (fits32((i64)disp) || !mode64) {
             enc_lea(&j->e, size, f->ea, rm_mem((int)f->ea, (i32)disp));
+            form_moves(j, f);
         } else {
             enc_mov_ri(&j->e, f->idx, disp);
             enc_lea(&j->e, size, f->ea, rm_sib((int)f->ea, (int)f->idx, 0, 0));
@@ -112,6 +123,7 @@ static void form_linear(struct jit *j, const struct form *f, unsigned seg)
         unsigned r = (unsigned)f->a == f->ea ? f->idx : f->ea;
         enc_load(&j->e, 8, r, base);
         enc_lea(&j->e, size, f->ea, rm_sib((int)r, f->a, 0, (i32)f->disp));
+        form_moves(j, f);
     } else {
         form_sum(j, f);
         enc_load(&j->e, 8, f->idx, base);
@@ -170,7 +182,7 @@ void isel_lea(struct jit *j, const struct ir_op *o)
 }
 
 /* --- PROBE --- */
-static unsigned tlb_mode_of(u32 mode)
+unsigned tlb_mode_of(u32 mode)
 {
     return mode_cpl(mode) == 3 ? TLB_USER : mode & MODE_SMAP_AC ? TLB_KERNEL_SMAP : TLB_KERNEL;
 }
@@ -252,10 +264,13 @@ static u8 *jump_on_miss(struct jit *j)
     return miss;
 }
 
-/* Whether the entry with this tag matches `len` bytes from the register ea on. Returns the rel32 of a jump that is taken if not. */
-static u8 *probe_check(struct jit *j, unsigned ea, u32 len, struct rm tag)
+/* Whether the entry with this tag matches `len` bytes from the register ea on. Returns the rel32 of a jump that is taken if not. moving: 0, or the address
+ * that the tag's displacement is for, if that moves. */
+static u8 *probe_check(struct jit *j, unsigned ea, u32 len, struct rm tag, u64 moving)
 {
     enc_load(&j->e, 8, RCX, tag);
+    if (moving)
+        jit_moves(j, RELOC_TLB, moving);
     if (jit_flags_kept(j)) {
         enc_alu_rm(&j->e, 8, 0, RCX, rm_reg((int)ea));
         enc_alu_mi(&j->e, 8, 7, rm_reg(RCX), (i32)(PAGE_SIZE - len), false);
@@ -308,7 +323,7 @@ static void group_check(struct jit *j, const struct ir_op *o, const struct group
     else
         at = (unsigned)base;
     enc_pext(&j->e, idx, at, mask_rm(j));
-    u8 *miss = probe_check(j, at, g->len, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, g->write) - CPU_BIAS));
+    u8 *miss = probe_check(j, at, g->len, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, g->write) - CPU_BIAS), 0);
     ool_new(j, OOL_REGION, miss)->kept = jit_flags_kept(j);
     enc_load(&j->e, 8, idx, rm_sib(RBP, (int)idx, 3, (i32)addend_offset(j) - CPU_BIAS));
     ra_group_set(&j->ra, g->slot, idx, g->last_op);
@@ -345,7 +360,7 @@ void isel_probe(struct jit *j, const struct ir_op *o)
     ra_claim(&j->ra, RCX);
     unsigned ea = take_preferred(j, RDX), idx = take_preferred(j, RAX);
     bool constant;
-    u64 value;
+    u64 value, moving = 0;
     unsigned at = probe_address(j, o, ea, idx, &constant, &value);
     if (!x64_host.bmi2) {
         if (at != ea)
@@ -359,15 +374,18 @@ void isel_probe(struct jit *j, const struct ir_op *o)
     u8 *miss;
     if (constant) {
         unsigned i = tlb_index(tlb_mask(tlb_mode_of(j->b->mode), TLB_REGION_LOW), value);
-        miss = probe_check(j, at, o->size, cpu_rm(tag_offset(j, o->acc & ACC_WRITE) + 8 * i));
+        moving = o->rel && j->b->moves ? value : 0;
+        miss = probe_check(j, at, o->size, cpu_rm(tag_offset(j, o->acc & ACC_WRITE) + 8 * i), moving);
         addend = cpu_rm(addend_offset(j) + 8 * i);
     } else {
         enc_pext(&j->e, idx, at, mask_rm(j));
-        miss = probe_check(j, at, o->size, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, o->acc & ACC_WRITE) - CPU_BIAS));
+        miss = probe_check(j, at, o->size, rm_sib(RBP, (int)idx, 3, (i32)tag_offset(j, o->acc & ACC_WRITE) - CPU_BIAS), 0);
         addend = rm_sib(RBP, (int)idx, 3, (i32)addend_offset(j) - CPU_BIAS);
     }
     probe_miss(j, o, at, idx, miss);
     enc_load(&j->e, 8, idx, addend);
+    if (moving)
+        jit_moves(j, RELOC_TLB, moving);
     j->ool[j->n_ool - 1].back = j->e.p;
     if (at != ea)
         ra_drop(&j->ra, ea);
