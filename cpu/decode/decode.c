@@ -34,29 +34,34 @@ static u16 slot_first[N_SLOTS + 1];
 static u16 cands[N_ROWS * 8];
 static bool slot_modrm[N_SLOTS];
 
-static void add_rows(unsigned slot, unsigned *n, bool any_prefix)
+static unsigned row_slot(const struct insn_row *r) { return r->map * 256u + r->opcode; }
+static unsigned row_slots(const struct insn_row *r) { return r->attr & A_PLUSR ? 8 : 1; }
+
+/* Puts the rows with or without a specific prefix behind what next[] says of their slots. */
+static void place_rows(u16 *next, bool any_prefix)
 {
     for (unsigned i = 0; i < N_ROWS; i++) {
         const struct insn_row *r = &insn_rows[i];
-        unsigned first = r->map * 256u + r->opcode, count = r->attr & A_PLUSR ? 8 : 1;
-        if (slot < first || slot >= first + count || (r->prefix == PANY) != any_prefix)
-            continue;
-        cands[(*n)++] = (u16)i;
-        slot_modrm[slot] = slot_modrm[slot] || (r->modrm & MRM);
+        for (unsigned s = row_slot(r); (r->prefix == PANY) == any_prefix && s < row_slot(r) + row_slots(r); s++) {
+            cands[next[s]++] = (u16)i;
+            slot_modrm[s] = slot_modrm[s] || (r->modrm & MRM);
+        }
     }
 }
 
 void insn_table_init(void)
 {
-    unsigned n = 0;
+    u16 next[N_SLOTS];
     if (slot_first[N_SLOTS])
         return;
-    for (unsigned slot = 0; slot < N_SLOTS; slot++) {
-        slot_first[slot] = (u16)n;
-        add_rows(slot, &n, false);
-        add_rows(slot, &n, true);
-    }
-    slot_first[N_SLOTS] = (u16)n;
+    for (unsigned i = 0; i < N_ROWS; i++)
+        for (unsigned n = 0; n < row_slots(&insn_rows[i]); n++)
+            slot_first[row_slot(&insn_rows[i]) + n + 1]++;
+    for (unsigned s = 0; s < N_SLOTS; s++)
+        slot_first[s + 1] = (u16)(slot_first[s + 1] + slot_first[s]);
+    memcpy(next, slot_first, sizeof(next));
+    place_rows(next, false);
+    place_rows(next, true);
 }
 
 const struct insn_row *insn_row_nth(unsigned i) { return i < N_ROWS ? &insn_rows[i] : NULL; }
