@@ -48,8 +48,11 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wimplicit-fallthrough -Wmissing-prototypes -Wno-unused-parameter
 BASE_FLAGS := -std=gnu11 -D_GNU_SOURCE $(OPT_FLAGS) -fno-strict-aliasing $(WARN) -I. $(SAN_FLAGS)
 ALL_CFLAGS = $(BASE_FLAGS) $(LIB_CFLAGS) $(EXTRA_CFLAGS)
-ALL_LDFLAGS = $(SAN_FLAGS) -Wl,--as-needed -Wl,-z,noexecstack $(EXTRA_LDFLAGS)
+# rfbPeekExactTimeout: libvncserver is to use ours (ui/vnc_server.c).
+ALL_LDFLAGS = $(SAN_FLAGS) -Wl,--as-needed -Wl,-z,noexecstack -Wl,--export-dynamic-symbol=rfbPeekExactTimeout $(EXTRA_LDFLAGS)
 ALL_LIBS = $(LIBS) -lpthread -lm
+# What util/lazy.c loads: tests call more of it.
+TEST_LIBS = $(LAZY_LIBS) $(ALL_LIBS)
 
 FOLDERS := $(wildcard util mmu cpu accel hw ui disas)
 LIB_SRC := $(sort $(shell find $(FOLDERS) -name '*.c' -o -name '*.S'))
@@ -119,7 +122,7 @@ in_folder = $(foreach o,$(TEST_HELP),$(if $(filter $1/,$(dir $o)),$o))
 .SECONDEXPANSION:
 $(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $$(call in_folder,$$(@D)) $(BUILD)/libtest.a $(BUILD)/libgemel.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 ifeq ($(SANITIZE),libfuzzer)
 FUZZ_MAIN := -fsanitize=fuzzer
@@ -129,7 +132,7 @@ endif
 $(FUZZ_BIN): $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(filter %.o,$(FUZZ_MAIN)) $$(addprefix $(BUILD)/,$$(addsuffix .o,$$(FUZZ_WITH_$$*))) \
     $(BUILD)/libtest.a $(BUILD)/libgemel.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) $(filter -%,$(FUZZ_MAIN)) -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(filter -%,$(FUZZ_MAIN)) -o $@ $^ $(TEST_LIBS)
 
 -include $(wildcard tests/guest/rules.mk bench/rules.mk)
 -include $(wildcard $(LIB_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(TEST_HELP:.o=.d) $(FUZZ_OBJ:.o=.d) \

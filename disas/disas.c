@@ -3,13 +3,20 @@
 #include "disas/disas.h"
 #include <capstone/capstone.h>
 #include <glib.h>
+#include "util/err.h"
+#include "util/lazy.h"
 
 #define BYTES_COLUMN 24 /* width of the hex dump: eight bytes */
 
 static bool open_handle(csh *h, unsigned bits)
 {
     cs_mode mode = bits == 64 ? CS_MODE_64 : bits == 32 ? CS_MODE_32 : CS_MODE_16;
+    struct err e;
 
+    if (lazy_load(LAZY_CAPSTONE, &e) < 0) {
+        warn_report("%s", e.msg);
+        return false;
+    }
     if (cs_open(CS_ARCH_X86, mode, h) != CS_ERR_OK)
         return false;
     cs_option(*h, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);

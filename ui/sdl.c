@@ -11,6 +11,7 @@
 #include "hw/core/keymap.h"
 #include "hw/core/machine.h"
 #include "ui/display.h"
+#include "util/lazy.h"
 #include "util/opts.h"
 
 enum { POLL_MS = 10 };
@@ -263,6 +264,8 @@ static int open_window(struct sdl *x, struct err *e)
 {
     if (!getenv("DISPLAY") && !getenv("WAYLAND_DISPLAY") && !getenv("SDL_VIDEODRIVER")) /* SDL would draw where nobody sees it */
         return err_set(e, "no window: there is no display server (DISPLAY and WAYLAND_DISPLAY are not set)");
+    if (lazy_load(LAZY_SDL2, e) < 0)
+        return err_prefix(e, "no window");
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
     SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "1");

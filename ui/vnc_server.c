@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "hw/core/keymap.h"
 #include "util/event.h"
+#include "util/lazy.h"
 
 enum { ENC_EXT_KEY = -258, MSG_QEMU = 255, MSG_QEMU_EXT_KEY = 0, CLIENT_WAIT_MS = 3000, PEEK_PAUSE_US = 5000 };
 enum { CODE_SHIFT = 0x2a, CODE_CAPS_LOCK = 0x3a };
@@ -40,7 +41,7 @@ void vnc_post(struct vnc *v, const struct vnc_event *ev)
 }
 
 /* In place of libvncserver's own, which spins for ever when a client sends less than the 4 bytes by which it tells websockets from RFB. Exported
- * to the library by the linker. Returns 1, 0 at the end of the stream, or -1 with errno set. */
+ * to the library by a flag of the linker. Returns 1, 0 at the end of the stream, or -1 with errno set. */
 int rfbPeekExactTimeout(rfbClientPtr cl, char *buf, int len, int timeout)
 {
     i64 until = g_get_monotonic_time() + timeout * 1000ll, left = timeout * 1000ll;
@@ -413,7 +414,9 @@ int vnc_server_init(struct vnc *v, struct err *e)
     static char nobody[] = "";
     rfbScreenInfoPtr s;
 
-    rfbLog = rfbErr = quiet;
+    if (lazy_load(LAZY_VNC, e) < 0)
+        return -1;
+    *(rfbLogProc *)lazy_variable(LAZY_VNC, "rfbLog") = *(rfbLogProc *)lazy_variable(LAZY_VNC, "rfbErr") = quiet;
     rfbRegisterProtocolExtension(&ext_keys);
     v->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     v->width = 640;

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "util/lazy.h"
 
 #define REQUEST_MAX (4 * MiB)   /* bytes that one message carries */
 #define ZERO_MAX (1 * GiB)      /* of requests without data */
@@ -278,8 +279,11 @@ static void nbd_free(struct nbd *s)
 
 static int nbd_open(struct blk_node *n, struct opts *o, struct err *e)
 {
-    struct nbd *s = g_new0(struct nbd, 1);
+    struct nbd *s;
 
+    if (lazy_load(LAZY_NBD, e) < 0)
+        return err_prefix(e, "nbd");
+    s = g_new0(struct nbd, 1);
     s->h = nbd_create();
     s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&s->m, NULL);
