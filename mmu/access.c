@@ -51,13 +51,13 @@ static int translate(struct mem_ctx *m, gla_t addr, unsigned acc, struct piece *
     if (acc & ACC_WRITE && code_page_hit(m, addr, acc, p))
         return 0;
     if (!canonical(r, addr)) {
-        *flt = (struct mem_fault){ MF_NONCANON, 0, addr };
+        *flt = (struct mem_fault){ .kind = MF_NONCANON, .addr = addr };
         return -1;
     }
     if (!r->lma)
         addr &= 0xffffffff;
     if (walk_page(r, m->mem, addr, acc, false, &w)) {
-        *flt = (struct mem_fault){ MF_PAGE, w.error, addr };
+        *flt = (struct mem_fault){ .kind = MF_PAGE, .error = w.error, .addr = addr };
         return -1;
     }
     p->gpa = w.gpa;
@@ -144,11 +144,14 @@ static enum probe_result probe(struct mem_ctx *m, gla_t addr, unsigned size, uns
 enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f)
 {
     struct piece p;
+    f->slow = SLOW_CROSSES;
     enum probe_result ret = probe(m, addr, size, acc, &p, f);
     if (ret != PROBE_RAM)
         return ret;
-    if (!p.direct && !(p.beside && store_beside(m, &p, size)))
+    if (!p.direct && !(p.beside && store_beside(m, &p, size))) {
+        f->slow = p.beside ? SLOW_CODE : p.host && !p.f->readonly ? SLOW_WATCHED : SLOW_DEVICE;
         return PROBE_SLOW;
+    }
     if (UNLIKELY(m->journal) && acc & ACC_WRITE)
         journal_add(m->journal, p.host, size);
     *host = p.host;

@@ -46,12 +46,13 @@ struct mem_fault {
     enum { MF_NONE, MF_PAGE /* #PF, error and address valid */, MF_NONCANON /* #GP or, ACC_STACK, #SS */ } kind;
     u32 error;
     gla_t addr;
+    enum { SLOW_CROSSES, SLOW_DEVICE /* or a store to ROM */, SLOW_CODE, SLOW_WATCHED } slow; /* mem_probe's PROBE_SLOW: why */
 };
 
 enum probe_result {
     PROBE_RAM,   /* *host points to `size` bytes that may be accessed directly (writes: no code there) until the next block boundary */
     PROBE_SLOW,  /* allowed, but crosses a page, is MMIO or ROM, meets code, or is watched: use mem_read/mem_write */
-    PROBE_FAULT, /* f filled */
+    PROBE_FAULT, /* f filled, but for slow */
 };
 /* Checks the whole [addr, addr + size) for acc (enum access, incl. ACC_USER), filling the TLB. size 1..64. */
 enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, void **host, struct mem_fault *f);

@@ -1,6 +1,7 @@
 /* QMP queries about the machine as a whole: name, CPUs and their models, memory, threads. Main thread, from ui/qmp.c. */
 #include "cpu/cpuid.h"
 #include "ui/qmp_cmd.h"
+#include "ui/quiesce.h"
 #include "util/iothread.h"
 #include "util/uuid.h"
 
@@ -36,6 +37,20 @@ int qmp_query_kvm(struct qmp_call *c)
     json_open(b, NULL);
     json_bool(b, "enabled", kvm);
     json_bool(b, "present", kvm);
+    json_close(b);
+    return qmp_answer(c, b);
+}
+
+int qmp_query_jit(struct qmp_call *c)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    JsonBuilder *b = json_builder_new();
+    bool resume = ui_quiesce(c->ui);
+
+    vm_info_jit(c->vm, text);
+    ui_resume(c->ui, resume);
+    json_open(b, NULL);
+    json_str(b, "human-readable-text", text->str);
     json_close(b);
     return qmp_answer(c, b);
 }

@@ -55,6 +55,17 @@ struct code_image {
     u16 n_exits, n_map, n_relocs;
 };
 
+/* What `info jit` says of the code cache and of all that was compiled. Code lock. */
+struct backend_usage {
+    u64 hot, cold, size;   /* bytes used of each part; of both there are */
+    u64 probes, grouped;   /* checks of memory operands that IR asks for; those that others of their block make needless */
+    u64 keeps;             /* stretches of code with kept flags */
+};
+void backend_usage(struct backend_usage *u);
+/* What measures the phases of translations, NULL: nothing does. Written before the first block is compiled. */
+struct dbt_stopwatch;
+extern struct dbt_stopwatch *backend_watch;
+
 /* Sets up the code cache and the common code; once, main thread. 0, or -1 with e set. */
 int backend_init(u64 cache_size, struct err *e);
 void backend_fini(void);

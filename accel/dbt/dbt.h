@@ -2,6 +2,7 @@
 #ifndef ACCEL_DBT_DBT_H
 #define ACCEL_DBT_DBT_H
 #include <setjmp.h>
+#include "accel/dbt/stats.h"
 #include "accel/dbt/tb.h"
 #include "cpu/fault.h"
 #include "cpu/ir/ir.h"
@@ -15,11 +16,12 @@ struct dbt_vcpu {
     u64 used[1024];              /* Bloom filter of the linear pages with blocks in it */
     bool fault_pending;         /* c->fault is to be delivered */
     bool interp_next;           /* emitted code handed its current instruction over */
+    enum dbt_interp interp_why; /* then: why */
     struct verify *verify;      /* NULL: off */
     u64 chain_from;             /* what dbt_enter returned: an exit to be linked to the next block run; 0: none */
     u64 chain_pc;               /* where that exit leads */
     u64 chain_key, chain_flushes; /* jc_key and count of cache flushes when it was taken */
-    u64 lookups, interp_ones;   /* statistics: blocks looked for; instructions interpreted */
+    struct dbt_vcpu_stats st;
 };
 
 /* Finds or makes the block at c->rip. NULL: cannot be translated (code in a device): interpret. May raise a fetch fault. Between vcpu_code_enter
@@ -33,6 +35,8 @@ struct dbt_fetch {
     bool faulted, limit;        /* limit: past the end of CS */
     bool locked, device;        /* locked: the code lock is held, so that no device is read; device: there was one */
 };
+/* Leaves emitted code, or the making of a block: the instruction at rip is the interpreter's. */
+NORETURN void dbt_unwind_interp(struct cpu *c, enum dbt_interp why);
 int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n);
 /* Raises what dbt_fetch met. */
 NORETURN void dbt_fetch_raise(struct vcpu *v, const struct dbt_fetch *f);

@@ -93,7 +93,7 @@ bool jumps_allowed(const struct vcpu *v)
     return !v->vm->n_bp && !((const struct dbt_vcpu *)v->engine)->verify && !log_on(LOG_EXEC | LOG_CPU);
 }
 
-const void *dbt_lookup(struct cpu *c)
+static const void *find_jump(struct cpu *c)
 {
     struct vcpu *v = c->plat_opaque;
     struct dbt_vcpu *d = v->engine;
@@ -107,7 +107,18 @@ const void *dbt_lookup(struct cpu *c)
     struct tb *tb = tb_find(v->vm->engine, &k);
     if (!tb || tb->crosses)
         return NULL;
-    d->lookups++;
+    d->st.jumps_found++;
     jumps_insert(v, tb);
     return tb->code.entry;
+}
+
+const void *dbt_lookup(struct cpu *c)
+{
+    struct dbt_vcpu_stats *st = &((struct dbt_vcpu *)((struct vcpu *)c->plat_opaque)->engine)->st;
+    if (LIKELY(st->jumps++ % STATS_EVERY))
+        return find_jump(c);
+    u64 t0 = __rdtsc();
+    const void *entry = find_jump(c);
+    st->jump_ticks += __rdtsc() - t0;
+    return entry;
 }

@@ -52,7 +52,7 @@ static bool bp_stop(struct vcpu *v)
     return true;
 }
 
-static void interp_one(struct vcpu *v)
+static void interp_one(struct vcpu *v, enum dbt_interp why)
 {
     struct cpu *c = v->c;
     struct dbt_vcpu *d = v->engine;
@@ -67,7 +67,7 @@ static void interp_one(struct vcpu *v)
     vcpu_code_enter(v); /* a translator that waits for stores under way waits for this instruction's */
     ir_interp_one(c, d->block);
     vcpu_code_leave(v);
-    d->interp_ones++;
+    d->st.interp[why]++;
     if (v->watch_hit) {
         v->watch_hit = NULL;
         v->step = 0;
@@ -119,7 +119,7 @@ static void run_block(struct vcpu *v)
     if (!tb) {
         vcpu_code_leave(v);
         d->chain_from = 0;
-        interp_one(v);
+        interp_one(v, INTERP_NO_BLOCK);
         return;
     }
     if (d->chain_from && d->chain_pc == c->rip && d->chain_key == c->jc_key)
@@ -132,6 +132,7 @@ static void run_block(struct vcpu *v)
         verify_before(v, d->verify, tb);
     u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : dbt_enter(c, tb->code.entry);
     c->pmu.ahead = 0;
+    d->st.exits[ret & DBT_EXIT_MASK & (STATS_EXITS - 1)]++;
     if (UNLIKELY((ret & DBT_EXIT_MASK) == DBT_EXIT_LOOKUP && cpu_is64(c) && !is_canonical(c, c->rip)))
         branch_undo(v);
     block_boundary(c);
@@ -155,14 +156,17 @@ static void shadow_drop(struct vcpu *v)
         cpu_shadow_drop(c);
 }
 
-static bool must_interpret(struct vcpu *v, const struct dbt *t)
+static enum dbt_interp must_interpret(struct vcpu *v, const struct dbt *t)
 {
     const struct dbt_vcpu *d = v->engine;
     const struct cpu *c = v->c;
     shadow_drop(v);
-    if (d->interp_next || c->int_shadow || (c->mode & (MODE_SLOW | MODE_STEP)) || v->step || t->interp)
-        return true;
-    return UNLIKELY(c->mode & MODE_COUNT) && c->pmu.left[PMU_INSNS] < BLOCK_INSNS_MAX; /* up to the instruction that overflows a counter */
+    if (d->interp_next)
+        return d->interp_why;
+    if (c->int_shadow || (c->mode & (MODE_SLOW | MODE_STEP)) || v->step || t->interp)
+        return c->int_shadow ? INTERP_SHADOW : t->interp ? INTERP_ALL : INTERP_DEBUG;
+    /* up to the instruction that overflows a counter */
+    return UNLIKELY(c->mode & MODE_COUNT) && c->pmu.left[PMU_INSNS] < BLOCK_INSNS_MAX ? INTERP_COUNTER : INTERP_NO;
 }
 
 static void log_state(const struct cpu *c)
@@ -204,8 +208,9 @@ static void run_loop(struct vcpu *v)
             return;
         if (log_on(LOG_CPU))
             log_state(c);
-        if (must_interpret(v, t))
-            interp_one(v);
+        enum dbt_interp why = must_interpret(v, t);
+        if (why)
+            interp_one(v, why);
         else
             run_block(v);
         if (UNLIKELY(c->step_trap)) /* SYSRET or SYSCALL has just set TF */
@@ -228,6 +233,7 @@ static void dbt_run(struct vcpu *v)
         else if (d->verify)
             verify_cancel(d->verify);
         d->fault_pending = why == UNW_FAULT;
+        d->st.faults += d->fault_pending;
         d->interp_next = why == UNW_INTERP_ONE;
     }
     run_loop(v);
@@ -242,9 +248,19 @@ static const u8 *running_code(struct cpu *c)
 }
 
 /* --- called by emitted code --- */
+void dbt_unwind_interp(struct cpu *c, enum dbt_interp why)
+{
+    ((struct dbt_vcpu *)((struct vcpu *)c->plat_opaque)->engine)->interp_why = why;
+    cpu_unwind(c, UNW_INTERP_ONE);
+}
+
 void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
 {
     unsigned size = size_acc & 0xff, acc = (size_acc >> 8 & ~(u32)ACC_MASKED) | cpu_data_acc(c);
+    static const enum dbt_interp slow[] = {
+        [SLOW_CROSSES] = INTERP_CROSSES, [SLOW_DEVICE] = INTERP_DEVICE, [SLOW_CODE] = INTERP_CODE, [SLOW_WATCHED] = INTERP_WATCHED,
+    };
+    enum dbt_interp why = INTERP_VECTOR;
     struct mem_fault f;
     void *host;
     switch (mem_probe(cpu_mem(c), addr, size, acc, &host, &f)) {
@@ -259,9 +275,10 @@ void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
     case PROBE_SLOW:
         if (acc & ACC_WRITE && mem_probe_clear(cpu_mem(c), addr, size, acc, running_code(c), &host))
             return host;
+        why = slow[f.slow];
         break;
     }
-    cpu_unwind(c, UNW_INTERP_ONE);
+    dbt_unwind_interp(c, why);
 }
 
 /* --- engine life cycle --- */
@@ -333,6 +350,7 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
         return -1;
     if (tb_init(t, e))
         return -1;
+    backend_watch = &t->watch;
     if (dbt_signal_init(e))
         return -1;
     codepage_set_listener(tb_code_written, tb_code_clear, t);
@@ -385,35 +403,10 @@ static void dbt_vcpu_fini(struct vcpu *v)
     free(d);
 }
 
-static void dbt_info(struct vm *vm, GString *out)
-{
-    struct dbt *t = vm->engine;
-    u64 lookups = 0, interp_ones = 0, fills = 0, tlb_flushes = 0;
-    for (unsigned i = 0; i < vm->n_cpus; i++) {
-        lookups += ((struct dbt_vcpu *)vm->cpu[i]->engine)->lookups;
-        interp_ones += ((struct dbt_vcpu *)vm->cpu[i]->engine)->interp_ones;
-        fills += vm->cpu[i]->c->tlb.stat_fills;
-        tlb_flushes += vm->cpu[i]->c->tlb.stat_flushes;
-    }
-    lock_acquire(&t->lock);
-    g_string_append_printf(out,
-        "blocks          %u\ntranslated      %llu (%llu guest instructions, %llu bytes -> %llu host bytes)\n"
-        "invalidated     %llu\ncache flushes   %llu\nblock look-ups  %llu\nlinks made      %llu\ninterpreted     %llu\n"
-        "TLB fills       %llu\nTLB flushes     %llu\n",
-        t->all->len, (unsigned long long)t->st.translated, (unsigned long long)t->st.insns,
-        (unsigned long long)t->st.guest_bytes, (unsigned long long)t->st.host_bytes, (unsigned long long)t->st.invalidated,
-        (unsigned long long)t->st.flushes, (unsigned long long)lookups, (unsigned long long)t->st.chained,
-        (unsigned long long)interp_ones, (unsigned long long)fills, (unsigned long long)tlb_flushes);
-    lock_release(&t->lock);
-    const struct dbt_vcpu *d = vm->cpu[0]->engine;
-    if (d->verify)
-        verify_info(d->verify, out);
-}
-
 static void dbt_breakpoints_changed(struct vm *vm) { tb_flush_all(vm->engine); }
 
 const struct accel_ops dbt_accel_ops = {
     .name = "dbt", .init = dbt_init, .fini = dbt_fini, .vcpu_init = dbt_vcpu_init, .vcpu_fini = dbt_vcpu_fini,
-    .run = dbt_run, .info = dbt_info, .breakpoints_changed = dbt_breakpoints_changed,
+    .run = dbt_run, .info = stats_print, .breakpoints_changed = dbt_breakpoints_changed,
     .mode_changed = dbt_mode_changed, .tlb_flushed = dbt_tlb_flushed,
 };

@@ -55,6 +55,7 @@ void tb_fini(struct dbt *d)
     g_ptr_array_free(d->all, TRUE);
     g_hash_table_destroy(d->pages);
     free(d->hash);
+    backend_watch = NULL;
     backend_fini();
 }
 

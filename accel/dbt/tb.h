@@ -3,6 +3,7 @@
 #ifndef ACCEL_DBT_TB_H
 #define ACCEL_DBT_TB_H
 #include "accel/dbt/backend.h"
+#include "accel/dbt/stats.h"
 #include "accel/vm.h"
 #include "mmu/ram.h"
 
@@ -46,6 +47,7 @@ struct dbt {
     GHashTable *pages;               /* host page address -> struct code_page; code lock */
     GPtrArray *all;                  /* every tb since the last flush, in the order of their code; code lock */
     struct tb_stats st;
+    struct dbt_stopwatch watch;
     bool interp, verify, one_insn;   /* -accel options */
     u64 cache_size;
     u32 key_salt;

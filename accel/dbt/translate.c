@@ -41,7 +41,7 @@ void dbt_fetch_raise(struct vcpu *v, const struct dbt_fetch *f)
     if (f->limit)
         cpu_raise_err(v->c, EXC_GP, 0);
     if (f->device) /* the instruction reaches from RAM into a device */
-        cpu_unwind(v->c, UNW_INTERP_ONE);
+        dbt_unwind_interp(v->c, INTERP_NO_BLOCK);
     cpu_raise_pf(v->c, &f->fault, cpu_data_acc(v->c) | ACC_EXEC);
 }
 
@@ -161,11 +161,13 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     struct dbt_vcpu *dv = v->engine;
     struct ir_block *b = dv->block;
     const u64 *soft = d->verify ? NULL : tb_soft_bytes(d, x->ram, x->ram_off);
+    stopwatch_start(&d->watch, d->st.translated % STATS_EVERY == 0);
     unsigned max = d->one_insn || d->vm->n_bp ? 1 : BLOCK_INSNS_MAX;
     int n = lift_block_soft(b, v->c, v->c->rip, max, dbt_fetch, f, x->ram->host + x->ram_off + (k->phys & (PAGE_SIZE - 1)), soft);
     if (n < 0)
         return NULL;
     f->faulted = false;
+    stopwatch_phase(&d->watch, PHASE_LIFT);
     struct tb *tb = aligned_alloc(_Alignof(struct tb), sizeof(*tb));
     if (!tb)
         g_error("out of memory");
@@ -183,6 +185,7 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
         free(tb);
         return NULL;
     }
+    stopwatch_phase(&d->watch, PHASE_EMIT);
     d->st.translated++;
     d->st.insns += (unsigned)n;
     d->st.guest_bytes += b->len;
@@ -190,6 +193,8 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
     log_block(b, tb);
     perfmap_block(tb);
     tb_publish(d, tb);
+    stopwatch_phase(&d->watch, PHASE_PUBLISH);
+    d->watch.insns += d->watch.on ? (unsigned)n : 0;
     return tb;
 }
 
@@ -265,7 +270,7 @@ struct tb *dbt_block(struct vcpu *v)
     if (!page.ram)
         return NULL;
     struct tb_key k = dbt_key(c, page.gpa, linear);
-    ((struct dbt_vcpu *)v->engine)->lookups++;
+    ((struct dbt_vcpu *)v->engine)->st.blocks++;
     while (!(tb = tb_find(d, &k))) {
         vcpu_code_leave(v); /* translation may have to wait until all are out, for a flush; so may others, and drop this block again */
         translate(d, v, &k, &page, linear);

@@ -322,6 +322,9 @@ static void test_queries(void)
     expect(c, "query-name", NULL, "$.name", "\"tester\"");
     expect(c, "query-uuid", NULL, "$.UUID", "\"00000000-0000-0000-0000-000000000000\"");
     ok(c, "query-kvm", NULL);
+    JsonNode *jit = run(c, "x-query-jit", NULL);
+    g_assert_nonnull(strstr(json_object_get_string_member(json_node_get_object(jit), "human-readable-text"), "\nexits "));
+    json_node_unref(jit);
     expect(c, "query-target", NULL, "$.arch", "\"x86_64\"");
     expect(c, "query-machines", NULL, "$[0].name", "\"pc\"");
     ok(c, "query-current-machine", NULL);

@@ -9,6 +9,7 @@
 #define OP_BYTES 224u      /* most that one op can take, out-of-line part included */
 
 struct backend_stress backend_stress;
+struct dbt_stopwatch *backend_watch;
 struct host_features x64_host;
 struct common_code x64_common;
 struct codebuf x64_cache;
@@ -48,6 +49,14 @@ int backend_init(u64 cache_size, struct err *e)
     name_common(p);
     jit = g_new0(struct jit, 1);
     return 0;
+}
+
+void backend_usage(struct backend_usage *u)
+{
+    *u = jit->usage;
+    u->hot = x64_cache.part[CODE_HOT].used - x64_cache.part[CODE_HOT].start;
+    u->cold = x64_cache.part[CODE_COLD].used - x64_cache.part[CODE_COLD].start;
+    u->size = x64_cache.mem.size;
 }
 
 void backend_place(int phase) { place = phase; }

@@ -1,5 +1,6 @@
 /* Instruction selection of the x64 backend: operands, moves, two- and one-operand arithmetic, and the walk over a block. Translating thread;
  * called through backend_compile. An op with fl = 1 is emitted as the x86 instruction itself; all else must leave EFLAGS alone. */
+#include "accel/dbt/stats.h"
 #include "accel/dbt/x64/jit.h"
 
 const i8 x64_pin[16] = { R8, R9, R10, R11, R12, R13, RSI, RDI, R14, R15, R_NONE, R_NONE, R_NONE, R_NONE, R_NONE, R_NONE };
@@ -761,11 +762,24 @@ static void region_note(struct jit *j, const struct ir_op *o)
     }
 }
 
+/* For `info jit`. */
+static void note_passes(struct jit *j)
+{
+    for (unsigned i = 0; i < j->b->n_ops; i++)
+        j->usage.probes += j->b->op[i].code == IR_PROBE;
+    for (unsigned i = 0; i < j->groups.n_probes; i++)
+        j->usage.grouped += j->groups.p[i].slot != GROUP_NONE && !j->groups.p[i].first;
+    j->usage.keeps += j->keeps.n;
+    if (backend_watch)
+        stopwatch_phase(backend_watch, PHASE_PASSES);
+}
+
 void jit_block(struct jit *j)
 {
     const struct ir_block *b = j->b;
     groups_find(&j->groups, b);
     keeps_find(&j->keeps, &j->groups, b);
+    note_passes(j);
     ra_init(&j->ra, &j->e, b->op);
     count_begin(j);
     j->grouping = true;

@@ -114,6 +114,7 @@ struct jit {
     struct compiled_insn map[2 * IR_INSNS_MAX];
     struct ool ool[OOL_MAX];
     struct relocs relocs;
+    struct backend_usage usage; /* of all blocks: probes, grouped, keeps */
 };
 
 /* --- operands (isel.c) --- */
