@@ -73,7 +73,7 @@ void backend_fini(void);
 int backend_compile(const struct ir_block *b, void *tb, struct compiled *out);
 /* What backend_save will write; 0: this block's code cannot be kept. */
 u32 backend_image_bytes(const struct compiled *k, struct code_image *im);
-/* Writes the bytes of a block's copy; im is from backend_image_bytes. The block's links may be what they like, but it must not have been killed. */
+/* Writes the bytes of a block's copy; im is from backend_image_bytes. The block may be linked, or killed. */
 void backend_save(const struct compiled *k, const void *tb, const struct code_image *im, u8 *out);
 /* Whether im describes `bytes` bytes. */
 bool backend_image_fits(const struct code_image *im, u32 bytes);

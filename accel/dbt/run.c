@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <xmmintrin.h>
 #include "accel/dbt/dbt.h"
+#include "accel/dbt/pcache.h"
 #include "accel/dbt/perfmap.h"
 #include "accel/dbt/verify.h"
 #include "cpu/debug.h"
@@ -310,6 +311,16 @@ static int opt_parse(struct dbt *t, const char *key, const char *val, struct err
         char *end;
         t->cache_size = strtoull(val, &end, 10) * MiB;
         bad = *end || t->cache_size < MiB || t->cache_size > 1024 * MiB;
+    } else if (!strcmp(key, "cache")) {
+        g_free(t->pcache_dir);
+        t->pcache_dir = g_strdup(val);
+        bad = !*val;
+    } else if (!strcmp(key, "cache-size")) {
+        char *end;
+        t->pcache_size = strtoull(val, &end, 10) * MiB;
+        bad = *end || t->pcache_size < MiB || t->pcache_size > 1024 * MiB;
+    } else if (!strcmp(key, "cache-check")) {
+        bad = opt_bool(val, &t->pcache_check);
     } else {
         return err_set(e, "-accel dbt: unknown property '%s'", key);
     }
@@ -322,6 +333,7 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
     vm->engine = t;
     t->vm = vm;
     t->cache_size = 128 * MiB;
+    t->pcache_size = 64 * MiB;
     lock_init(&t->lock, "code", RANK_CODE);
     char **list = g_strsplit(opts, ",", -1);
     int ret = 0;
@@ -351,6 +363,8 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
     if (tb_init(t, e))
         return -1;
     backend_watch = &t->watch;
+    bool kept = !t->interp && !backend_stress.random_ra && !backend_stress.force_miss && g_strcmp0(t->pcache_dir, "off");
+    t->pcache = kept ? pcache_new(t->pcache_dir, t->pcache_size) : NULL;
     if (dbt_signal_init(e))
         return -1;
     codepage_set_listener(tb_code_written, tb_code_clear, t);
@@ -374,6 +388,10 @@ static void dbt_fini(struct vm *vm)
     struct dbt *t = vm->engine;
     codepage_set_listener(NULL, NULL, NULL);
     tb_fini(t);
+    if (t->pcache)
+        pcache_save(t->pcache);
+    pcache_free(t->pcache);
+    g_free(t->pcache_dir);
     perfmap_close();
     g_free(t);
 }

@@ -2,6 +2,7 @@
 #include "accel/dbt/tb.h"
 #include <stdlib.h>
 #include "accel/dbt/dbt.h"
+#include "accel/dbt/pcache.h"
 #include "accel/dbt/perfmap.h"
 #include "mmu/codepage.h"
 
@@ -39,6 +40,16 @@ int tb_init(struct dbt *d, struct err *e)
     return backend_init(d->cache_size, e);
 }
 
+/* Takes what later runs can use: dead blocks, too, since a kernel's first steps are in memory that is used for something else later. */
+static void keep_all(struct dbt *d)
+{
+    for (unsigned i = 0; d->pcache && pcache_is_open(d->pcache) && i < d->all->len; i++) {
+        const struct tb *tb = g_ptr_array_index(d->all, i);
+        if (tb->keep)
+            pcache_add(d->pcache, tb);
+    }
+}
+
 static void free_all(struct dbt *d)
 {
     for (unsigned i = 0; i < d->all->len; i++) {
@@ -51,6 +62,7 @@ void tb_fini(struct dbt *d)
 {
     if (!d->all)
         return;
+    keep_all(d);
     free_all(d);
     g_ptr_array_free(d->all, TRUE);
     g_hash_table_destroy(d->pages);
@@ -245,10 +257,16 @@ static void history_note(struct code_page *p, unsigned lo, unsigned hi, unsigned
     }
 }
 
-const u64 *tb_soft_bytes(const struct dbt *d, const struct ram_block *b, u64 off)
+const u64 *tb_soft_bytes(const struct dbt *d, const struct ram_block *b, u64 off, u64 len)
 {
     const struct code_page *p = page_of(d, b, off);
-    return p ? p->again : NULL;
+    unsigned lo = off & (PAGE_SIZE - 1), hi = (unsigned)MIN_OF(lo + len, PAGE_SIZE);
+    if (!p || !p->again)
+        return NULL;
+    for (unsigned w = lo / 64; w <= (hi - 1) / 64; w++)
+        if (p->again[w] & bytes_word(w, lo, hi))
+            return p->again;
+    return NULL;
 }
 
 /* Drops the blocks with one of these bytes. */
@@ -366,6 +384,8 @@ static void clear_bits(struct dbt *d)
 void tb_flush_all(struct dbt *d)
 {
     lock_acquire(&d->lock);
+    if (!d->st.flushes) /* later ones are of guests that make code all the time */
+        keep_all(d);
     clear_bits(d);
     memset(d->hash, 0, HASH_SIZE * sizeof(*d->hash));
     g_hash_table_remove_all(d->pages);

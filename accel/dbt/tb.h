@@ -30,6 +30,13 @@ struct tb {
     struct tb *out[2];   /* where exit n leads; NULL: out of emitted code */
     u64 in, in_next[2];  /* list of the exits that lead here: address of the block | exit; the next in the list of out[n] */
     struct compiled code;
+    /* for the persistent cache (pcache.h) */
+    bool keep;           /* it may go there, and is not from there */
+    bool moves;          /* ir_block.moves */
+    u16 n_fields;
+    u32 hash;            /* pcache_hash() */
+    u64 cs_limit;
+    u8 source[];         /* keep: n_fields times struct ir_field, then len bytes of the guest */
 };
 
 struct tb_stats {
@@ -39,6 +46,7 @@ struct tb_stats {
 
 #define TB_CLEARS_BITS 10
 #define TB_CLEARS (1u << TB_CLEARS_BITS)
+struct pcache;
 /* The translator's state, one for a VM (vm->engine). */
 struct dbt {
     struct vm *vm;
@@ -50,6 +58,10 @@ struct dbt {
     struct dbt_stopwatch watch;
     bool interp, verify, one_insn;   /* -accel options */
     u64 cache_size;
+    char *pcache_dir;                /* NULL: the user's */
+    u64 pcache_size;
+    struct pcache *pcache;           /* NULL: off */
+    bool pcache_check;               /* what is found there is translated, too, and compared */
     u32 key_salt;
     u32 clears[TB_CLEARS];           /* calls of tb_code_clear by page, see tb_clears; code lock */
 };
@@ -84,8 +96,8 @@ void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
 bool tb_code_clear(void *opaque, struct ram_block *b, u64 off, u64 len, const u8 *running);
 /* The grains (mmu/codepage.h) of off's page that blocks need. Code lock. */
 u64 tb_page_grains(const struct dbt *d, const struct ram_block *b, u64 off);
-/* Bytes of off's page that are written again and again while all around them stays: a bit each. NULL: none. Code lock. */
-const u64 *tb_soft_bytes(const struct dbt *d, const struct ram_block *b, u64 off);
+/* Bytes of off's page that are written again and again while all around them stays: a bit each. NULL: none of the len bytes from off on in it. Code lock. */
+const u64 *tb_soft_bytes(const struct dbt *d, const struct ram_block *b, u64 off, u64 len);
 /* The block whose emitted code contains this host address, dead ones included; NULL if none. Takes the code lock. */
 struct tb *tb_by_host_pc(const void *pc);
 /* The instruction pc_off bytes from the block's pc, being executed in emitted code, is left: what cpu/pmu.h calls "ahead". */

@@ -1,11 +1,14 @@
 /* From a program counter to a published block: fetch, lift, compile, register. vCPU threads; one translation at a time (code lock). */
 #include <stdlib.h>
 #include "accel/dbt/dbt.h"
+#include "accel/dbt/pcache.h"
 #include "accel/dbt/perfmap.h"
+#include "cpu/cpuid.h"
 #include "cpu/lift/lift.h"
 #include "cpu/predict.h"
 #include "disas/disas.h"
 #include "mmu/codepage.h"
+#include "util/err.h"
 #include "util/log.h"
 
 int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n)
@@ -101,12 +104,13 @@ static bool watch_bytes(struct dbt *d, struct vcpu *self, struct watch *w, const
     return others;
 }
 
+/* b: NULL if the block was not made of IR. */
 static void log_block(const struct ir_block *b, const struct tb *tb)
 {
     if (log_on(LOG_IN_ASM) && tb->page[0].ram)
         disas_block(log_file(), mode_bits(tb->mode), tb->pc, tb->page[0].ram->host + tb->page[0].off + tb->page[0].lo,
                     (size_t)(tb->page[0].hi - tb->page[0].lo));
-    if (log_on(LOG_IR | LOG_IR_OPT)) {
+    if (b && log_on(LOG_IR | LOG_IR_OPT)) {
         GString *s = g_string_new(NULL);
         ir_print(b, s);
         log_print("%s", s->str);
@@ -154,13 +158,84 @@ static void tb_holes(struct tb *tb, const struct ir_block *b)
     tb->n_holes = b->n_soft;
 }
 
-/* Lifts and compiles at c->rip with the code lock held. NULL: cache full (retry after a flush) or a fetch fault in f. */
-static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *x,
-                                   struct dbt_fetch *f)
+#define WATCH_BYTES 512 /* what a block may be made of: more than nearly all are */
+
+static struct tb *tb_new(const struct cpu *c, const struct tb_key *k, unsigned len, unsigned n_insns, size_t extra)
+{
+    struct tb *tb = aligned_alloc(_Alignof(struct tb), ALIGN_UP(sizeof(*tb) + extra, _Alignof(struct tb)));
+    if (!tb)
+        g_error("out of memory");
+    memset(tb, 0, sizeof(*tb));
+    tb->pc = c->rip;
+    tb->cs_base = k->cs_base;
+    tb->mode = k->mode;
+    tb->phys = k->phys;
+    tb->len = (u16)len;
+    tb->n_insns = (u16)n_insns;
+    return tb;
+}
+
+static void tb_done(struct dbt *d, const struct ir_block *b, struct tb *tb)
+{
+    log_block(b, tb);
+    perfmap_block(tb);
+    tb_publish(d, tb);
+}
+
+/* --- blocks of an earlier run --- */
+/* False: what the cache has is not to be used, nor is it to get anything. */
+static bool pcache_key_at(struct dbt *d, const struct cpu *c, const struct tb_key *k, const struct tlb_exec *x, struct pcache_key *pk)
+{
+    if (!d->pcache || d->one_insn || d->vm->n_bp || k->mode & MODE_COUNT || log_on(LOG_IR | LOG_IR_OPT))
+        return false;
+    unsigned off = k->phys & (PAGE_SIZE - 1);
+    u64 limit = cpu_is64(c) ? 0 : c->seg[S_CS].limit;
+    *pk = (struct pcache_key){ c->rip, k->cs_base, limit, k->mode, MIN_OF(WATCH_BYTES, (u32)PAGE_SIZE - off), x->ram->host + x->ram_off + off };
+    if (!cpu_is64(c))
+        pk->n = (u32)MIN_OF((u64)pk->n, limit - c->rip + 1);
+    if (!pcache_is_open(d->pcache))
+        pcache_open(d->pcache, c->model->feat);
+    return true;
+}
+
+/* Takes the block from the cache. NULL: not possible, or *full. */
+static struct tb *load_block(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *x, const struct pcache_record *r, bool *full)
+{
+    struct tb *tb = tb_new(v->c, k, r->len, r->n_insns, 0);
+    const struct image_place at = { v->c->rip, r->pc, k->mode, ir_mode_rel(k->mode) };
+    int bad = backend_load(&r->image, pcache_image_bytes(r), &at, tb, &tb->code);
+    if (bad) {
+        *full = bad == IMAGE_FULL;
+        if (!*full)
+            pcache_stats(d->pcache)->unfit++;
+        free(tb);
+        return NULL;
+    }
+    tb_pages(tb, x, v);
+    pcache_stats(d->pcache)->insns += r->n_insns;
+    tb_done(d, NULL, tb);
+    return tb;
+}
+
+/* cache-check=on: what was just made, at the same place in a line, is what r has. */
+static void check_block(struct dbt *d, const struct tb *tb, const struct pcache_record *r)
+{
+    struct pcache_stats *st = pcache_stats(d->pcache);
+    st->checked++;
+    if (tb->len != r->len || !backend_same(&tb->code, tb, tb->pc, tb->mode, &r->image, pcache_image_bytes(r), r->pc)) {
+        if (!st->wrong++)
+            warn_report("-accel dbt,cache-check: other code at %llx, mode %x", (unsigned long long)tb->pc, tb->mode);
+    }
+}
+
+/* --- making blocks --- */
+/* Lifts and compiles at c->rip with the code lock held. NULL: cache full (retry after a flush) or a fetch fault in f. pk: NULL, or what the block may be
+ * kept by for later runs. */
+static struct tb *make_block(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *x, struct dbt_fetch *f, const u64 *soft,
+                             const struct pcache_key *pk, u32 hash)
 {
     struct dbt_vcpu *dv = v->engine;
     struct ir_block *b = dv->block;
-    const u64 *soft = d->verify ? NULL : tb_soft_bytes(d, x->ram, x->ram_off);
     stopwatch_start(&d->watch, d->st.translated % STATS_EVERY == 0);
     unsigned max = d->one_insn || d->vm->n_bp ? 1 : BLOCK_INSNS_MAX;
     int n = lift_block_soft(b, v->c, v->c->rip, max, dbt_fetch, f, x->ram->host + x->ram_off + (k->phys & (PAGE_SIZE - 1)), soft);
@@ -168,16 +243,9 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
         return NULL;
     f->faulted = false;
     stopwatch_phase(&d->watch, PHASE_LIFT);
-    struct tb *tb = aligned_alloc(_Alignof(struct tb), sizeof(*tb));
-    if (!tb)
-        g_error("out of memory");
-    memset(tb, 0, sizeof(*tb));
-    tb->pc = b->pc;
-    tb->cs_base = k->cs_base;
-    tb->mode = k->mode;
-    tb->phys = k->phys;
-    tb->len = (u16)b->len;
-    tb->n_insns = (u16)n;
+    bool keep = pk && b->len <= pk->n;
+    u32 fields = b->n_fields * (u32)sizeof(struct ir_field);
+    struct tb *tb = tb_new(v->c, k, b->len, (unsigned)n, keep ? fields + b->len : 0);
     tb->branch = branch_kind_at_end(b) != BR_NONE;
     tb_pages(tb, x, v);
     tb_holes(tb, b);
@@ -186,19 +254,50 @@ static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct t
         return NULL;
     }
     stopwatch_phase(&d->watch, PHASE_EMIT);
+    if (keep && tb->code.n_relocs && !tb->crosses) {
+        tb->keep = true;
+        tb->moves = b->moves;
+        tb->n_fields = (u16)b->n_fields;
+        tb->hash = hash;
+        tb->cs_limit = pk->cs_limit;
+        memcpy(tb->source, b->field, fields);
+        memcpy(tb->source + fields, pk->bytes, b->len);
+    }
     d->st.translated++;
     d->st.insns += (unsigned)n;
     d->st.guest_bytes += b->len;
     d->st.host_bytes += tb->code.size + tb->code.cold_size;
-    log_block(b, tb);
-    perfmap_block(tb);
-    tb_publish(d, tb);
+    tb_done(d, b, tb);
     stopwatch_phase(&d->watch, PHASE_PUBLISH);
     d->watch.insns += d->watch.on ? (unsigned)n : 0;
     return tb;
 }
 
-#define WATCH_BYTES 512 /* what a block may be made of: more than nearly all are */
+/* Finds what an earlier run has left, or makes it; as make_block. */
+static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *x, struct dbt_fetch *f)
+{
+    const u64 *soft = d->verify ? NULL : tb_soft_bytes(d, x->ram, x->ram_off + (k->phys & (PAGE_SIZE - 1)), WATCH_BYTES);
+    struct pcache_key pk;
+    if (!pcache_key_at(d, v->c, k, x, &pk))
+        return make_block(d, v, k, x, f, soft, NULL, 0);
+    u32 hash = pcache_hash(&pk);
+    const struct pcache_record *r = soft ? NULL : pcache_find(d->pcache, &pk, hash);
+    bool full = false, check = r && d->pcache_check;
+    struct tb *tb = r && !check ? load_block(d, v, k, x, r, &full) : NULL;
+    if (tb || full)
+        return tb;
+    if (check)
+        backend_place(r->phase);
+    tb = make_block(d, v, k, x, f, soft, &pk, hash);
+    if (check) {
+        backend_place(-1);
+        if (tb)
+            check_block(d, tb, r);
+    }
+    if (tb && r)
+        tb->keep = false; /* it is there */
+    return tb;
+}
 
 /* Watches what the block at linear may be made of. True: see watch_bytes. */
 static bool watch_source(struct dbt *d, struct vcpu *v, const struct tlb_exec *page, u64 linear, struct watch w[2])

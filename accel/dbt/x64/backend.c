@@ -83,14 +83,13 @@ static void emit_kill_stub(struct jit *j)
     enc_jmp_to(&j->e, x64_common.lookup_out);
 }
 
-/* A relative block's entry, with the block's PC in rdx, notes the page. Its first instruction has room for a jump. */
-static void emit_note_page(struct jit *j)
+void x64_note_page(struct enc *e, u64 pc)
 {
-    enc_b(&j->e, 0x48); /* LEA rdx, [rdx - offset] with four bytes for that in any case */
-    enc_b(&j->e, 0x8d);
-    enc_b(&j->e, 0x92);
-    enc_d(&j->e, -(u32)(j->b->pc & (PAGE_SIZE - 1)));
-    enc_store(&j->e, 8, CPU_RM(pc_page), RDX);
+    enc_b(e, 0x48); /* LEA rdx, [rdx - offset] with four bytes for that in any case */
+    enc_b(e, 0x8d);
+    enc_b(e, 0x92);
+    enc_d(e, -(u32)(pc & (PAGE_SIZE - 1)));
+    enc_store(e, 8, CPU_RM(pc_page), RDX);
 }
 
 /* The table of where instructions begin, behind the cold code; returns its end. */
@@ -125,10 +124,10 @@ int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
     j->tb = tb;
     j->cold = cold;
     if (b->rel)
-        emit_note_page(j);
+        x64_note_page(&j->e, b->pc);
     j->body = j->e.p;
     if (!b->rel)
-        enc_nop(&j->e, 5); /* becomes a jump to the first of the cold code */
+        enc_nop(&j->e, X64_KILL_BYTES); /* becomes a jump to the first of the cold code */
     jit_block(j);
     out->pc = b->pc;
     out->rel = b->rel;

@@ -70,10 +70,21 @@ static u32 target_out(const struct compiled *k, bool cold, const u8 *site, u32 r
     return (u32)(target - (cold ? k->entry : k->cold)) | OTHER;
 }
 
+/* As the block's entry was before backend_kill_block. */
+static void image_entry(const struct compiled *k, u8 *out)
+{
+    struct enc e = { .p = out };
+    if (k->rel)
+        x64_note_page(&e, k->pc);
+    else
+        enc_nop(&e, X64_KILL_BYTES);
+}
+
 void backend_save(const struct compiled *k, const void *tb, const struct code_image *im, u8 *out)
 {
     u8 *cold = out + im->hot;
     memcpy(out, k->entry, im->hot);
+    image_entry(k, out);
     memcpy(cold, k->cold, im->cold);
     memset(cold + im->cold, 0, map_at(im) - im->hot - im->cold);
     for (unsigned i = 0; i < k->n_exits; i++)

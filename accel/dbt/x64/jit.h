@@ -63,6 +63,9 @@ struct common_code {
 extern struct common_code x64_common;
 extern struct codebuf x64_cache; /* code lock */
 #define X64_ENTRY_ALIGN 16u
+#define X64_KILL_BYTES 5u        /* of the jump that a killed block begins with */
+/* A relative block's entry, with the block's PC in rdx, notes the page. Its first instruction has room for that jump. */
+void x64_note_page(struct enc *e, u64 pc);
 void entry_emit(struct enc *e, struct common_code *k);
 const u8 *x64_fault_entry(void); /* executable address of .fault */
 
