@@ -112,7 +112,7 @@ static int newer_first(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* The oldest run whose records fit into the limit. */
+/* Of the records that were used last in this run some may not fit into the limit, and no older ones; 0: all do. */
 static u32 oldest_run(const GArray *all, u64 limit)
 {
     u64 bytes = sizeof(struct pcache_head);
@@ -174,6 +174,7 @@ static void put_record(struct writer *w, const struct chosen *c)
     w->head.records++;
 }
 
+/* Records of runs behind `oldest`, and of that one as far as there is room. */
 static bool write_file(struct writer *w, const struct pcache *p, const GArray *all, u32 oldest)
 {
     memcpy(w->head.magic, PCACHE_MAGIC, sizeof(w->head.magic));
@@ -184,9 +185,12 @@ static bool write_file(struct writer *w, const struct pcache *p, const GArray *a
     w->index = g_new0(u32, 1u << w->head.index_bits);
     w->limit = p->limit;
     put(w, &w->head, sizeof(w->head));
-    for (unsigned i = 0; i < all->len; i++)
-        if (g_array_index(all, struct chosen, i).used >= oldest)
-            put_record(w, &g_array_index(all, struct chosen, i));
+    for (unsigned pass = 0; pass < 2; pass++)
+        for (unsigned i = 0; i < all->len; i++) {
+            const struct chosen *c = &g_array_index(all, struct chosen, i);
+            if (pass ? c->used == oldest : c->used > oldest)
+                put_record(w, c);
+        }
     w->head.index = w->off;
     for (size_t i = 0; i < 1u << w->head.index_bits; i += CHUNK / 8)
         put(w, w->index + i, MIN_OF(CHUNK / 8, (1u << w->head.index_bits) - i) * sizeof(u32));

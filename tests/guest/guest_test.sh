@@ -1,11 +1,14 @@
 #!/bin/sh
-# Boots the images of unittests.cfg with the translator, with the interpreter and, on one CPU, with both compared, and passes their TAP on, names prefixed. A guest
+# Boots the images of unittests.cfg with the translator, with the interpreter, on one CPU with both compared, and with the persistent cache checked, and passes their TAP on, names prefixed. A guest
 # that ends without its plan, or late, is a failed test. GEMEL is the program, BUILD the build folder; GUESTS="a b" picks
 # images, ENGINES="dbt dbt,interp=on" engines.
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=${BUILD:-build}
 GEMEL=${GEMEL:-./gemel}
-ENGINES=${ENGINES:-dbt dbt,interp=on dbt,verify=on}
+ENGINES=${ENGINES:-dbt dbt,interp=on dbt,verify=on dbt,cache-check=on}
+XDG_CACHE_HOME=$(mktemp -d) || exit 1 # what one run has translated is there for the next
+export XDG_CACHE_HOME
+trap 'rm -rf "$XDG_CACHE_HOME"' EXIT
 out=$BUILD/tests/guest/log
 mkdir -p "$out" || exit 1
 n=0
@@ -41,6 +44,7 @@ run() {
     elif [ $status -ne 1 ] && [ $status -ne 3 ]; then
         verdict not-ok "$label: ended with status $status"
     fi
+    grep -q cache-check "$log.err" && verdict not-ok "$label: $(head -n 1 "$log.err")"
 }
 
 while read -r image cpus seconds options; do

@@ -3,6 +3,7 @@
 GEMEL=${GEMEL:-./gemel}
 BUILD=${BUILD:-build}
 tmp=$(mktemp -d) || exit 1
+export XDG_CACHE_HOME="$tmp/cache"
 tap_n=0 tap_failed=0 status=-
 background= # processes that must not outlive the test
 
