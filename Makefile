@@ -180,10 +180,11 @@ bench-io: $(PROGRAM) $(BUILD)/tests/guest/vnc_drive
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' bench/io
 
 # The bare-metal guests and a kernel with two CPUs under the translator's stress switches.
-STRESS := dbt,stress-regs=on dbt,stress-tlb=on dbt,stress-regs=on,stress-tlb=on,tb-size=1 dbt,one-insn-per-tb=on
+STRESS := dbt,stress-regs=on dbt,stress-tlb=on dbt,stress-regs=on,stress-tlb=on,tb-size=1 dbt,one-insn-per-tb=on \
+    dbt,stress-cache=256 dbt,stress-invalidate=20 dbt,stress-regs=on,stress-tlb=on,stress-cache=256,stress-invalidate=5
 check-stress: $(PROGRAM) $(GUEST_IMAGES)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ENGINES='$(STRESS)' TIMEOUT=1200 tests/run tests/guest/guest_test.sh
-	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' FLAVOURS=cloud CPUS=2 ACCEL=dbt,stress-regs=on,stress-tlb=on,tb-size=1 \
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' FLAVOURS=cloud CPUS=2 ACCEL=dbt,stress-regs=on,stress-tlb=on,tb-size=1,stress-invalidate=100 \
 	    tests/run tests/guest/linux_test.sh
 
 # Boot time, a loop in the guest and resident memory, compared with QEMU's translator where that is installed.

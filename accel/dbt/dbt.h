@@ -22,6 +22,7 @@ struct dbt_vcpu {
     u64 chain_pc;               /* where that exit leads */
     u64 chain_key, chain_flushes; /* jc_key and count of cache flushes when it was taken */
     struct dbt_vcpu_stats st;
+    u64 random;                 /* stress-invalidate: state of its generator */
 };
 
 /* Finds or makes the block at c->rip. NULL: cannot be translated (code in a device): interpret. May raise a fetch fault. Between vcpu_code_enter

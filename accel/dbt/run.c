@@ -182,6 +182,24 @@ static void log_state(const struct cpu *c)
               (unsigned long long)cpu_rflags(c), line);
 }
 
+/* For tests: drops a block at random, now and then all of them, one time in t->stress_drop. */
+static void stress_drop(struct vcpu *v, struct dbt *t)
+{
+    struct dbt_vcpu *d = v->engine;
+    d->random = d->random * 6364136223846793005ull + 1442695040888963407ull;
+    u64 r = d->random >> 32;
+    if (r % t->stress_drop)
+        return;
+    r /= t->stress_drop;
+    if (r % 64) {
+        tb_drop_nth(t, (unsigned)(r / 64));
+        return;
+    }
+    vcpu_exclusive_begin(v->vm);
+    tb_flush_all(t);
+    vcpu_exclusive_end(v->vm);
+}
+
 static void run_loop(struct vcpu *v)
 {
     struct cpu *c = v->c;
@@ -209,6 +227,8 @@ static void run_loop(struct vcpu *v)
             return;
         if (log_on(LOG_CPU))
             log_state(c);
+        if (UNLIKELY(t->stress_drop))
+            stress_drop(v, t);
         enum dbt_interp why = must_interpret(v, t);
         if (why)
             interp_one(v, why);
@@ -292,6 +312,14 @@ static int opt_bool(const char *val, bool *out)
     return -1;
 }
 
+static int opt_number(const char *val, unsigned min, unsigned max, unsigned *out)
+{
+    char *end;
+    unsigned long long v = strtoull(val, &end, 10);
+    *out = (unsigned)v;
+    return *val < '0' || *val > '9' || *end || v < min || v > max ? -1 : 0;
+}
+
 static int opt_parse(struct dbt *t, const char *key, const char *val, struct err *e)
 {
     int bad;
@@ -305,7 +333,13 @@ static int opt_parse(struct dbt *t, const char *key, const char *val, struct err
         bad = opt_bool(val, &backend_stress.random_ra);
     else if (!strcmp(key, "stress-tlb"))
         bad = opt_bool(val, &backend_stress.force_miss);
-    else if (!strcmp(key, "thread"))
+    else if (!strcmp(key, "stress-invalidate"))
+        bad = opt_number(val, 1, 1000000, &t->stress_drop);
+    else if (!strcmp(key, "stress-cache")) {
+        unsigned kib = 0;
+        bad = opt_number(val, 256, 1023, &kib);
+        t->cache_size = kib * KiB;
+    } else if (!strcmp(key, "thread"))
         bad = strcmp(val, "multi") != 0;
     else if (!strcmp(key, "tb-size")) {
         char *end;
@@ -333,6 +367,7 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
     vm->engine = t;
     t->vm = vm;
     t->cache_size = 128 * MiB;
+    t->max_insns = BLOCK_INSNS_MAX;
     t->pcache_size = 64 * MiB;
     lock_init(&t->lock, "code", RANK_CODE);
     char **list = g_strsplit(opts, ",", -1);
@@ -407,6 +442,7 @@ static int dbt_vcpu_init(struct vcpu *v, struct err *e)
     if (!d || !d->block)
         return err_set(e, "cannot get memory for CPU %u", v->index);
     v->engine = d;
+    d->random = v->index;
     jumps_rekey(v);
     return 0;
 }

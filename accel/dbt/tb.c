@@ -298,6 +298,15 @@ static struct code_page *page_met(const struct dbt *d, struct ram_block *b, u64 
     return bytes_hit(p, lo, hi) ? p : NULL;
 }
 
+void tb_drop_nth(struct dbt *d, unsigned n)
+{
+    lock_acquire(&d->lock);
+    struct tb *tb = d->all->len ? g_ptr_array_index(d->all, n % d->all->len) : NULL;
+    if (tb && !tb->dead)
+        tb_kill(d, tb); /* its bytes stay watched until somebody writes to them */
+    lock_release(&d->lock);
+}
+
 void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len)
 {
     struct dbt *d = opaque;

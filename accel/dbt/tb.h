@@ -57,6 +57,8 @@ struct dbt {
     struct tb_stats st;
     struct dbt_stopwatch watch;
     bool interp, verify, one_insn;   /* -accel options */
+    unsigned stress_drop;            /* likewise: stress-invalidate; 0: off */
+    unsigned max_insns;              /* of a block; changed in an exclusive section */
     u64 cache_size;
     char *pcache_dir;                /* NULL: the user's */
     u64 pcache_size;
@@ -90,6 +92,8 @@ struct tb *tb_find(struct dbt *d, const struct tb_key *k);
 void tb_publish(struct dbt *d, struct tb *tb);
 /* Drops everything. No vCPU is in emitted code (vcpu_exclusive_begin); takes the code lock. */
 void tb_flush_all(struct dbt *d);
+/* For tests: drops the n-th block, modulo their number. Takes the code lock. */
+void tb_drop_nth(struct dbt *d, unsigned n);
 /* code_write_fn: drops the blocks that the written bytes belong to. Any thread. */
 void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
 /* code_clear_fn: the same before they are written. */

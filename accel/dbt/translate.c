@@ -186,7 +186,7 @@ static void tb_done(struct dbt *d, const struct ir_block *b, struct tb *tb)
 /* False: what the cache has is not to be used, nor is it to get anything. */
 static bool pcache_key_at(struct dbt *d, const struct cpu *c, const struct tb_key *k, const struct tlb_exec *x, struct pcache_key *pk)
 {
-    if (!d->pcache || d->one_insn || d->vm->n_bp || k->mode & MODE_COUNT || log_on(LOG_IR | LOG_IR_OPT))
+    if (!d->pcache || d->one_insn || d->max_insns < BLOCK_INSNS_MAX || d->vm->n_bp || k->mode & MODE_COUNT || log_on(LOG_IR | LOG_IR_OPT))
         return false;
     unsigned off = k->phys & (PAGE_SIZE - 1);
     u64 limit = cpu_is64(c) ? 0 : c->seg[S_CS].limit;
@@ -237,7 +237,7 @@ static struct tb *make_block(struct dbt *d, struct vcpu *v, const struct tb_key 
     struct dbt_vcpu *dv = v->engine;
     struct ir_block *b = dv->block;
     stopwatch_start(&d->watch, d->st.translated % STATS_EVERY == 0);
-    unsigned max = d->one_insn || d->vm->n_bp ? 1 : BLOCK_INSNS_MAX;
+    unsigned max = d->one_insn || d->vm->n_bp ? 1 : d->max_insns;
     int n = lift_block_soft(b, v->c, v->c->rip, max, dbt_fetch, f, x->ram->host + x->ram_off + (k->phys & (PAGE_SIZE - 1)), soft);
     if (n < 0)
         return NULL;
@@ -335,6 +335,7 @@ static enum attempt translate_watched(struct dbt *d, struct vcpu *v, const struc
 static void translate(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *page, u64 linear)
 {
     struct dbt_fetch f;
+    bool emptied = false;
     enum attempt a = translate_watched(d, v, k, page, linear, &f, false);
     while (a != MADE) {
         if (a == FAULT)
@@ -342,6 +343,9 @@ static void translate(struct dbt *d, struct vcpu *v, const struct tb_key *k, con
         vcpu_exclusive_begin(d->vm);
         if (a == FULL)
             tb_flush_all(d);
+        if (a == FULL && emptied) /* stress-cache: all of it is too small for the block */
+            d->max_insns = MAX_OF(d->max_insns / 2, 1u);
+        emptied |= a == FULL;
         a = translate_watched(d, v, k, page, linear, &f, true);
         vcpu_exclusive_end(d->vm);
     }

@@ -95,6 +95,8 @@ no -smp -kernel "$kernel" -smp 3,sockets=1,cores=64,threads=64
 no tb-size -kernel "$kernel" -accel dbt,tb-size=0
 no cache-size -kernel "$kernel" -accel dbt,cache-size=0
 no cache-check -kernel "$kernel" -accel dbt,cache-check=maybe
+no stress-cache -kernel "$kernel" -accel dbt,stress-cache=255
+no stress-invalidate -kernel "$kernel" -accel dbt,stress-invalidate=0
 no frob -kernel "$kernel" -accel dbt,frob=on
 no verify -kernel "$kernel" -accel dbt,verify=on -smp 2
 no family -kernel "$kernel" -cpu max,family=banana
