@@ -187,6 +187,11 @@ check-stress: $(PROGRAM) $(GUEST_IMAGES)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' FLAVOURS=cloud CPUS=2 ACCEL=dbt,stress-regs=on,stress-tlb=on,tb-size=1,stress-invalidate=100 \
 	    tests/run tests/guest/linux_test.sh
 
+# SOAK_MINUTES=60 of work that checks itself, with two CPUs under all stress switches.
+SOAK_MINUTES ?= 60
+soak: $(PROGRAM) $(GUEST_IMAGES)
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' SOAK_MINUTES='$(SOAK_MINUTES)' TIMEOUT=$$(($(SOAK_MINUTES) * 60 + 3600)) tests/run tests/guest/soak.sh
+
 # Boot time, a loop in the guest and resident memory, compared with QEMU's translator where that is installed.
 bench-quick: $(PROGRAM) $(BUILD)/bench/loop
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' bench/quick
@@ -232,4 +237,4 @@ distclean: clean
 	rm -f config.h config.mk config.log
 
 FORCE:
-.PHONY: all gemel-bin tests check fuzz fuzz-run check-unit check-long check-boots check-stress check-guests bench-quick bench-io lint outline demo install clean distclean FORCE
+.PHONY: all gemel-bin tests check fuzz fuzz-run check-unit check-long check-boots check-stress soak check-guests bench-quick bench-io lint outline demo install clean distclean FORCE
