@@ -37,7 +37,7 @@ struct pcache_key {
     const u8 *bytes; /* of the guest, at pc */
 };
 
-struct pcache_stats { u64 found, absent, differs /* one was there for other bytes */, damaged, unfit, added, checked, wrong;
+struct pcache_stats { u64 found, absent, differs /* one was there for other bytes */, damaged, unfit, checked, wrong;
     u64 insns; /* guest instructions of what was found and placed */
 };
 struct pcache;
@@ -49,10 +49,11 @@ bool pcache_is_open(const struct pcache *p);
 u32 pcache_hash(const struct pcache_key *k);
 /* NULL: there is none. Its sum is right; hash: pcache_hash(k). Whether it can be placed is backend_load's to say. */
 const struct pcache_record *pcache_find(struct pcache *p, const struct pcache_key *k, u32 hash);
-/* Takes a block with tb->keep for the next file. */
+/* Takes a block with tb->keep for the next file, as it is going to be dropped. */
 void pcache_add(struct pcache *p, const struct tb *tb);
-/* Writes what was added, with what was there. Does nothing if that is not worth it, or if another process is at it. */
-void pcache_save(struct pcache *p);
+/* Writes what was added and the n blocks that there are (those with tb->keep), with what was there. Does nothing if that is not worth it, or if another
+ * process is at it. */
+void pcache_save(struct pcache *p, struct tb *const *tb, unsigned n);
 void pcache_free(struct pcache *p);
 struct pcache_stats *pcache_stats(struct pcache *p);
 /* Lines for `info jit`. Code lock. */

@@ -36,8 +36,7 @@ struct pcache {
     struct pcache_map map;
     u8 *used;            /* by offset / PCACHE_USED_UNIT: the record was */
     GByteArray *added;   /* records; NULL: none */
-    unsigned n_added;
-    u64 *seen;           /* hash set of what is there */
+    u32 *seen;           /* hash set of what is there */
     unsigned n_seen;
     struct pcache_stats st;
 };

@@ -12,98 +12,147 @@
 #define WORTH 32        /* a file is written anew for a 32nd of it */
 #define FILES_KEPT 4    /* of builds, hosts and guest CPUs, the one that is written included */
 #define CHUNK (256 * KiB)
-#define SEEN (1u << 19) /* a power of 2; three quarters of it are the most that is collected */
+#define SEEN (1u << 19) /* 19 bits of a hash; three quarters of it are the most that is collected */
 
 /* --- collecting --- */
-/* Whether a block with the same bytes at the same place has come before. */
+/* Whether a block with the same bytes at the same place has come before. Now and then, of two that are not the same; or when there are too many. */
 static bool seen(struct pcache *p, const struct tb *tb)
 {
     u64 id = tb->pc * 0x9e3779b97f4a7c15ull ^ tb->cs_base << 20 ^ (u64)tb->mode << 40;
-    for (unsigned i = 0; i < tb->len; i++)
-        id = (id ^ tb->source[tb->n_fields * sizeof(struct ir_field) + i]) * 0x100000001b3ull;
+    const u8 *bytes = tb->source + tb->n_fields * sizeof(struct ir_field);
+    for (unsigned i = 0; i < tb->len; i += 8) {
+        u64 w = 0;
+        memcpy(&w, bytes + i, MIN_OF(8u, tb->len - i));
+        id = (id ^ id >> 32 ^ w) * 0xbf58476d1ce4e5b9ull;
+    }
     if (!p->seen)
-        p->seen = g_new0(u64, SEEN);
-    for (u64 i = id >> 32 & (SEEN - 1);; i = (i + 1) & (SEEN - 1)) {
-        if (p->seen[i] == id)
+        p->seen = g_new0(u32, SEEN);
+    u32 short_id = (u32)(id >> 16) | 1;
+    for (u64 i = id >> 45;; i = (i + 1) & (SEEN - 1)) {
+        if (p->seen[i] == short_id)
             return true;
         if (p->seen[i])
             continue;
-        p->seen[i] = id;
+        p->seen[i] = short_id;
         return ++p->n_seen > SEEN / 4 * 3;
     }
 }
 
+/* Fills in r but for its sum. 0: the block cannot be kept; else its bytes. */
+static u32 record_describe(const struct tb *tb, struct pcache_record *r)
+{
+    *r = (struct pcache_record){ .pc = tb->pc, .cs_base = tb->cs_base, .cs_limit = tb->cs_limit, .mode = tb->mode, .hash = tb->hash, .len = tb->len,
+                                 .n_insns = tb->n_insns, .n_fields = tb->n_fields, .phase = (u8)((u64)tb->code.entry & 63), .moves = tb->moves };
+    u32 image = backend_image_bytes(&tb->code, &r->image);
+    r->bytes = image ? pcache_image_at(r) + ALIGN_UP(image, 8u) : 0;
+    return r->bytes;
+}
+
+/* The whole record, with its sum. */
+static void record_write(const struct tb *tb, const struct pcache_record *r, u8 *out)
+{
+    u32 source = tb->n_fields * (u32)sizeof(struct ir_field) + tb->len, at = pcache_image_at(r);
+    memcpy(out, r, sizeof(*r));
+    memcpy(out + sizeof(*r), tb->source, source);
+    memset(out + sizeof(*r) + source, 0, at - sizeof(*r) - source);
+    memset(out + r->bytes - 8, 0, 8);
+    backend_save(&tb->code, tb, &r->image, out + at);
+    ((struct pcache_record *)(void *)out)->sum = pcache_record_sum((const void *)out);
+}
+
 void pcache_add(struct pcache *p, const struct tb *tb)
 {
-    struct pcache_record r = { .pc = tb->pc, .cs_base = tb->cs_base, .cs_limit = tb->cs_limit, .mode = tb->mode, .hash = tb->hash, .len = tb->len,
-                               .n_insns = tb->n_insns, .n_fields = tb->n_fields, .phase = (u8)((u64)tb->code.entry & 63), .moves = tb->moves };
-    u32 image = backend_image_bytes(&tb->code, &r.image);
-    if (!p->usable || !image || p->n_seen > SEEN / 4 * 3 || seen(p, tb))
+    struct pcache_record r;
+    if (!p->usable || p->n_seen > SEEN / 4 * 3 || !record_describe(tb, &r) || seen(p, tb))
         return;
-    u32 source = tb->n_fields * (u32)sizeof(struct ir_field) + tb->len, at = pcache_image_at(&r);
-    r.bytes = at + ALIGN_UP(image, 8u);
     if (!p->added)
         p->added = g_byte_array_sized_new(4 * MiB);
     if (p->added->len + r.bytes > p->limit)
         return;
     guint begin = p->added->len;
     g_byte_array_set_size(p->added, begin + r.bytes);
-    u8 *out = p->added->data + begin;
-    memcpy(out, &r, sizeof(r));
-    memcpy(out + sizeof(r), tb->source, source);
-    memset(out + sizeof(r) + source, 0, at - sizeof(r) - source);
-    backend_save(&tb->code, tb, &r.image, out + at);
-    memset(out + at + image, 0, r.bytes - at - image);
-    ((struct pcache_record *)(void *)out)->sum = pcache_record_sum((const void *)out);
-    p->n_added++;
-    p->st.added++;
+    record_write(tb, &r, p->added->data + begin);
 }
 
 /* --- what goes into the new file --- */
 struct chosen {
-    const struct pcache_record *r;
+    const struct pcache_record *r; /* NULL: of tb */
+    const struct tb *tb;
+    u32 bytes;
     u32 used; /* the last run, this one included */
 };
 
-/* Records of what was there, in their order. */
-static void choose_old(const struct pcache *p, const struct pcache_map *m, GArray *out)
+/* Records of what was there, in their order. same: the file is still the one that this run has used. */
+static void choose_old(const struct pcache *p, const struct pcache_map *m, bool same, GArray *out)
 {
-    bool same = p->map.head && m->inode == p->map.inode && m->bytes == p->map.bytes; /* else another process has written it since */
     for (u64 off = sizeof(struct pcache_head); off < m->head->index;) {
         const struct pcache_record *r = pcache_at(m, off);
         if (!r)
             break;
-        struct chosen c = { r, same && p->used[off / PCACHE_USED_UNIT] ? m->head->run + 1 : r->used };
+        struct chosen c = { r, NULL, r->bytes, same && p->used[off / PCACHE_USED_UNIT] ? m->head->run + 1 : r->used };
         g_array_append_val(out, c);
         off += r->bytes;
     }
 }
 
-/* There is a record for the same code already. */
-static bool has(const struct pcache_map *m, const struct pcache_record *r)
+/* There is a record for the same code already: another process has written it since. */
+static bool has(const struct pcache_map *m, const struct pcache_key *k, u32 hash)
 {
-    const struct pcache_key k = { r->pc, r->cs_base, r->cs_limit, r->mode, r->len, pcache_guest_bytes(r) };
     const u32 *index = (const void *)((const u8 *)m->head + m->head->index);
-    u64 off = (u64)index[r->hash & MASK64(m->head->index_bits)] * 8;
+    u64 off = (u64)index[hash & MASK64(m->head->index_bits)] * 8;
     for (unsigned i = 0; off && i < 64; i++) {
-        const struct pcache_record *o = pcache_at(m, off);
-        if (!o)
+        const struct pcache_record *r = pcache_at(m, off);
+        if (!r)
             return false;
-        if (o->hash == r->hash && o->len == r->len && pcache_matches(o, &k))
+        if (r->hash == hash && r->len == k->n && pcache_matches(r, k))
             return true;
-        off = (u64)o->next * 8;
+        off = (u64)r->next * 8;
     }
     return false;
 }
 
-static void choose_new(const struct pcache *p, const struct pcache_map *m, u32 run, GArray *out)
+/* What is new, for the file of this run; returns the bytes. */
+static u64 choose_new(struct pcache *p, struct tb *const *tb, unsigned n, GArray *out)
 {
-    for (guint at = 0; at < p->added->len;) {
-        struct chosen c = { (const void *)(p->added->data + at), run };
-        if (!m->head || !has(m, c.r))
-            g_array_append_val(out, c);
-        at += c.r->bytes;
+    struct pcache_record r;
+    u64 bytes = p->added ? p->added->len : 0;
+    for (u64 at = 0; at < bytes; at += r.bytes) {
+        struct chosen c = { (const void *)(p->added->data + at), NULL, 0, 0 };
+        r.bytes = c.bytes = c.r->bytes;
+        g_array_append_val(out, c);
     }
+    for (unsigned i = 0; i < n; i++) {
+        __builtin_prefetch(tb[MIN_OF(i + 4, n - 1)]);
+        struct chosen c = { NULL, tb[i], tb[i]->keep ? record_describe(tb[i], &r) : 0, 0 };
+        if (!c.bytes || p->n_seen > SEEN / 4 * 3 || seen(p, tb[i]))
+            continue;
+        bytes += c.bytes;
+        g_array_append_val(out, c);
+    }
+    return bytes;
+}
+
+/* Takes away what is in the file of another process, and says of the rest which run it is of. */
+static void sort_out(GArray *all, const struct pcache_map *other, u32 run)
+{
+    struct pcache_record r;
+    unsigned left = 0;
+    for (unsigned i = 0; i < all->len; i++) {
+        struct chosen *c = &g_array_index(all, struct chosen, i);
+        c->used = run;
+        if (!other)
+            continue;
+        if (c->r)
+            r = *c->r;
+        else
+            record_describe(c->tb, &r);
+        const u8 *bytes = c->r ? pcache_guest_bytes(c->r) : c->tb->source + r.n_fields * sizeof(struct ir_field);
+        const struct pcache_key k = { r.pc, r.cs_base, r.cs_limit, r.mode, r.len, bytes };
+        if (!has(other, &k, r.hash))
+            g_array_index(all, struct chosen, left++) = *c;
+    }
+    if (other)
+        g_array_set_size(all, left);
 }
 
 static int newer_first(const void *a, const void *b)
@@ -117,7 +166,7 @@ static u32 oldest_run(const GArray *all, u64 limit)
 {
     u64 bytes = sizeof(struct pcache_head);
     for (unsigned i = 0; i < all->len; i++)
-        bytes += g_array_index(all, struct chosen, i).r->bytes + 2 * sizeof(u32);
+        bytes += g_array_index(all, struct chosen, i).bytes + 2 * sizeof(u32);
     if (bytes <= limit)
         return 0;
     g_autofree u32 *runs = g_new(u32, all->len);
@@ -151,12 +200,12 @@ static void flush(struct writer *w)
     w->fill = 0;
 }
 
-static void *put(struct writer *w, const void *bytes, size_t n)
+/* Room for the next n bytes of the file. */
+static u8 *take(struct writer *w, size_t n)
 {
     if (w->fill + n > CHUNK)
         flush(w);
-    void *at = w->buf + w->fill;
-    memcpy(at, bytes, n);
+    u8 *at = w->buf + w->fill;
     w->fill += n;
     w->off += n;
     return at;
@@ -164,10 +213,19 @@ static void *put(struct writer *w, const void *bytes, size_t n)
 
 static void put_record(struct writer *w, const struct chosen *c)
 {
-    if (c->r->bytes > CHUNK || w->off + c->r->bytes > w->limit)
+    struct pcache_record described;
+    const struct pcache_record *from = c->r ? c->r : &described;
+    u32 here = (u32)(w->off / 8);
+    if (c->bytes > CHUNK || w->off + c->bytes > w->limit)
         return;
-    u32 *place = &w->index[c->r->hash & MASK64(w->head.index_bits)], here = (u32)(w->off / 8);
-    struct pcache_record *r = put(w, c->r, c->r->bytes);
+    struct pcache_record *r = (void *)take(w, c->bytes);
+    if (c->r) {
+        memcpy(r, c->r, c->bytes);
+    } else {
+        record_describe(c->tb, &described);
+        record_write(c->tb, from, (u8 *)r);
+    }
+    u32 *place = &w->index[from->hash & MASK64(w->head.index_bits)];
     r->next = *place;
     r->used = c->used;
     *place = here;
@@ -184,7 +242,7 @@ static bool write_file(struct writer *w, const struct pcache *p, const GArray *a
     w->buf = g_malloc(CHUNK);
     w->index = g_new0(u32, 1u << w->head.index_bits);
     w->limit = p->limit;
-    put(w, &w->head, sizeof(w->head));
+    take(w, sizeof(w->head));
     for (unsigned pass = 0; pass < 2; pass++)
         for (unsigned i = 0; i < all->len; i++) {
             const struct chosen *c = &g_array_index(all, struct chosen, i);
@@ -192,8 +250,10 @@ static bool write_file(struct writer *w, const struct pcache *p, const GArray *a
                 put_record(w, c);
         }
     w->head.index = w->off;
-    for (size_t i = 0; i < 1u << w->head.index_bits; i += CHUNK / 8)
-        put(w, w->index + i, MIN_OF(CHUNK / 8, (1u << w->head.index_bits) - i) * sizeof(u32));
+    for (size_t i = 0; i < 1u << w->head.index_bits; i += CHUNK / 8) {
+        size_t n = MIN_OF(CHUNK / 8, (1u << w->head.index_bits) - i) * sizeof(u32);
+        memcpy(take(w, n), w->index + i, n);
+    }
     w->head.bytes = w->off;
     w->head.sum = pcache_sum(&w->head.key, sizeof(w->head) - offsetof(struct pcache_head, key));
     flush(w);
@@ -235,18 +295,17 @@ static void drop_others(const struct pcache *p)
     }
 }
 
-static void replace_file(struct pcache *p)
+static void replace_file(struct pcache *p, GArray *all)
 {
     struct pcache_map m;
     struct writer w = { 0 };
     g_autofree char *temp = g_strdup_printf("dbt-new-%d", (int)getpid());
-    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(struct chosen));
-    bool any = pcache_map_file(p, &m);
+    bool any = pcache_map_file(p, &m), same = any && m.inode == p->map.inode && m.bytes == p->map.bytes;
     w.head.run = any ? m.head->run + 1 : 1;
-    choose_new(p, &m, w.head.run, all);
+    sort_out(all, any && !same ? &m : NULL, w.head.run);
     bool news = all->len;
     if (news && any)
-        choose_old(p, &m, all);
+        choose_old(p, &m, same, all);
     if (news) {
         unlinkat(p->dir_fd, temp, 0);
         w.fd = openat(p->dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -261,13 +320,15 @@ static void replace_file(struct pcache *p)
     pcache_unmap(&m);
 }
 
-void pcache_save(struct pcache *p)
+void pcache_save(struct pcache *p, struct tb *const *tb, unsigned n)
 {
-    if (!p->added || !p->usable || (u64)p->added->len * WORTH < p->map.bytes)
+    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(struct chosen));
+    u64 news = p->usable ? choose_new(p, tb, n, all) : 0;
+    if (!news || news * WORTH < p->map.bytes)
         return;
     int lock = openat(p->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB)) /* who is not first loses what is new of this run */
-        replace_file(p);
+        replace_file(p, all);
     if (lock >= 0)
         close(lock);
 }

@@ -423,8 +423,6 @@ static void dbt_fini(struct vm *vm)
     struct dbt *t = vm->engine;
     codepage_set_listener(NULL, NULL, NULL);
     tb_fini(t);
-    if (t->pcache)
-        pcache_save(t->pcache);
     pcache_free(t->pcache);
     g_free(t->pcache_dir);
     perfmap_close();

@@ -62,7 +62,8 @@ void tb_fini(struct dbt *d)
 {
     if (!d->all)
         return;
-    keep_all(d);
+    if (d->pcache)
+        pcache_save(d->pcache, (struct tb **)d->all->pdata, d->all->len);
     free_all(d);
     g_ptr_array_free(d->all, TRUE);
     g_hash_table_destroy(d->pages);

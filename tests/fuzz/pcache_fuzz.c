@@ -80,7 +80,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         block_make(f, i);
         pcache_add(p, block[i]);
     }
-    pcache_save(p);
+    pcache_save(p, NULL, 0);
     pcache_free(p);
     g_assert_true(g_file_get_contents(name, (char **)&file, &bytes, NULL));
     return 0;
