@@ -10,7 +10,7 @@
 #include "util/err.h"
 
 #define WORTH 32        /* a file is written anew for a 32nd of it */
-#define FILES_KEPT 4    /* of builds, hosts and guest CPUs, the one that is written included */
+#define FILES_KEPT 3    /* of builds, hosts and guest CPUs, the one that is written included */
 #define CHUNK (256 * KiB)
 #define SEEN (1u << 19) /* 19 bits of a hash; three quarters of it are the most that is collected */
 

@@ -368,7 +368,7 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
     t->vm = vm;
     t->cache_size = 128 * MiB;
     t->max_insns = BLOCK_INSNS_MAX;
-    t->pcache_size = 64 * MiB;
+    t->pcache_size = 256 * MiB;
     lock_init(&t->lock, "code", RANK_CODE);
     char **list = g_strsplit(opts, ",", -1);
     int ret = 0;

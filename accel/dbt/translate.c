@@ -276,7 +276,7 @@ static struct tb *make_block(struct dbt *d, struct vcpu *v, const struct tb_key 
 /* Finds what an earlier run has left, or makes it; as make_block. */
 static struct tb *translate_locked(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *x, struct dbt_fetch *f)
 {
-    const u64 *soft = d->verify ? NULL : tb_soft_bytes(d, x->ram, x->ram_off + (k->phys & (PAGE_SIZE - 1)), WATCH_BYTES);
+    const u64 *soft = d->verify || !cpu_is64(v->c) ? NULL : tb_soft_bytes(d, x->ram, x->ram_off + (k->phys & (PAGE_SIZE - 1)), WATCH_BYTES);
     struct pcache_key pk;
     if (!pcache_key_at(d, v->c, k, x, &pk))
         return make_block(d, v, k, x, f, soft, NULL, 0);
