@@ -538,6 +538,7 @@ int vcpu_new(struct vm *vm, unsigned index, struct vcpu **out, struct err *e)
     c->plat = &vcpu_platform;
     c->plat_opaque = v;
     tlb_init(&c->tlb);
+    c->jc_mask = JC_MASK;
     *out = v;
     return 0;
 }

@@ -124,8 +124,9 @@ struct jump_entry {
 #define JC_BITS 15
 #define JC_ENTRIES (1u << JC_BITS)
 #define JC_WAYS 2  /* JC_ENTRIES of one way, then those of the other */
-/* The place of a pc in each way. What lies at the same offset of its page, as instructions that cross pages do, is spread by the page. */
-static inline unsigned jc_index(u64 pc) { return (unsigned)(pc + 8 * (pc >> PAGE_BITS)) & (JC_ENTRIES - 1); }
+#define JC_MASK (2ull * (JC_ENTRIES - 1)) /* PEXT mask for jc_index() */
+/* The place of a pc in each way. Bits of the page are in it, since instructions that cross pages are all at the same offsets. */
+static inline unsigned jc_index(u64 pc) { return (unsigned)(pc >> 1) & (JC_ENTRIES - 1); }
 
 struct cpu_platform; /* cpu/platform.h */
 struct cpu_model;    /* cpu/cpuid.h */
@@ -142,6 +143,7 @@ struct cpu {
     u32 exit_request;    /* [atomic] non-zero: leave emitted code at the next block boundary */
     u32 mode;            /* enum cpu_mode */
     u64 jc_key;          /* jump cache: generation, mode and CS base, added to a PC to make its key */
+    u64 jc_mask;         /* JC_MASK */
     u64 pc_page;         /* while a block with ir_block.rel runs: the page of its PC */
     struct seg_reg seg[SEG_COUNT];
     u64 scratch[16];     /* spill slots of emitted code */

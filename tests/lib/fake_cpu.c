@@ -141,6 +141,7 @@ struct fake_cpu *fake_cpu_new(unsigned bits, struct fake_cpu *share)
     c->memctx = (struct mem_ctx){ .tlb = &c->tlb, .mem = c->mem };
     c->mxcsr = 0x1f80;
     tlb_init(&c->tlb);
+    c->jc_mask = JC_MASK;
     cpu_set_rflags(c, 2);
     set_mode(c, bits);
     return f;

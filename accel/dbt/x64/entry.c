@@ -255,7 +255,7 @@ static void emit_jc_check(struct enc *e, unsigned way)
     enc_load(e, 8, RCX, CPU_RM(jc_key));
     enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
     enc_load(e, 4, RBX, CPU_RM(exit_request));
-    enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
+    enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 3, 0));
     enc_load(e, 8, RBX, jc_rm(way, key));
     enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
 }
@@ -548,12 +548,9 @@ static void emit_plain_probe(struct enc *e, unsigned mode, bool write)
 static void emit_plain_lookup(struct enc *e)
 {
     emit_plain_start(e);
-    emit_shift_right(e, RAX, PAGE_BITS);
-    enc_lea(e, 8, RAX, rm_sib(RDX, RAX, 3, 0));
-    enc_alu_rm(e, 8, 0, RAX, rm_reg(RAX));
-    enc_movzx(e, RAX, 2, rm_reg(RAX));
+    enc_alu_mi(e, 4, 4, rm_reg(RAX), (i32)JC_MASK, false);
     enc_load(e, 4, RCX, CPU_RM(exit_request));
-    enc_alu_rm(e, 8, 0, RCX, rm_reg(RDX));
+    enc_lea(e, 8, RCX, rm_sib(RDX, RCX, 3, 0));
     enc_alu_rm(e, 8, 0, RCX, CPU_RM(jc_key));
     enc_alu_rm(e, 8, 0, RCX, jc_rm(0, key));
     emit_plain_return(e);

@@ -35,14 +35,12 @@ static void emit_lookup(struct jit *j)
 {
     struct enc *e = &j->e;
     if (x64_host.bmi2) {
-        enc_shrx(e, RAX, rm_reg(RDX), RBP);
-        enc_lea(e, 8, RAX, rm_sib(RDX, RAX, 3, 0));
+        enc_pext(e, RAX, RDX, CPU_RM(jc_mask));
         enc_load(e, 8, RCX, CPU_RM(jc_key));
         enc_lea(e, 4, RAX, rm_sib(RAX, RAX, 0, 0));
         enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
-        enc_movzx(e, RAX, 2, rm_reg(RAX));
         enc_load(e, 4, RBX, CPU_RM(exit_request));
-        enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
+        enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 3, 0));
         enc_load(e, 8, RBX, jc_rm(0, key));
         enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
     } else {
@@ -77,7 +75,7 @@ static void emit_lookup_const(struct jit *j, u64 pc)
     enc_lea(e, 8, RCX, rm_sib(RCX, RAX, 0, 0));
     if (pc <= j->b->pc) {
         enc_load(e, 4, RAX, CPU_RM(exit_request));
-        enc_lea(e, 8, RCX, rm_sib(RCX, RAX, 0, 0));
+        enc_lea(e, 8, RCX, rm_sib(RCX, RAX, 3, 0));
     }
     u8 *hit = enc_jrcxz(e);
     ool_new(j, OOL_MISS, enc_jmp(e))->pc = pc;

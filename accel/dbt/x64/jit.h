@@ -24,7 +24,7 @@ static inline struct rm cpu_rm(size_t off) { return rm_mem(RBP, (i32)off - CPU_B
 #define CPU_RM(field) cpu_rm(offsetof(struct cpu, field))
 
 /* A field of the entry of the jump cache that rax is twice the place of. */
-_Static_assert(JC_BITS == 15 && sizeof(struct jump_entry) == 16, "the place is made by a move of 16 bits and scaled by 2 * 8");
+_Static_assert(JC_BITS == 15 && sizeof(struct jump_entry) == 16, "the place is twice the index, scaled by 8");
 _Static_assert(offsetof(struct cpu, jc) > CPU_BIAS + 127 && offsetof(struct cpu, tlb.t) > CPU_BIAS + 127, "displacements are of 32 bits: RELOC_JC, _TLB");
 #define jc_rm(way, field) \
     rm_sib(RBP, RAX, 3, (i32)(offsetof(struct cpu, jc) + (way) * JC_ENTRIES * sizeof(struct jump_entry) + offsetof(struct jump_entry, field)) - CPU_BIAS)
