@@ -47,7 +47,7 @@ static void print_blocks(const struct dbt *t, GString *out)
     const struct tb_stats *st = &t->st;
     struct backend_usage u;
     backend_usage(&u);
-    g_string_append_printf(out, "blocks          %u\n", t->all->len);
+    g_string_append_printf(out, "blocks          %u\n", t->all.n);
     g_string_append_printf(out, "translated      %llu (%llu guest instructions, %llu bytes -> %llu host bytes)\n", (unsigned long long)st->translated,
                            (unsigned long long)st->insns, (unsigned long long)st->guest_bytes, (unsigned long long)st->host_bytes);
     g_string_append_printf(out, "code cache      %llu KiB of main lines, %llu KiB of the rest, of %llu KiB\n", (unsigned long long)u.hot / KiB,

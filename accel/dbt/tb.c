@@ -35,7 +35,6 @@ int tb_init(struct dbt *d, struct err *e)
 {
     d->hash = calloc(HASH_SIZE, sizeof(*d->hash));
     d->pages = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, page_free);
-    d->all = g_ptr_array_new();
     the_dbt = d;
     return backend_init(d->cache_size, e);
 }
@@ -43,29 +42,29 @@ int tb_init(struct dbt *d, struct err *e)
 /* Takes what later runs can use: dead blocks, too, since a kernel's first steps are in memory that is used for something else later. */
 static void keep_all(struct dbt *d)
 {
-    for (unsigned i = 0; d->pcache && pcache_is_open(d->pcache) && i < d->all->len; i++) {
-        const struct tb *tb = g_ptr_array_index(d->all, i);
+    for (unsigned i = 0; d->pcache && pcache_is_open(d->pcache) && i < d->all.n; i++) {
+        const struct tb *tb = tb_nth(&d->all, i);
         if (tb->keep)
             pcache_add(d->pcache, tb);
     }
 }
 
-static void free_all(struct dbt *d)
+static void save_all(struct dbt *d)
 {
-    for (unsigned i = 0; i < d->all->len; i++) {
-        free(g_ptr_array_index(d->all, i));
-    }
-    g_ptr_array_set_size(d->all, 0);
+    struct tb **tb = g_new(struct tb *, d->all.n);
+    for (unsigned i = 0; i < d->all.n; i++)
+        tb[i] = tb_nth(&d->all, i);
+    pcache_save(d->pcache, tb, d->all.n);
+    g_free(tb);
 }
 
 void tb_fini(struct dbt *d)
 {
-    if (!d->all)
+    if (!d->hash)
         return;
     if (d->pcache)
-        pcache_save(d->pcache, (struct tb **)d->all->pdata, d->all->len);
-    free_all(d);
-    g_ptr_array_free(d->all, TRUE);
+        save_all(d);
+    tb_store_fini(&d->all);
     g_hash_table_destroy(d->pages);
     free(d->hash);
     backend_watch = NULL;
@@ -179,7 +178,6 @@ void tb_publish(struct dbt *d, struct tb *tb)
     struct tb **head = &d->hash[tb_hash(&k)];
     tb->hash_next = *head;
     __atomic_store_n(head, tb, __ATOMIC_RELEASE);
-    g_ptr_array_add(d->all, tb);
 }
 
 static void hash_remove(struct dbt *d, struct tb *tb)
@@ -302,7 +300,7 @@ static struct code_page *page_met(const struct dbt *d, struct ram_block *b, u64 
 void tb_drop_nth(struct dbt *d, unsigned n)
 {
     lock_acquire(&d->lock);
-    struct tb *tb = d->all->len ? g_ptr_array_index(d->all, n % d->all->len) : NULL;
+    struct tb *tb = d->all.n ? tb_nth(&d->all, n % d->all.n) : NULL;
     if (tb && !tb->dead)
         tb_kill(d, tb); /* its bytes stay watched until somebody writes to them */
     lock_release(&d->lock);
@@ -351,9 +349,9 @@ struct tb *tb_by_host_pc(const void *pc)
     struct tb *best = NULL;
     bool cold = backend_is_cold(pc);
     lock_acquire(&d->lock);
-    for (unsigned lo = 0, hi = d->all->len; lo < hi;) {
+    for (unsigned lo = 0, hi = d->all.n; lo < hi;) {
         unsigned mid = (lo + hi) / 2;
-        struct tb *tb = g_ptr_array_index(d->all, mid);
+        struct tb *tb = tb_nth(&d->all, mid);
         if ((cold ? tb->code.cold : tb->code.body) <= (const u8 *)pc) {
             best = tb;
             lo = mid + 1;
@@ -384,8 +382,8 @@ void tb_link(struct dbt *d, struct tb *from, unsigned n, struct tb *to, u64 flus
 
 static void clear_bits(struct dbt *d)
 {
-    for (unsigned i = 0; i < d->all->len; i++) {
-        struct tb *tb = g_ptr_array_index(d->all, i);
+    for (unsigned i = 0; i < d->all.n; i++) {
+        struct tb *tb = tb_nth(&d->all, i);
         for (unsigned s = 0; s < 2 && tb->page[s].ram; s++)
             codepage_clear(tb->page[s].ram, tb->page[s].off, ~0ull);
     }
@@ -399,7 +397,7 @@ void tb_flush_all(struct dbt *d)
     clear_bits(d);
     memset(d->hash, 0, HASH_SIZE * sizeof(*d->hash));
     g_hash_table_remove_all(d->pages);
-    free_all(d);
+    tb_store_clear(&d->all);
     backend_flush();
     perfmap_flush();
     for (unsigned i = 0; i < d->vm->n_cpus; i++) {

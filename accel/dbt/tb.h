@@ -36,13 +36,33 @@ struct tb {
     u16 n_fields;
     u32 hash;            /* pcache_hash() */
     u64 cs_limit;
-    u8 source[];         /* keep: n_fields times struct ir_field, then len bytes of the guest */
+    u8 *source;          /* keep: n_fields times struct ir_field, then len bytes of the guest */
 };
 
 struct tb_stats {
     u64 translated, invalidated, flushes, chained;
     u64 guest_bytes, host_bytes, insns;
 };
+
+/* The memory of descriptors, in the order in which they were made, and of bytes that belong to them. Code lock. */
+struct tb_store {
+    struct tb **chunk;
+    unsigned n, chunks;      /* descriptors in use; chunks there are */
+    u8 **bytes;
+    size_t used;             /* of all chunks of bytes */
+    unsigned byte_chunks;
+};
+#define TB_CHUNK_BYTES (2 * MiB)
+#define TB_CHUNK ((unsigned)(TB_CHUNK_BYTES / sizeof(struct tb)))
+/* A descriptor of zeros; NULL: no memory. */
+struct tb *tb_new(struct tb_store *s);
+/* The one that was made last is not wanted. */
+static inline void tb_unmake(struct tb_store *s) { s->n--; }
+static inline struct tb *tb_nth(const struct tb_store *s, unsigned i) { return &s->chunk[i / TB_CHUNK][i % TB_CHUNK]; }
+/* n bytes, at most a few KiB, that are good as long as the descriptors; NULL: no memory. */
+u8 *tb_store_bytes(struct tb_store *s, size_t n);
+static inline void tb_store_clear(struct tb_store *s) { s->n = 0, s->used = 0; }
+void tb_store_fini(struct tb_store *s);
 
 #define TB_CLEARS_BITS 10
 #define TB_CLEARS (1u << TB_CLEARS_BITS)
@@ -53,7 +73,7 @@ struct dbt {
     struct lock lock;                /* RANK_CODE */
     struct tb **hash;                /* [atomic] heads */
     GHashTable *pages;               /* host page address -> struct code_page; code lock */
-    GPtrArray *all;                  /* every tb since the last flush, in the order of their code; code lock */
+    struct tb_store all;             /* every tb since the last flush, in the order of their code */
     struct tb_stats st;
     struct dbt_stopwatch watch;
     bool interp, verify, one_insn;   /* -accel options */

@@ -160,12 +160,11 @@ static void tb_holes(struct tb *tb, const struct ir_block *b)
 
 #define WATCH_BYTES 512 /* what a block may be made of: more than nearly all are */
 
-static struct tb *tb_new(const struct cpu *c, const struct tb_key *k, unsigned len, unsigned n_insns, size_t extra)
+static struct tb *tb_make(struct dbt *d, const struct cpu *c, const struct tb_key *k, unsigned len, unsigned n_insns)
 {
-    struct tb *tb = aligned_alloc(_Alignof(struct tb), ALIGN_UP(sizeof(*tb) + extra, _Alignof(struct tb)));
+    struct tb *tb = tb_new(&d->all);
     if (!tb)
         g_error("out of memory");
-    memset(tb, 0, sizeof(*tb));
     tb->pc = c->rip;
     tb->cs_base = k->cs_base;
     tb->mode = k->mode;
@@ -201,14 +200,14 @@ static bool pcache_key_at(struct dbt *d, const struct cpu *c, const struct tb_ke
 /* Takes the block from the cache. NULL: not possible, or *full. */
 static struct tb *load_block(struct dbt *d, struct vcpu *v, const struct tb_key *k, const struct tlb_exec *x, const struct pcache_record *r, bool *full)
 {
-    struct tb *tb = tb_new(v->c, k, r->len, r->n_insns, 0);
+    struct tb *tb = tb_make(d, v->c, k, r->len, r->n_insns);
     const struct image_place at = { v->c->rip, r->pc, k->mode, ir_mode_rel(k->mode) };
     int bad = backend_load(&r->image, pcache_image_bytes(r), &at, tb, &tb->code);
     if (bad) {
         *full = bad == IMAGE_FULL;
         if (!*full)
             pcache_stats(d->pcache)->unfit++;
-        free(tb);
+        tb_unmake(&d->all);
         return NULL;
     }
     tb_pages(tb, x, v);
@@ -245,16 +244,16 @@ static struct tb *make_block(struct dbt *d, struct vcpu *v, const struct tb_key 
     stopwatch_phase(&d->watch, PHASE_LIFT);
     bool keep = pk && b->len <= pk->n;
     u32 fields = b->n_fields * (u32)sizeof(struct ir_field);
-    struct tb *tb = tb_new(v->c, k, b->len, (unsigned)n, keep ? fields + b->len : 0);
+    struct tb *tb = tb_make(d, v->c, k, b->len, (unsigned)n);
     tb->branch = branch_kind_at_end(b) != BR_NONE;
     tb_pages(tb, x, v);
     tb_holes(tb, b);
     if (backend_compile(b, tb, &tb->code)) {
-        free(tb);
+        tb_unmake(&d->all);
         return NULL;
     }
     stopwatch_phase(&d->watch, PHASE_EMIT);
-    if (keep && tb->code.n_relocs && !tb->crosses) {
+    if (keep && tb->code.n_relocs && !tb->crosses && (tb->source = tb_store_bytes(&d->all, fields + b->len))) {
         tb->keep = true;
         tb->moves = b->moves;
         tb->n_fields = (u16)b->n_fields;

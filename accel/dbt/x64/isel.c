@@ -388,6 +388,7 @@ static void isel_ldcode(struct jit *j, const struct ir_op *o)
     struct dst d = dst_open(j, o, o->d, 8, false);
     struct rm m = rm_mem((int)d.reg, 0);
     enc_mov_ri(&j->e, d.reg, (u64)(uintptr_t)j->b->code + o->imm);
+    j->relocs.lost = true; /* the guest's memory lies elsewhere in another process */
     if (o->size2 == 8)
         enc_load(&j->e, 8, d.reg, m);
     else
