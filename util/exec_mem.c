@@ -80,6 +80,14 @@ void exec_mem_fini(struct exec_mem *m)
     *m = (struct exec_mem){ NULL, NULL, 0 };
 }
 
+void exec_mem_back(const struct exec_mem *m, size_t off, size_t n)
+{
+#ifdef MADV_POPULATE_WRITE
+    madvise(m->rw + off, n, MADV_POPULATE_WRITE);
+    madvise(m->rx + off, n, MADV_POPULATE_READ);
+#endif
+}
+
 bool exec_mem_reaches(const struct exec_mem *m, const void *target)
 {
     i64 from_lo = (i64)((const u8 *)target - m->rx);

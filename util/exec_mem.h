@@ -16,6 +16,9 @@ struct exec_mem {
 int exec_mem_init(struct exec_mem *m, size_t size, const void *near, struct err *e);
 void exec_mem_fini(struct exec_mem *m);
 
+/* Has the host put memory in place for n bytes from off on, multiples of a page, in both views. A host that cannot does it as they are touched. */
+void exec_mem_back(const struct exec_mem *m, size_t off, size_t n);
+
 /* The executable address of a writable one, and back. */
 static inline u8 *exec_mem_rx(const struct exec_mem *m, const u8 *rw) { return m->rx + (rw - m->rw); }
 static inline u8 *exec_mem_rw(const struct exec_mem *m, const u8 *rx) { return m->rw + (rx - m->rx); }

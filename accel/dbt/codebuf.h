@@ -9,7 +9,7 @@ enum codebuf_part { CODE_HOT, CODE_COLD, CODE_PARTS };
 struct codebuf {
     struct exec_mem mem;
     size_t fixed;    /* bytes at the start of the hot part that codebuf_reset keeps */
-    struct { size_t start, used, end; } part[CODE_PARTS];
+    struct { size_t start, used, end, backed; } part[CODE_PARTS]; /* backed: the host has memory in place for what is before that */
 };
 
 /* 0, or -1 with e set. */

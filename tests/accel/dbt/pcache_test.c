@@ -20,6 +20,7 @@ void *dbt_slow_probe(struct cpu *c, u64 addr, u32 size_acc) { g_assert_not_reach
 
 static u64 feat[FEAT_WORDS];
 static struct tb *block[BLOCKS];
+static struct tb_store store; /* theirs */
 static u8 guest[BLOCKS][64];
 static char *dir;
 
@@ -47,8 +48,7 @@ static void block_make(struct fake_cpu *f, unsigned i)
     memcpy(guest[i], code, sizeof(code));
     g_assert_cmpint(lift_block(&b, f->c, block_pc(i), 48, fetch, guest[i]), ==, 4);
     u32 fields = b.n_fields * (u32)sizeof(struct ir_field);
-    struct tb *tb = aligned_alloc(64, ALIGN_UP(sizeof(*tb) + fields + b.len, 64));
-    memset(tb, 0, sizeof(*tb));
+    struct tb *tb = tb_new(&store);
     g_assert_cmpint(backend_compile(&b, tb, &tb->code), ==, 0);
     tb->pc = b.pc;
     tb->mode = f->c->mode;
@@ -56,6 +56,7 @@ static void block_make(struct fake_cpu *f, unsigned i)
     tb->n_insns = 4;
     tb->moves = b.moves;
     tb->n_fields = (u16)b.n_fields;
+    tb->source = tb_store_bytes(&store, fields + b.len);
     memcpy(tb->source, b.field, fields);
     memcpy(tb->source + fields, guest[i], b.len);
     block[i] = tb;
