@@ -3,6 +3,7 @@
 #include "cpu/help/light.h"
 #include "cpu/desc.h"
 #include "cpu/fault.h"
+#include "cpu/help/simd.h"
 
 static const struct light undone = { 0, 1 }, done = { 0, 0 };
 
@@ -127,7 +128,45 @@ static struct light light_stos(struct cpu *c, u64 a, u64 next_rip, u64 d)
     return done;
 }
 
+/* --- gathers of 64-bit code whose elements are all in the TLB --- */
+/* The host address of element i; NULL: it is not in the TLB. */
+static const u8 *gather_host(struct cpu *c, const struct vgather *g, unsigned i, u64 base, u64 seg)
+{
+    const u8 *index = c->vreg[g->index];
+    u64 idx = g->index8 ? ld64(index + 8 * i) : (u64)(i64)(i32)ld32(index + 4 * i);
+    u64 off = base + (idx << g->scale) + (u64)(i64)(i32)g->disp;
+    return tlb_hit(cpu_tlb(c), seg + (g->asize8 ? off : (u32)off), g->esize8 ? 8 : 4, false);
+}
+
+static struct light light_vgather(struct cpu *c, u64 a, u64 base, u64 d)
+{
+    struct vgather g = vgather_unpack(a);
+    unsigned esize = g.esize8 ? 8 : 4, count = (g.l256 ? 32u : 16u) / (g.esize8 || g.index8 ? 8 : 4);
+    u8 *dest = c->vreg[g.dest];
+    const u8 *mask = c->vreg[g.mask], *from[8];
+    u64 seg = g.seg >= S_FS ? c->seg[g.seg].base : 0;
+    if (!cpu_is64(c))
+        return undone;
+    for (unsigned i = 0; i < count; i++) {
+        from[i] = dest + i * esize;
+        if (mask[i * esize + esize - 1] >> 7 && !(from[i] = gather_host(c, &g, i, base, seg)))
+            return undone;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (g.esize8)
+            st64(dest + 8 * i, ld64(from[i]));
+        else
+            st32(dest + 4 * i, ld32(from[i]));
+    }
+    for (unsigned i = count * esize; i < 32; i += 8)
+        st64(dest + i, 0);
+    for (unsigned i = 0; i < 32; i += 8)
+        st64(c->vreg[g.mask] + i, 0);
+    return done;
+}
+
 light_fn *const light_table[HELP_COUNT] = {
+    [HELP_vgather] = light_vgather,
     [HELP_pushf_val] = light_pushf_val, [HELP_sti] = light_sti, [HELP_rdfsgs] = light_rdfsgs, [HELP_wrfsgs] = light_wrfsgs,
     [HELP_swapgs] = light_swapgs, [HELP_rdpkru] = light_rdpkru, [HELP_movs] = light_movs, [HELP_stos] = light_stos,
 };

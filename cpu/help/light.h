@@ -9,7 +9,8 @@ struct light {
     u64 undone; /* not 0: nothing has changed, and the helper has to be called */
 };
 /* The arguments are the helper's; of one with HE_ENDS b is the PC behind the instruction. In struct cpu are rip, aflags, all that is no general or
- * vector register, and of those RAX, RCX, RDX, RBX, RSI and RDI. A block may go on behind a helper with HE_ENDS that was done. */
+ * vector register, and of those RAX, RCX, RDX, RBX, RSI and RDI. A block may go on behind a helper with HE_ENDS that was done. HELP_vgather finds the low
+ * 32 bytes of its vector registers there, too, and leaves them there. */
 typedef struct light light_fn(struct cpu *c, u64 a, u64 b, u64 d);
 extern light_fn *const light_table[HELP_COUNT]; /* NULL: there is none */
 

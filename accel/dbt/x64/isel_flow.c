@@ -3,6 +3,7 @@
 #include "accel/dbt/tb.h"
 #include "accel/dbt/x64/jit.h"
 #include "cpu/help/help.h"
+#include "cpu/help/simd.h"
 
 /* --- where a jump goes --- */
 static u64 linear_page(const struct jit *j, u64 pc)
@@ -279,6 +280,21 @@ static void call_end(struct jit *j, const struct ir_op *o, const struct ir_op *e
         emit_lookup_const(j, behind(j)); /* the main line has the link */
 }
 
+static void ymm_move(struct jit *j, unsigned n, bool store)
+{
+    enc_vex(&j->e, 4, 2 | 4, 1, store ? 0x7f : 0x6f, n, 0, cpu_rm(offsetof(struct cpu, vreg) + n * sizeof(((struct cpu *)0)->vreg[0]))); /* VMOVDQU */
+}
+
+/* The light way of a gather wants the registers in struct cpu: a is vgather_pack(). */
+static void gather_move(struct jit *j, u64 a, bool store)
+{
+    struct vgather g = vgather_unpack(a);
+    ymm_move(j, g.dest, store);
+    ymm_move(j, g.mask, store);
+    if (store)
+        ymm_move(j, g.index, true);
+}
+
 void isel_call(struct jit *j, const struct ir_op *o)
 {
     const struct help_info *h = &help_table[o->imm];
@@ -302,7 +318,11 @@ void isel_call(struct jit *j, const struct ir_op *o)
         j->op++;
         return;
     }
+    if (o->imm == HELP_vgather)
+        gather_move(j, o->imm2, true);
     enc_call_to(&j->e, x64_common.helper[o->imm]);
+    if (o->imm == HELP_vgather)
+        gather_move(j, o->imm2, false);
     if (o->d.kind != K_NONE) {
         unsigned size = o->size ? o->size : 8;
         ra_claim(&j->ra, RDX);
