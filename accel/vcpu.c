@@ -543,7 +543,11 @@ int vcpu_new(struct vm *vm, unsigned index, struct vcpu **out, struct err *e)
     return 0;
 }
 
-void vcpu_attach_clock(struct vcpu *v, struct clock *clock) { timer_init(&v->pmu_timer, clock, pmu_timer_fire, v); }
+void vcpu_attach_clock(struct vcpu *v, struct clock *clock)
+{
+    v->c->tsc_base = clock_base(clock);
+    timer_init(&v->pmu_timer, clock, pmu_timer_fire, v);
+}
 
 int vcpu_start(struct vcpu *v, struct err *e)
 {

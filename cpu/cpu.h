@@ -128,6 +128,7 @@ struct jump_entry {
 /* The place of a pc in each way. Bits of the page are in it, since instructions that cross pages are all at the same offsets. */
 static inline unsigned jc_index(u64 pc) { return (unsigned)(pc >> 1) & (JC_ENTRIES - 1); }
 
+struct clock_base;
 struct cpu_platform; /* cpu/platform.h */
 struct cpu_model;    /* cpu/cpuid.h */
 struct aspace;
@@ -222,6 +223,7 @@ struct cpu {
     struct jump_entry jc[JC_WAYS * JC_ENTRIES];
     u64 jc_cs_base;      /* the CS base that is in jc_key */
     struct pmu pmu;
+    const struct clock_base *tsc_base; /* constant: the platform TSC is this clock's time in ns; NULL: plat->tsc alone knows it */
 };
 
 /* RFLAGS as software sees it / its parts stored back. cpu_set_rflags does not call cpu_update_mode. */

@@ -22,10 +22,7 @@ struct clock {
     i64 armed;             /* VM deadline that the timerfd is set to, or NEVER */
     int tfd;
     GSource *source;
-    /* Time base, read under the sequence count: running: host monotonic + base; stopped: base. */
-    u32 seq;
-    bool running;
-    i64 base;
+    struct clock_base now;
     i64 made; /* host time at which it was made; CLOCK_BOOTTIME */
 };
 
@@ -46,29 +43,31 @@ static i64 host_ns(clockid_t id)
 /* Lock held. Readers see either the old or the new pair. */
 static void base_set(struct clock *c, bool running, i64 base)
 {
-    u32 seq = c->seq;
-    __atomic_store_n(&c->seq, seq + 1, __ATOMIC_RELAXED);
+    u32 seq = c->now.seq;
+    __atomic_store_n(&c->now.seq, seq + 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    __atomic_store_n(&c->running, running, __ATOMIC_RELAXED);
-    __atomic_store_n(&c->base, base, __ATOMIC_RELAXED);
-    __atomic_store_n(&c->seq, seq + 2, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->now.running, running, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->now.base, base, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->now.seq, seq + 2, __ATOMIC_RELEASE);
 }
 
 i64 clock_ns(struct clock *c)
 {
     for (;;) {
-        u32 seq = __atomic_load_n(&c->seq, __ATOMIC_ACQUIRE);
-        bool running = __atomic_load_n(&c->running, __ATOMIC_RELAXED);
-        i64 base = __atomic_load_n(&c->base, __ATOMIC_RELAXED);
+        u32 seq = __atomic_load_n(&c->now.seq, __ATOMIC_ACQUIRE);
+        bool running = __atomic_load_n(&c->now.running, __ATOMIC_RELAXED);
+        i64 base = __atomic_load_n(&c->now.base, __ATOMIC_RELAXED);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (!(seq & 1) && __atomic_load_n(&c->seq, __ATOMIC_RELAXED) == seq)
+        if (!(seq & 1) && __atomic_load_n(&c->now.seq, __ATOMIC_RELAXED) == seq)
             return running ? host_ns(CLOCK_MONOTONIC) + base : base;
     }
 }
 
+const struct clock_base *clock_base(struct clock *c) { return !c->manual && clock_light_init() ? &c->now : NULL; }
+
 bool clock_running(struct clock *c)
 {
-    return c->manual || __atomic_load_n(&c->running, __ATOMIC_ACQUIRE);
+    return c->manual || __atomic_load_n(&c->now.running, __ATOMIC_ACQUIRE);
 }
 
 i64 clock_real_ns(struct clock *c)
@@ -84,13 +83,13 @@ i64 clock_wall_ns(struct clock *c)
 /* Lock held: programs the timerfd if the earliest deadline (or whether time runs) has changed. */
 static void rearm(struct clock *c)
 {
-    i64 want = c->running && c->head ? c->head->deadline : NEVER;
+    i64 want = c->now.running && c->head ? c->head->deadline : NEVER;
     struct itimerspec its = { 0 };
     if (c->manual || want == c->armed)
         return;
     c->armed = want;
     if (want != NEVER) {
-        i64 host = want - c->base;
+        i64 host = want - c->now.base;
         if (host < 1)
             host = 1;
         its.it_value.tv_sec = host / NS_PER_SEC;
@@ -115,7 +114,7 @@ static void run_due(struct clock *c)
     lock_acquire(c->run_lock);
     for (unsigned i = 0; i < RUN_BATCH; i++) {
         lock_acquire(&c->lock);
-        struct timer *t = c->running ? pop_due(c, clock_ns(c)) : NULL;
+        struct timer *t = c->now.running ? pop_due(c, clock_ns(c)) : NULL;
         lock_release(&c->lock);
         if (!t)
             break;
@@ -203,8 +202,8 @@ void clock_free(struct clock *c)
 void clock_start(struct clock *c)
 {
     lock_acquire(&c->lock);
-    if (!c->running && !c->manual) {
-        base_set(c, true, c->base - host_ns(CLOCK_MONOTONIC));
+    if (!c->now.running && !c->manual) {
+        base_set(c, true, c->now.base - host_ns(CLOCK_MONOTONIC));
         rearm(c);
     }
     lock_release(&c->lock);
@@ -213,8 +212,8 @@ void clock_start(struct clock *c)
 void clock_stop(struct clock *c)
 {
     lock_acquire(&c->lock);
-    if (c->running) {
-        base_set(c, false, c->base + host_ns(CLOCK_MONOTONIC));
+    if (c->now.running) {
+        base_set(c, false, c->now.base + host_ns(CLOCK_MONOTONIC));
         rearm(c);
     }
     lock_release(&c->lock);
@@ -223,7 +222,7 @@ void clock_stop(struct clock *c)
 void clock_set_ns(struct clock *c, i64 ns)
 {
     lock_acquire(&c->lock);
-    assert(!c->running);
+    assert(!c->now.running);
     base_set(c, false, ns);
     lock_release(&c->lock);
 }

@@ -21,6 +21,17 @@ struct clock *clock_new_manual(void);                  /* at 0, runs only in clo
 void clock_free(struct clock *c);
 /* VM time in ns since machine start; stands still while the VM is stopped. Any thread, no lock needed. */
 i64 clock_ns(struct clock *c);
+/* What clock_ns() makes of the host's monotonic clock, read under the sequence count: running: that + base; stopped: base. */
+struct clock_base {
+    u32 seq;
+    bool running;
+    i64 base;
+};
+/* For clock_base_ns(); NULL: there is no way but clock_ns(), with a manual clock. Good while the clock is. */
+const struct clock_base *clock_base(struct clock *c);
+/* As clock_ns(), by code that leaves vector registers alone (util/clock_light.c). */
+i64 clock_base_ns(const struct clock_base *b);
+bool clock_light_init(void); /* for clock_base() */
 /* Real time in ns since the clock was made: it goes on while the VM is stopped. Manual clocks: VM time. Any thread. */
 i64 clock_real_ns(struct clock *c);
 /* Host wall-clock time in ns since 1970 for the RTC (plus the -rtc offset); manual clocks count from a fixed date. */

@@ -4,6 +4,7 @@
 #include "cpu/desc.h"
 #include "cpu/fault.h"
 #include "cpu/help/simd.h"
+#include "util/clock.h"
 
 static const struct light undone = { 0, 1 }, done = { 0, 0 };
 
@@ -61,6 +62,25 @@ static struct light light_rdpkru(struct cpu *c, u64 a, u64 b, u64 d)
     c->gpr[R_AX] = c->pkru;
     c->gpr[R_DX] = 0;
     return done;
+}
+
+/* --- time-stamp counter --- */
+static struct light light_rdtsc(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    if (!c->tsc_base || (c->cr4 & CR4_TSD && cpu_cpl(c)))
+        return undone;
+    u64 tsc = (u64)clock_base_ns(c->tsc_base) + c->tsc_offset;
+    c->gpr[R_AX] = (u32)tsc;
+    c->gpr[R_DX] = tsc >> 32;
+    return done;
+}
+
+static struct light light_rdtscp(struct cpu *c, u64 a, u64 b, u64 d)
+{
+    struct light l = light_rdtsc(c, a, b, d);
+    if (!l.undone)
+        c->gpr[R_CX] = (u32)c->tsc_aux;
+    return l;
 }
 
 /* --- string instructions of 64-bit code, forwards, within one page of RAM on each side --- */
@@ -168,5 +188,6 @@ static struct light light_vgather(struct cpu *c, u64 a, u64 base, u64 d)
 light_fn *const light_table[HELP_COUNT] = {
     [HELP_vgather] = light_vgather,
     [HELP_pushf_val] = light_pushf_val, [HELP_sti] = light_sti, [HELP_rdfsgs] = light_rdfsgs, [HELP_wrfsgs] = light_wrfsgs,
+    [HELP_rdtsc] = light_rdtsc, [HELP_rdtscp] = light_rdtscp,
     [HELP_swapgs] = light_swapgs, [HELP_rdpkru] = light_rdpkru, [HELP_movs] = light_movs, [HELP_stos] = light_stos,
 };

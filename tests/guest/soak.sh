@@ -6,7 +6,7 @@
 . bench/real_root.sh
 minutes=${SOAK_MINUTES:-60}
 stall=${SOAK_STALL:-600}
-stress=dbt,stress-regs=on,stress-tlb=on,tb-size=1,stress-invalidate=200
+stress=dbt,stress-regs=on,stress-tlb=on,tb-size=4,stress-invalidate=1000
 accels=${SOAK_ACCEL:-$stress $stress,one-insn-per-tb=on}
 need /soak fetch_linux cloud || tap_end
 need /soak real_root "$guests" "$tmp/root" || tap_end

@@ -2,6 +2,7 @@
 #include <glib.h>
 #include "cpu/help/light.h"
 #include "tests/lib/pm_cpu.h"
+#include "util/clock.h"
 
 enum { RIP = 0x20100, NEXT = 0x20101 };
 
@@ -104,11 +105,38 @@ static void test_pkru(void)
     pm_free(p);
 }
 
+/* A clock that stands at the time that the test's platform says, so that both see the same. */
+static void test_tsc(void)
+{
+    struct pm_cpu *p = pm_new(64, "max");
+    struct clock *clock = clock_new_real(NULL);
+    struct cpu *c = p->c;
+    c->tsc_offset = 0x123456789abcdef0;
+    c->tsc_aux = 7;
+    g_assert_false(both(p, HELP_rdtsc, 0, 0));
+    g_assert_false(both(p, HELP_rdtscp, 0, 0));
+    p->tsc = 0x123456789abc;
+    clock_set_ns(clock, (i64)p->tsc);
+    c->tsc_base = clock_base(clock);
+    g_assert_true(both(p, HELP_rdtsc, 0, 0));
+    c->gpr[R_CX] = ~0ull;
+    g_assert_true(both(p, HELP_rdtscp, 0, 0));
+    c->cr4 |= CR4_TSD;
+    g_assert_true(both(p, HELP_rdtsc, 0, 0));
+    pm_user(p);
+    g_assert_false(both(p, HELP_rdtsc, 0, 0)); /* the helper raises #GP */
+    g_assert_false(both(p, HELP_rdtscp, 0, 0));
+    c->tsc_base = NULL;
+    clock_free(clock);
+    pm_free(p);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/help/light/flags", test_flags);
     g_test_add_func("/help/light/bases", test_bases);
     g_test_add_func("/help/light/pkru", test_pkru);
+    g_test_add_func("/help/light/tsc", test_tsc);
     return g_test_run();
 }
