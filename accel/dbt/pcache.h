@@ -18,7 +18,7 @@ struct pcache_record {
     u32 mode, hash;
     u16 len, n_insns, n_fields; /* guest: bytes, instructions, fields */
     u8 phase;        /* of its entry in a line of 64 bytes */
-    bool moves;      /* ir_block.moves */
+    u8 moves;        /* not 0: ir_block.moves */
     struct code_image image;
 };
 static inline const struct ir_field *pcache_fields(const struct pcache_record *r) { return (const struct ir_field *)(r + 1); }
