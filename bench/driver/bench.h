@@ -26,6 +26,7 @@ extern const unsigned row_count;
 enum target_kind {
     TARGET_SLOWDOWN, /* geometric mean of slowdowns, CPU time, at most */
     TARGET_PEER,     /* CPU time over the first peer's, at most */
+    TARGET_WARM,     /* the same, only of an engine with code of earlier runs */
     TARGET_SECONDS,  /* wall time, at most */
     TARGET_SCALING   /* throughput of two CPUs over one's, at least */
 };

@@ -69,6 +69,10 @@ double target_measured(const struct config *c, const struct machine *m, const st
     case TARGET_SLOWDOWN: return group_slowdown(c, m, t->group, CPU, false);
     case TARGET_SECONDS: return group_median(m, t->group, SESSION_START, WALL);
     case TARGET_SCALING: return group_scaling(m, t->group);
+    case TARGET_WARM:
+        if (!g_str_has_suffix(m->name, " warm"))
+            return NAN;
+        /* fall through */
     case TARGET_PEER:
         if (c->first_peer >= c->machine_count)
             return NAN;
