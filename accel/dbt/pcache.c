@@ -12,8 +12,6 @@
 #include "cpu/cpuid.h"
 #include "util/err.h"
 
-#define CHAIN_MAX 64 /* records of one place in the index: the rest is not looked at */
-
 struct pcache *pcache_new(const char *dir, u64 limit)
 {
     struct pcache *p = g_new0(struct pcache, 1);
@@ -149,7 +147,7 @@ void pcache_unmap(struct pcache_map *m)
 static bool head_ok(const struct pcache *p, const struct pcache_head *h, u64 size)
 {
     return !memcmp(h->magic, PCACHE_MAGIC, sizeof(h->magic)) && !memcmp(h->key, p->key, sizeof(h->key)) && h->bytes == size && h->index < size &&
-           h->index % 8 == 0 && h->index_bits < 32 && (sizeof(u32) << h->index_bits) == size - h->index &&
+           h->index % 8 == 0 && h->index_bits < 32 && (sizeof(struct pcache_place) << h->index_bits) == size - h->index &&
            h->sum == pcache_sum(&h->key, sizeof(*h) - offsetof(struct pcache_head, key));
 }
 
@@ -254,32 +252,37 @@ bool pcache_matches(const struct pcache_record *r, const struct pcache_key *k)
     return key_moves(k) && move_fields(r, bytes, k->pc - r->pc) && !memcmp(bytes, k->bytes, r->len);
 }
 
+const struct pcache_record *pcache_look_up(const struct pcache_map *m, const struct pcache_key *k, u32 hash, bool *any)
+{
+    const struct pcache_place *index = (const void *)((const u8 *)m->head + m->head->index);
+    u32 mask = (u32)MASK64(m->head->index_bits);
+    for (unsigned i = 0; i < PCACHE_PLACES; i++) {
+        const struct pcache_place *at = &index[(hash + i) & mask];
+        if (!at->at)
+            break;
+        if (at->hash != hash)
+            continue;
+        const struct pcache_record *r = pcache_at(m, (u64)at->at * 8);
+        *any = true;
+        if (r && r->hash == hash && pcache_matches(r, k))
+            return r;
+    }
+    return NULL;
+}
+
 const struct pcache_record *pcache_find(struct pcache *p, const struct pcache_key *k, u32 hash)
 {
-    const struct pcache_head *h = p->map.head;
-    if (!h) {
-        p->st.absent++;
+    bool any = false;
+    const struct pcache_record *r = p->map.head ? pcache_look_up(&p->map, k, hash, &any) : NULL;
+    if (!r) {
+        any ? p->st.differs++ : p->st.absent++;
         return NULL;
     }
-    const u32 *index = (const void *)((const u8 *)h + h->index);
-    u64 off = (u64)index[hash & MASK64(h->index_bits)] * 8;
-    bool any = false;
-    for (unsigned i = 0; off && i < CHAIN_MAX; i++) {
-        const struct pcache_record *r = pcache_at(&p->map, off);
-        if (!r)
-            break;
-        if (r->hash == hash && pcache_matches(r, k)) {
-            if (!record_ok(r)) {
-                p->st.damaged++;
-                return NULL;
-            }
-            p->used[off / PCACHE_USED_UNIT] = 1;
-            p->st.found++;
-            return r;
-        }
-        any = any || r->hash == hash;
-        off = (u64)r->next * 8;
+    if (!record_ok(r)) {
+        p->st.damaged++;
+        return NULL;
     }
-    any ? p->st.differs++ : p->st.absent++;
-    return NULL;
+    p->used[((const u8 *)r - (const u8 *)p->map.head) / PCACHE_USED_UNIT] = 1;
+    p->st.found++;
+    return r;
 }

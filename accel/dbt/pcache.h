@@ -12,8 +12,8 @@
 struct pcache_record {
     u32 bytes;       /* of all */
     u32 sum;         /* of what follows `used` */
-    u32 next;        /* the next one with the same place in the index: its offset / 8; 0: none */
     u32 used;        /* the last run that used it, by their numbers */
+    u32 zero;
     u64 pc, cs_base, cs_limit; /* where it was made */
     u32 mode, hash;
     u16 len, n_insns, n_fields; /* guest: bytes, instructions, fields */

@@ -4,7 +4,7 @@
 #include "accel/dbt/pcache.h"
 
 #define PCACHE_MAGIC "GEMELDBT"
-#define PCACHE_VERSION 1
+#define PCACHE_VERSION 2
 #define PCACHE_FILE_MAX (1024 * MiB)
 #define PCACHE_GUEST_MAX 512    /* bytes of a block */
 #define PCACHE_USED_UNIT 64     /* no record is smaller */
@@ -15,13 +15,19 @@ struct pcache_head {
     u32 zero;
     u8 key[32];
     u64 bytes;       /* of the file */
-    u64 index;       /* offset of the index: 1 << index_bits offsets of records, / 8 */
+    u64 index;       /* offset of the index: 1 << index_bits places, of which at most half are taken */
     u32 index_bits, records;
     u32 run;         /* how often it was written */
     u32 zero2;
 };
 _Static_assert(sizeof(struct pcache_head) % 8 == 0 && sizeof(struct pcache_record) % 8 == 0 && sizeof(struct pcache_record) >= PCACHE_USED_UNIT, "form");
 
+/* A record is in the first free place of the index from the one that its hash says on, so that a look at the index tells of nearly all that is not there. */
+struct pcache_place {
+    u32 hash;
+    u32 at;          /* offset of the record / 8; 0: the place is free */
+};
+#define PCACHE_PLACES 64 /* that many are looked at, at most */
 struct pcache_map {
     const struct pcache_head *head; /* NULL: there is no file, or none to be used */
     u64 bytes, inode;
@@ -48,6 +54,8 @@ bool pcache_map_file(struct pcache *p, struct pcache_map *m);
 void pcache_unmap(struct pcache_map *m);
 /* The record at an offset; NULL: there cannot be one. Its sum is not looked at. */
 const struct pcache_record *pcache_at(const struct pcache_map *m, u64 off);
+/* The record that is good for k; NULL: none. *any: one has its hash. Its sum is not looked at. */
+const struct pcache_record *pcache_look_up(const struct pcache_map *m, const struct pcache_key *k, u32 hash, bool *any);
 /* The record's code is good for k. */
 bool pcache_matches(const struct pcache_record *r, const struct pcache_key *k);
 

@@ -95,22 +95,6 @@ static void choose_old(const struct pcache *p, const struct pcache_map *m, bool 
     }
 }
 
-/* There is a record for the same code already: another process has written it since. */
-static bool has(const struct pcache_map *m, const struct pcache_key *k, u32 hash)
-{
-    const u32 *index = (const void *)((const u8 *)m->head + m->head->index);
-    u64 off = (u64)index[hash & MASK64(m->head->index_bits)] * 8;
-    for (unsigned i = 0; off && i < 64; i++) {
-        const struct pcache_record *r = pcache_at(m, off);
-        if (!r)
-            return false;
-        if (r->hash == hash && r->len == k->n && pcache_matches(r, k))
-            return true;
-        off = (u64)r->next * 8;
-    }
-    return false;
-}
-
 /* What is new, for the file of this run; returns the bytes. */
 static u64 choose_new(struct pcache *p, struct tb *const *tb, unsigned n, GArray *out)
 {
@@ -148,7 +132,8 @@ static void sort_out(GArray *all, const struct pcache_map *other, u32 run)
             record_describe(c->tb, &r);
         const u8 *bytes = c->r ? pcache_guest_bytes(c->r) : c->tb->source + r.n_fields * sizeof(struct ir_field);
         const struct pcache_key k = { r.pc, r.cs_base, r.cs_limit, r.mode, r.len, bytes };
-        if (!has(other, &k, r.hash))
+        const struct pcache_record *there = pcache_look_up(other, &k, r.hash, &(bool){ 0 });
+        if (!there || there->len != r.len)
             g_array_index(all, struct chosen, left++) = *c;
     }
     if (other)
@@ -166,7 +151,7 @@ static u32 oldest_run(const GArray *all, u64 limit)
 {
     u64 bytes = sizeof(struct pcache_head);
     for (unsigned i = 0; i < all->len; i++)
-        bytes += g_array_index(all, struct chosen, i).bytes + 2 * sizeof(u32);
+        bytes += g_array_index(all, struct chosen, i).bytes + 4 * sizeof(struct pcache_place);
     if (bytes <= limit)
         return 0;
     g_autofree u32 *runs = g_new(u32, all->len);
@@ -184,7 +169,7 @@ struct writer {
     u8 *buf;
     size_t fill;
     u64 off, limit;
-    u32 *index;
+    struct pcache_place *index;
     struct pcache_head head;
 };
 
@@ -225,10 +210,11 @@ static void put_record(struct writer *w, const struct chosen *c)
         record_describe(c->tb, &described);
         record_write(c->tb, from, (u8 *)r);
     }
-    u32 *place = &w->index[from->hash & MASK64(w->head.index_bits)];
-    r->next = *place;
     r->used = c->used;
-    *place = here;
+    u32 place = from->hash;
+    while (w->index[place & MASK64(w->head.index_bits)].at)
+        place++;
+    w->index[place & MASK64(w->head.index_bits)] = (struct pcache_place){ from->hash, here };
     w->head.records++;
 }
 
@@ -237,21 +223,22 @@ static bool write_file(struct writer *w, const struct pcache *p, const GArray *a
 {
     memcpy(w->head.magic, PCACHE_MAGIC, sizeof(w->head.magic));
     memcpy(w->head.key, p->key, sizeof(w->head.key));
-    while (w->head.index_bits < 24 && 1u << w->head.index_bits < all->len)
+    while (w->head.index_bits < 24 && 1u << w->head.index_bits < 2 * all->len)
         w->head.index_bits++;
+    u32 places = 1u << w->head.index_bits;
     w->buf = g_malloc(CHUNK);
-    w->index = g_new0(u32, 1u << w->head.index_bits);
-    w->limit = p->limit;
+    w->index = g_new0(struct pcache_place, places);
+    w->limit = p->limit - MIN_OF(p->limit, places * sizeof(w->index[0]));
     take(w, sizeof(w->head));
     for (unsigned pass = 0; pass < 2; pass++)
-        for (unsigned i = 0; i < all->len; i++) {
+        for (unsigned i = 0; i < all->len && w->head.records < places / 2; i++) {
             const struct chosen *c = &g_array_index(all, struct chosen, i);
             if (pass ? c->used == oldest : c->used > oldest)
                 put_record(w, c);
         }
     w->head.index = w->off;
-    for (size_t i = 0; i < 1u << w->head.index_bits; i += CHUNK / 8) {
-        size_t n = MIN_OF(CHUNK / 8, (1u << w->head.index_bits) - i) * sizeof(u32);
+    for (u32 i = 0; i < places; i += CHUNK / 16) {
+        size_t n = MIN_OF(CHUNK / 16, places - i) * sizeof(w->index[0]);
         memcpy(take(w, n), w->index + i, n);
     }
     w->head.bytes = w->off;
