@@ -55,7 +55,11 @@ ALL_LIBS = $(LIBS) -lpthread -lm
 TEST_LIBS = $(LAZY_LIBS) $(ALL_LIBS)
 
 FOLDERS := $(wildcard util mmu cpu accel hw ui disas)
-LIB_SRC := $(sort $(shell find $(FOLDERS) -name '*.c' -o -name '*.S'))
+# The optimiser's worker is a program of its own: nothing else is linked with libgccjit.
+OPT_SRC := $(wildcard accel/dbt/opt/gcc/*.c)
+OPT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(OPT_SRC))
+OPT_PROGRAM := $(if $(filter 1,$(CONFIG_GCCJIT)),$(PROGRAM)-opt)
+LIB_SRC := $(sort $(filter-out $(OPT_SRC),$(shell find $(FOLDERS) -name '*.c' -o -name '*.S')))
 LIB_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(LIB_SRC)))
 IMG_PROGRAM := $(PROGRAM)-img
 IMG_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard img/*.c)))
@@ -80,7 +84,7 @@ TIMEOUT ?= $(if $(SANITIZE),1200,300)
 # Substrings of test paths: make check ONLY="hw/timer cli" runs the tests that contain one of them.
 ONLY ?=
 
-gemel-bin: $(PROGRAM) $(IMG_PROGRAM)
+gemel-bin: $(PROGRAM) $(IMG_PROGRAM) $(OPT_PROGRAM)
 
 $(PROGRAM): $(BUILD)/main.o $(BUILD)/libgemel.a
 	$(call say,LINK,$@)
@@ -89,6 +93,10 @@ $(PROGRAM): $(BUILD)/main.o $(BUILD)/libgemel.a
 $(IMG_PROGRAM): $(IMG_OBJ) $(BUILD)/libgemel.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(PROGRAM)-opt: $(OPT_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lgccjit
 
 $(BUILD)/libgemel.a: $(LIB_OBJ)
 	$(call say,AR,$@)
@@ -109,7 +117,7 @@ $(BUILD)/%.o: %.S config.h $(BUILD)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # While they run the guest's vector registers are in the host's.
-$(BUILD)/accel/dbt/jumps.o $(BUILD)/cpu/help/light.o $(BUILD)/util/clock_light.o: ALL_CFLAGS += -mgeneral-regs-only -fno-sanitize=all
+$(BUILD)/accel/dbt/jumps.o $(BUILD)/accel/dbt/opt/flags.o $(BUILD)/cpu/help/light.o $(BUILD)/util/clock_light.o: ALL_CFLAGS += -mgeneral-regs-only -fno-sanitize=all
 
 # Changes when the flags do, and then everything is built anew.
 $(BUILD)/flags: FORCE
@@ -136,13 +144,13 @@ $(FUZZ_BIN): $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(filter %
 
 -include $(wildcard tests/guest/rules.mk bench/rules.mk)
 -include $(wildcard $(LIB_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(TEST_HELP:.o=.d) $(FUZZ_OBJ:.o=.d) \
-    $(BUILD)/tests/fuzz/driver.d $(BUILD)/main.d $(IMG_OBJ:.o=.d))
+    $(BUILD)/tests/fuzz/driver.d $(BUILD)/main.d $(IMG_OBJ:.o=.d) $(OPT_OBJ:.o=.d))
 .SECONDARY: $(TEST_OBJ) $(TEST_HELP) $(FUZZ_OBJ)
 
 # --- checks ---
 tests: $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
 
-check: $(PROGRAM) $(IMG_PROGRAM) $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
+check: $(PROGRAM) $(IMG_PROGRAM) $(OPT_PROGRAM) $(TEST_BIN) $(FUZZ_BIN) $(GUEST_IMAGES)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ONLY='$(ONLY)' TIMEOUT='$(TIMEOUT)' \
 	    tests/run tests/lint $(TEST_BIN) $(FUZZ_BIN) $(TEST_SH) $(GUEST_CHECKS)
 
@@ -224,14 +232,15 @@ demo: $(PROGRAM) $(GUEST_IMAGES)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' tests/guest/demo.sh
 
 # --- installation ---
-install: $(PROGRAM) $(IMG_PROGRAM)
+install: $(PROGRAM) $(IMG_PROGRAM) $(OPT_PROGRAM)
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/gemel'
 	install -m 755 $(PROGRAM) '$(DESTDIR)$(PREFIX)/bin/gemel'
 	install -m 755 $(IMG_PROGRAM) '$(DESTDIR)$(PREFIX)/bin/gemel-img'
+	$(if $(OPT_PROGRAM),install -m 755 $(OPT_PROGRAM) '$(DESTDIR)$(PREFIX)/bin/gemel-opt')
 	install -m 644 README.md $(wildcard docs/*.md) '$(DESTDIR)$(PREFIX)/share/doc/gemel'
 
 clean:
-	rm -rf build gemel gemel-img
+	rm -rf build gemel gemel-img gemel-opt
 
 distclean: clean
 	rm -f config.h config.mk config.log

@@ -96,11 +96,19 @@ void vm_mem_changed(struct vm *vm)
 
 static void mem_listener(void *opaque) { vm_mem_changed(opaque); }
 
+/* A region of the optimiser (accel/dbt/opt) holds what it has found in the TLB until it is left. */
+static void revoke_writes_of(struct cpu *c, const u8 *host, u64 n, const u8 *pages)
+{
+    tlb_revoke_write_host(&c->tlb, host, n, pages);
+    if (__atomic_load_n(&c->memctx.beside, __ATOMIC_SEQ_CST))
+        __atomic_fetch_or(&c->exit_request, XREQ_INTR, __ATOMIC_SEQ_CST);
+}
+
 static void revoke_writes(void *opaque, const struct ram_block *b, u64 first, u64 n, const u8 *pages)
 {
     struct vm *vm = opaque;
     for (unsigned i = 0; vm->started && i < vm->n_cpus; i++)
-        tlb_revoke_write_host(&vm->cpu[i]->c->tlb, b->host + first * PAGE_SIZE, n, pages);
+        revoke_writes_of(vm->cpu[i]->c, b->host + first * PAGE_SIZE, n, pages);
 }
 
 static void a20_listener(void *opaque, bool on) { vm_mem_changed(opaque); }

@@ -162,6 +162,7 @@ struct cpu {
     u32 zmm_live;        /* 1: AVX-512 state may be in use. 0: kreg, zmm16-31 and bytes 32-63 of zmm0-15 are zero */
     u64 shadow_pc;       /* where: an event that comes before its first instruction is executed still waits (cpu_shadow_back) */
     u32 zmm_here;        /* 1: zmm16-31 and k0-7 are in the host's registers; only within emitted code, and then zmm_live is 1 */
+    void *region;        /* the engine's: which region (accel/dbt/opt) was entered last */
 
     /* --- vector and x87 state --- */
     u8 vreg[32][64] __attribute__((aligned(64))); /* zmm0..31; xmm/ymm are the low parts */

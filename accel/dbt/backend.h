@@ -14,6 +14,7 @@ enum dbt_exit {
     DBT_EXIT_EXIT,    /* an EXIT op: look at everything */
 };
 #define DBT_EXIT_MASK 7ull
+#define DBT_EXIT_REGION 8u /* with DBT_EXIT_REQUEST: from a region */
 /* DBT_EXIT_CHAIN: the block that was left and which of its exits. */
 static inline void *backend_exit_tb(u64 ret) { return (void *)(ret & ~15ull); }
 static inline unsigned backend_exit_index(u64 ret) { return ret >> 3 & 1; }
@@ -106,6 +107,16 @@ bool backend_owns_pc(const void *pc);
 bool backend_is_cold(const void *pc);
 /* The record of the instruction that a host address in the block belongs to; never NULL for an address in the block's code. */
 const struct compiled_insn *backend_insn_at(const struct compiled *k, const void *pc);
+
+/* --- regions (accel/dbt/opt) --- */
+struct object;
+/* False: this host cannot have them. */
+bool backend_has_regions(void);
+/* Puts a worker's object into the code cache: its executable address, or NULL: no room, or it is not right. */
+const u8 *backend_load_object(const struct object *o);
+/* Makes a block for tb that runs the function of a region, from its block `entry` on. It takes the place of `head`, which must stay as it is: what
+ * the region cannot do of its first instruction goes on there. *entered counts. 0 or -1: the cache is full. */
+int backend_region(const struct compiled *head, const u8 *function, unsigned entry, void *tb, u64 *entered, struct compiled *out);
 
 /* Runs emitted code from entry to an exit; vCPU thread. */
 u64 dbt_enter(struct cpu *c, const void *entry);

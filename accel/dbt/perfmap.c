@@ -47,3 +47,10 @@ void perfmap_block(const struct tb *tb)
             (unsigned long long)tb->pc);
     fprintf(map, "%lx %x %s:%llx(cold)\n", (unsigned long)tb->code.cold, tb->code.cold_size, who, (unsigned long long)tb->pc);
 }
+
+void perfmap_region(const struct tb *tb, const u8 *start, u64 size)
+{
+    if (map)
+        fprintf(map, "%lx %lx %s:%llx(region)\n", (unsigned long)start, (unsigned long)size, mode_cpl(tb->mode) == 3 ? "user" : "kernel",
+                (unsigned long long)tb->pc);
+}

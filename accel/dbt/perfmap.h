@@ -13,5 +13,7 @@ void perfmap_common(const char *name, const u8 *start, const u8 *end);
 void perfmap_flush(void);
 /* Names a block after its guest address, "kernel:" or "user:" by its CPL; what is out of line gets "(cold)". */
 void perfmap_block(const struct tb *tb);
+/* The code of a region's functions (accel/dbt/opt); tb: its head. Code lock. */
+void perfmap_region(const struct tb *tb, const u8 *start, u64 size);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <xmmintrin.h>
 #include "accel/dbt/dbt.h"
+#include "accel/dbt/opt/tier.h"
 #include "accel/dbt/pcache.h"
 #include "accel/dbt/perfmap.h"
 #include "accel/dbt/verify.h"
@@ -89,8 +90,9 @@ static void branch_undo(struct vcpu *v)
     struct dbt_fetch f = { .v = v };
     const u8 *site = (const u8 *)c->branch_site - 1;
     const struct tb *tb = tb_by_host_pc(site);
-    assert(tb);
     u64 target = c->rip;
+    if (!tb) /* a region's (accel/dbt/opt), which has direct ones only */
+        return;
     unsigned pc_off = backend_insn_at(&tb->code, site)->pc_off;
     c->rip = backend_pc(c, &tb->code) + pc_off;
     if (lift_block(d->block, c, c->rip, 1, dbt_fetch, &f) < 0)
@@ -139,6 +141,9 @@ static void run_block(struct vcpu *v)
     block_boundary(c);
     u64 flushes = t->st.flushes; /* no flush can come between while this vCPU counts as inside emitted code */
     vcpu_code_leave(v);
+    if (t->opt && ((ret & DBT_EXIT_MASK) == DBT_EXIT_REQUEST || t->opt_force ||
+                   ((ret & DBT_EXIT_MASK) == DBT_EXIT_LOOKUP && __atomic_load_n(&c->exit_request, __ATOMIC_RELAXED))))
+        opt_sample(v, ret, flushes);
     if (UNLIKELY(d->verify))
         verify_after(v, d->verify, -1);
     if ((ret & DBT_EXIT_MASK) == DBT_EXIT_CHAIN && jumps_allowed(v)) {
@@ -339,6 +344,10 @@ static int opt_parse(struct dbt *t, const char *key, const char *val, struct err
         unsigned kib = 0;
         bad = opt_number(val, 256, 1023, &kib);
         t->cache_size = kib * KiB;
+    } else if (!strcmp(key, "opt")) {
+        bad = opt_bool(val, &t->opt_on);
+    } else if (!strcmp(key, "stress-tier")) {
+        bad = opt_bool(val, &t->opt_force);
     } else if (!strcmp(key, "thread"))
         bad = strcmp(val, "multi") != 0;
     else if (!strcmp(key, "tb-size")) {
@@ -402,6 +411,8 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
     t->pcache = kept ? pcache_new(t->pcache_dir, t->pcache_size) : NULL;
     if (dbt_signal_init(e))
         return -1;
+    if ((t->opt_on || t->opt_force) && !t->verify && !t->one_insn && !(t->opt = opt_new(t, t->opt_force)))
+        return err_set(e, "-accel dbt,opt=on: this build or this host has no optimiser");
     codepage_set_listener(tb_code_written, tb_code_clear, t);
     return 0;
 }
@@ -422,6 +433,7 @@ static void dbt_fini(struct vm *vm)
 {
     struct dbt *t = vm->engine;
     codepage_set_listener(NULL, NULL, NULL);
+    opt_free(t->opt);
     tb_fini(t);
     pcache_free(t->pcache);
     g_free(t->pcache_dir);

@@ -2,6 +2,7 @@
 #include "accel/dbt/stats.h"
 #include <time.h>
 #include "accel/dbt/dbt.h"
+#include "accel/dbt/opt/tier.h"
 #include "accel/dbt/pcache.h"
 #include "accel/dbt/verify.h"
 
@@ -100,6 +101,8 @@ void stats_print(struct vm *vm, GString *out)
     print_time(t, &s, out);
     if (t->pcache)
         pcache_info(t->pcache, out);
+    if (t->opt)
+        opt_info(t->opt, out);
     lock_release(&t->lock);
     print_exits(&s, out);
     g_string_append_printf(out, "TLB fills       %llu\nTLB flushes     %llu\n", (unsigned long long)fills, (unsigned long long)flushes);

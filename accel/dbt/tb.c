@@ -202,6 +202,27 @@ static void unlink_in(struct tb *tb)
     }
 }
 
+struct tb *tb_page_nth(const struct dbt *d, const struct tb *tb, unsigned n)
+{
+    const struct code_page *p = page_of(d, tb->page[0].ram, tb->page[0].off);
+    return p && n < p->n ? p->at[n].tb : NULL;
+}
+
+/* Who is in a region goes on in it until it is asked for something. */
+static void regions_leave(struct dbt *d)
+{
+    for (unsigned i = 0; i < d->vm->n_cpus; i++)
+        __atomic_fetch_or(&d->vm->cpu[i]->c->exit_request, XREQ_INTR, __ATOMIC_SEQ_CST);
+}
+
+void tb_hide(struct dbt *d, struct tb *tb)
+{
+    tb->hidden = true;
+    hash_remove(d, tb);
+    backend_kill_block(&tb->code);
+    unlink_in(tb);
+}
+
 /* Code lock. The descriptor stays until the next flush: jump caches may still lead to it. */
 static void tb_kill(struct dbt *d, struct tb *tb)
 {
@@ -211,8 +232,12 @@ static void tb_kill(struct dbt *d, struct tb *tb)
         page_list_remove(d, tb, i);
     backend_kill_block(&tb->code);
     unlink_in(tb);
+    if (tb->region)
+        regions_leave(d);
     d->st.invalidated++;
 }
+
+void tb_drop(struct dbt *d, struct tb *tb) { tb_kill(d, tb); }
 
 /* The page's first write: which bytes belong to blocks. */
 static void bytes_learn(struct code_page *p)

@@ -30,6 +30,13 @@ struct tb {
     struct tb *out[2];   /* where exit n leads; NULL: out of emitted code */
     u64 in, in_next[2];  /* list of the exits that lead here: address of the block | exit; the next in the list of out[n] */
     struct compiled code;
+    /* the optimising tier; code lock */
+    bool region;         /* it is one (accel/dbt/opt), in the place of the block at its head */
+    bool hidden;         /* such a block: no look-up finds it */
+    bool tried;          /* it was looked at whether it is a region's head */
+    u8 heat;
+    u32 hits;            /* samples in the region */
+    u64 entered;         /* counted by its code */
     /* for the persistent cache (pcache.h) */
     bool keep;           /* it may go there, and is not from there */
     bool moves;          /* ir_block.moves */
@@ -79,6 +86,8 @@ struct dbt {
     bool interp, verify, one_insn;   /* -accel options */
     unsigned stress_drop;            /* likewise: stress-invalidate; 0: off */
     unsigned max_insns;              /* of a block; changed in an exclusive section */
+    bool opt_on, opt_force;
+    struct opt_tier *opt;            /* NULL: none */
     u64 cache_size;
     char *pcache_dir;                /* NULL: the user's */
     u64 pcache_size;
@@ -118,6 +127,12 @@ void tb_drop_nth(struct dbt *d, unsigned n);
 void tb_code_written(void *opaque, struct ram_block *b, u64 off, u64 len);
 /* code_clear_fn: the same before they are written. */
 bool tb_code_clear(void *opaque, struct ram_block *b, u64 off, u64 len, const u8 *running);
+/* The n-th block of a block's first page, NULL behind the last one. Code lock. */
+struct tb *tb_page_nth(const struct dbt *d, const struct tb *tb, unsigned n);
+/* No look-up finds the block any more, and no link leads to it; what enters it in other ways may go on doing so. Code lock. */
+void tb_hide(struct dbt *d, struct tb *tb);
+/* Kills a block. Code lock. */
+void tb_drop(struct dbt *d, struct tb *tb);
 /* The grains (mmu/codepage.h) of off's page that blocks need. Code lock. */
 u64 tb_page_grains(const struct dbt *d, const struct ram_block *b, u64 off);
 /* Bytes of off's page that are written again and again while all around them stays: a bit each. NULL: none of the len bytes from off on in it. Code lock. */

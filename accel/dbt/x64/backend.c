@@ -1,6 +1,8 @@
 /* The x64 backend as accel/dbt/backend.h describes it: the code cache, compiling a block into it, linking, killing, entering. Callers hold the
  * code lock except where backend.h says otherwise. */
 #include <glib.h>
+#include "accel/dbt/opt/object.h"
+#include "accel/dbt/opt/region.h"
 #include "accel/dbt/perfmap.h"
 #include "accel/dbt/x64/jit.h"
 
@@ -163,6 +165,71 @@ void backend_kill_block(struct compiled *k)
     u32 rel = (u32)(k->cold - (k->entry + 5));
     v = (v & ~MASK64(40)) | 0xe9 | (u64)rel << 8;
     __atomic_store_n((u64 *)rw, v, __ATOMIC_RELEASE);
+}
+
+/* --- regions --- */
+bool backend_has_regions(void) { return x64_common.region_enter && !backend_stress.force_miss; }
+
+/* The names that functions of regions call (accel/dbt/opt/gcc). */
+static u64 region_symbol(void *opaque, const char *name)
+{
+    static const char probe[] = "gemel_probe_";
+    const u8 *to = NULL;
+    unsigned n = sizeof(probe) - 1;
+    if (!strcmp(name, "gemel_flags"))
+        to = x64_common.region_flags;
+    else if (!strncmp(name, probe, n) && (name[n] == 'r' || name[n] == 'w') && name[n + 1] >= '0' && name[n + 1] < '0' + TLB_MODES && !name[n + 2])
+        to = x64_common.region_probe[name[n + 1] - '0'][name[n] == 'w'];
+    return to ? (u64)(uintptr_t)codebuf_rx(&x64_cache, to) : 0;
+}
+
+const u8 *backend_load_object(const struct object *o)
+{
+    u8 *rw = codebuf_reserve(&x64_cache, CODE_HOT, o->image, 64);
+    if (!rw || object_load(o, rw, codebuf_rx(&x64_cache, rw), region_symbol, NULL))
+        return NULL;
+    codebuf_commit(&x64_cache, CODE_HOT, rw + o->image);
+    return codebuf_rx(&x64_cache, rw);
+}
+
+int backend_region(const struct compiled *head, const u8 *function, unsigned entry, void *tb, u64 *entered, struct compiled *out)
+{
+    const struct ir_block b = { .pc = head->pc, .rel = head->rel };
+    u8 *hot = codebuf_reserve(&x64_cache, CODE_HOT, 256, X64_ENTRY_ALIGN), *cold = codebuf_reserve(&x64_cache, CODE_COLD, 64, 1);
+    if (!hot || !cold)
+        return -1;
+    struct jit *j = jit;
+    memset(j, 0, offsetof(struct jit, groups));
+    j->e = (struct enc){ hot, codebuf_rx(&x64_cache, hot) - hot, NULL, NULL };
+    j->b = &b;
+    j->cold = cold;
+    memset(out, 0, sizeof(*out));
+    if (b.rel)
+        x64_note_page(&j->e, b.pc);
+    j->body = j->e.p;
+    if (!b.rel)
+        enc_nop(&j->e, 5);
+    enc_mov_ri(&j->e, RAX, (u64)(uintptr_t)entered);
+    enc_load(&j->e, 8, RCX, rm_mem(RAX, 0));
+    enc_lea(&j->e, 8, RCX, rm_mem(RCX, 1));
+    enc_store(&j->e, 8, rm_mem(RAX, 0), RCX);
+    enc_mov_ri(&j->e, RAX, (u64)(uintptr_t)tb);
+    enc_store(&j->e, 8, CPU_RM(region), RAX);
+    enc_mov_ri(&j->e, RBX, (u64)(uintptr_t)function);
+    enc_mov_ri(&j->e, RDX, entry);
+    enc_call_to(&j->e, x64_common.region_enter);
+    enc_jmp_to(&j->e, codebuf_rw(&x64_cache, head->body + (b.rel ? 0 : 5))); /* behind what a kill has changed */
+    backend_begin_cold(j);
+    out->pc = b.pc;
+    out->rel = b.rel;
+    out->entry = hot + j->e.rx;
+    out->body = j->body + j->e.rx;
+    out->size = j->hot_size;
+    out->cold = j->cold + j->e.rx;
+    out->cold_size = (u32)(j->e.p - j->cold);
+    codebuf_commit(&x64_cache, CODE_HOT, j->body + j->hot_size);
+    codebuf_commit(&x64_cache, CODE_COLD, j->e.p);
+    return 0;
 }
 
 bool backend_owns_pc(const void *pc)

@@ -602,5 +602,6 @@ void entry_emit(struct enc *e, struct common_code *k)
     }
     k->lookup = e->p;
     emit_plain_lookup(e);
+    region_emit(e, k);
     k->blocks = e->p;
 }

@@ -32,9 +32,8 @@ static bool wants_poll(const struct jit *j, u64 pc)
 }
 
 /* Continues at the guest pc in rdx by the jump cache. */
-static void emit_lookup(struct jit *j)
+void x64_lookup(struct enc *e)
 {
-    struct enc *e = &j->e;
     if (x64_host.bmi2) {
         enc_pext(e, RAX, RDX, CPU_RM(jc_mask));
         enc_load(e, 8, RCX, CPU_RM(jc_key));
@@ -59,7 +58,7 @@ static void emit_lookup_const(struct jit *j, u64 pc)
     struct enc *e = &j->e;
     if (!x64_host.bmi2 || j->b->rel || (i64)pc >> 47 != (i64)pc >> 63) { /* not canonical: found out behind lookup_miss, by its caller's address */
         jit_load_pc(j, RDX, pc, 8);
-        emit_lookup(j);
+        x64_lookup(&j->e);
         return;
     }
     size_t entry = offsetof(struct cpu, jc) + jc_index(pc) * sizeof(struct jump_entry);
@@ -194,7 +193,7 @@ void isel_jmpr(struct jit *j, const struct ir_op *o)
         jit_load(j, o, o->a, 8, RDX);
     }
     count_jump(j);
-    emit_lookup(j);
+    x64_lookup(&j->e);
 }
 
 void isel_exit(struct jit *j, const struct ir_op *o)

@@ -58,6 +58,9 @@ struct common_code {
     u8 *helper_end[256]; /* the same without reloading guest state: goes on with exit_next only */
     u8 *light;       /* of light ways (cpu/help/light.h): */
     u8 *light_end[256]; /* NULL: there is none. Returns rcx 0: done, guest state is where emitted code has it; 1: as behind helper_end */
+    u8 *region_enter; /* of regions: region.c; NULL: this host cannot have them */
+    u8 *region_probe[TLB_MODES][2];
+    u8 *region_flags;
     u8 *blocks;      /* behind all that */
 };
 extern struct common_code x64_common;
@@ -67,6 +70,9 @@ extern struct codebuf x64_cache; /* code lock */
 /* A relative block's entry, with the block's PC in rdx, notes the page. Its first instruction has room for that jump. */
 void x64_note_page(struct enc *e, u64 pc);
 void entry_emit(struct enc *e, struct common_code *k);
+/* Continues at the guest pc in rdx by the jump cache (isel_flow.c). */
+void x64_lookup(struct enc *e);
+void region_emit(struct enc *e, struct common_code *k); /* what it needs of k is there */
 const u8 *x64_fault_entry(void); /* executable address of .fault */
 
 enum ool_kind {

@@ -15,6 +15,7 @@
 #include "tests/lib/insn_gen.h"
 #include "tests/lib/host_insn.h"
 #include "tests/lib/native.h"
+#include "tests/lib/opt_worker.h"
 
 #define CODE 0x8000ull    /* RIP of the sequence; its bytes are not in guest memory */
 #define DATA 0x100000ull  /* memory operands are made to fall here */
@@ -354,6 +355,99 @@ static void run_many(unsigned bits, unsigned n)
     fake_cpu_free(a);
 }
 
+/* --- the same through the optimiser: what it does not know of a sequence, and what it leaves, is the interpreter's --- */
+static unsigned integer_rows(const struct insn_row **rows, unsigned max)
+{
+    const struct insn_row *r;
+    unsigned n = 0;
+    for (unsigned i = 0; (r = insn_row_nth(i)) && n < max; i++)
+        if (row_fits(r) && !(r->attr & (A_VEC | A_X87 | A_MMX | A_REP)))
+            rows[n++] = r;
+    return n;
+}
+
+static void warm(struct cpu *c)
+{
+    void *host;
+    struct mem_fault f;
+    for (u64 a = DATA; a < DATA + DATA_SIZE; a += PAGE_SIZE)
+        mem_probe(cpu_mem(c), a, 1, ACC_WRITE | cpu_data_acc(c), &host, &f);
+}
+
+static void step_region(struct cpu *c, void *opaque)
+{
+    dbt_enter(c, ((struct tb *)opaque)->code.entry);
+}
+
+/* Returns the instructions that the region has done. */
+static unsigned run_region(struct fake_cpu *f, const struct sequence *s, const u8 *function)
+{
+    static struct tb tb;
+    struct ir_block below = { .pc = CODE, .mode = f->c->mode };
+    struct ir_op *o = ir_emit(&below, IR_INSN, 0);
+    below.n_insns = 1;
+    o = ir_emit(&below, IR_EXIT, 8);
+    o->imm = CODE;
+    if (backend_compile(&below, &the_tb, &the_tb.code) || backend_region(&the_tb.code, function, 0, &tb, &tb.entered, &tb.code))
+        g_error("the cache is full");
+    warm(f->c);
+    g_assert_cmpint(fake_cpu_try(f, step_region, &tb), ==, -1);
+    return (unsigned)(f->c->rip - CODE);
+}
+
+static void run_batch(struct fake_cpu *a, struct fake_cpu *b, struct sequence *s, struct opt_region **r, unsigned n, u64 *done, u64 *all)
+{
+    const u8 *function[OPT_BATCH_MAX];
+    opt_worker_compile((const struct opt_region *const *)r, n, function);
+    for (unsigned i = 0; i < n; i++) {
+        load_state(a, &s[i]);
+        load_state(b, &s[i]);
+        *done += run_region(b, &s[i], function[i]);
+        *all += s[i].len;
+        int va = run_sequence(a, &s[i], false), vb = run_sequence(b, &s[i], false);
+        const char *what = va != vb ? "exception" : difference(a, b, s[i].undefined);
+        if (what)
+            report(&s[i], what, a, va, b, vb);
+        g_free(r[i]);
+    }
+}
+
+static void test_regions(void)
+{
+    static const struct insn_row *rows[8192];
+    static struct sequence s[OPT_BATCH_MAX];
+    struct opt_region *r[OPT_BATCH_MAX];
+    unsigned n_rows = integer_rows(rows, G_N_ELEMENTS(rows));
+    u64 done = 0, all = 0;
+    if (!opt_worker_there()) {
+        g_test_skip("no libgccjit");
+        return;
+    }
+    gen = (struct insn_gen){ .seed = (u64)g_test_rand_int() << 32 | 1, .bits = 64, .no_rip = true };
+    struct fake_cpu *a = cpu_new(64), *b = cpu_new(64);
+    for (unsigned batch = 0; batch < (g_test_slow() ? 100u : 10u); batch++) {
+        for (unsigned i = 0; i < OPT_BATCH_MAX;) {
+            make_sequence(&s[i], rows, n_rows);
+            if (s[i].counted)
+                continue;
+            s[i].gpr[R_SP] = data_place();
+            load_state(a, &s[i]);
+            lift_block(block, a->c, CODE, 64, fetch, &s[i]);
+            r[i] = opt_worker_region(block);
+            if (r[i]->n_insns > 1)
+                i++;
+            else
+                g_free(r[i]);
+        }
+        run_batch(a, b, s, r, OPT_BATCH_MAX, &done, &all);
+        backend_flush();
+    }
+    g_test_message("%llu of %llu bytes of instructions were done by regions", (unsigned long long)done, (unsigned long long)all);
+    g_assert_cmpuint(done, >, all / 4);
+    fake_cpu_free(b);
+    fake_cpu_free(a);
+}
+
 static unsigned count(void) { return g_test_slow() ? 60000 : 6000; }
 static void test_64(void) { run_many(64, count()); }
 static void test_32(void) { run_many(32, count()); }
@@ -381,6 +475,7 @@ int main(int argc, char **argv)
     g_test_add_func("/dbt/sequence/32", test_32);
     g_test_add_func("/dbt/sequence/16", test_16);
     g_test_add_func("/dbt/sequence/stressed", test_stressed);
+    g_test_add_func("/dbt/sequence/regions", test_regions);
     int r = g_test_run();
     backend_fini();
     return r;
