@@ -63,17 +63,23 @@ void tlb_switch(struct tlb *t, u16 pcid, bool kept)
         t->gen_now = t->pcid[i].generation = generation;
 }
 
+/* The slots of one list; only: leaves entries of global pages. */
+static void flush_list(struct tlb_table *t, struct tlb_slots *l, bool only)
+{
+    for (unsigned k = 0; k < l->n; k++) {
+        unsigned i = l->slot[k];
+        l->has[i / 64] = 0;
+        if (!only || entry_empty(t, i) || !(t->gpa[i] & TLB_GPA_GLOBAL))
+            entry_clear(t, i);
+    }
+    __atomic_store_n(&l->n, 0, __ATOMIC_RELAXED);
+}
+
 static void flush_mode(struct tlb *t, unsigned m, bool global)
 {
-    unsigned kept = 0;
-    for (unsigned k = 0; k < t->n_filled[m]; k++) {
-        unsigned i = t->filled[m][k];
-        if (!global && (t->t[m].gpa[i] & TLB_GPA_GLOBAL))
-            t->filled[m][kept++] = (u16)i;
-        else
-            entry_clear(&t->t[m], i);
-    }
-    t->n_filled[m] = kept;
+    flush_list(&t->t[m], &t->list[m][0], !global);
+    if (global)
+        flush_list(&t->t[m], &t->list[m][1], false);
 }
 
 void tlb_flush(struct tlb *t, bool global)
@@ -116,14 +122,11 @@ static bool large_maybe(struct tlb *t, gla_t addr)
     return false;
 }
 
-/* The slot stays in the filled list: the next flush clears it again, a refill finds it listed. */
+/* The slot stays in its list. */
 static void page_clear(struct tlb_table *t, unsigned i, gla_t page)
 {
-    u64 gpa = t->gpa[i];
-    if (t->rtag[i] != -page)
-        return;
-    entry_clear(t, i);
-    put(&t->gpa[i], gpa & PAGE_MASK);
+    if (t->rtag[i] == -page)
+        entry_clear(t, i);
 }
 
 void tlb_flush_page(struct tlb *t, gla_t addr)
@@ -146,12 +149,14 @@ void tlb_flush_page(struct tlb *t, gla_t addr)
     }
 }
 
-static void slot_use(struct tlb *t, enum tlb_mode m, unsigned i)
+static void slot_use(struct tlb *t, enum tlb_mode m, unsigned i, bool global)
 {
-    if (entry_empty(&t->t[m], i)) {
-        t->filled[m][t->n_filled[m]] = (u16)i;
-        __atomic_store_n(&t->n_filled[m], t->n_filled[m] + 1, __ATOMIC_RELAXED);
-    }
+    struct tlb_slots *l = &t->list[m][global];
+    if (l->has[i / 64] >> (i % 64) & 1)
+        return;
+    l->has[i / 64] |= 1ull << (i % 64);
+    l->slot[l->n] = (u16)i;
+    __atomic_store_n(&l->n, l->n + 1, __ATOMIC_RELAXED);
 }
 
 /* Slot i is wanted: what it holds goes to the victims. Whoever takes write tags away looks at i first, and then at the victims: it finds the tag
@@ -161,7 +166,7 @@ static void entry_move(struct tlb *t, enum tlb_mode m, unsigned i)
     struct tlb_table *tb = &t->t[m];
     unsigned v = tlb_victim(-tb->rtag[i]);
     u64 none = TLB_NO_TAG(v), write = __atomic_load_n(&tb->wtag[i], __ATOMIC_RELAXED);
-    slot_use(t, m, v);
+    slot_use(t, m, v, tb->gpa[i] & TLB_GPA_GLOBAL);
     put(&tb->wtag[v], none);
     put(&tb->addend[v], tb->addend[i]);
     put(&tb->gpa[v], tb->gpa[i]);
@@ -205,7 +210,7 @@ static void pages_met(struct tlb *t, gla_t differ)
 
 /* The slot for the page, free or its own. Pages with one index have one place among the victims, too, so that what is moved there replaces the
  * page's own entry. */
-static unsigned slot_for(struct tlb *t, enum tlb_mode m, gla_t page)
+static unsigned slot_for(struct tlb *t, enum tlb_mode m, gla_t page, bool global)
 {
     struct tlb_table *tb = &t->t[m];
     unsigned i = tlb_index(tb->index_mask, page);
@@ -215,7 +220,7 @@ static unsigned slot_for(struct tlb *t, enum tlb_mode m, gla_t page)
     }
     if (tb->rtag[i] != -page && tb->rtag[i] != TLB_NO_TAG(i))
         entry_move(t, m, i);
-    slot_use(t, m, i);
+    slot_use(t, m, i, global);
     return i;
 }
 
@@ -223,7 +228,7 @@ void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, 
 {
     struct tlb_table *tb = &t->t[m];
     page &= PAGE_MASK;
-    unsigned i = slot_for(t, m, page);
+    unsigned i = slot_for(t, m, page, w->global);
     if (w->page_bits > PAGE_BITS)
         large_note(t, page, w->page_bits);
     u64 gpa = (w->gpa & PAGE_MASK) | (w->global ? TLB_GPA_GLOBAL : 0) | (stores == TLB_SLOW_STORES ? TLB_GPA_STORES : 0);
@@ -240,7 +245,7 @@ void tlb_fill(struct tlb *t, enum tlb_mode m, gla_t page, const struct walk *w, 
 /* Slots of a table that may have a write tag. An entry counts before it gets one, and its owner looks at what the others have done after that. */
 static unsigned slots_in_use(const struct tlb *t, unsigned m)
 {
-    return __atomic_load_n(&t->n_filled[m], __ATOMIC_SEQ_CST) ? TLB_SLOTS : 0;
+    return __atomic_load_n(&t->list[m][0].n, __ATOMIC_SEQ_CST) | __atomic_load_n(&t->list[m][1].n, __ATOMIC_SEQ_CST) ? TLB_SLOTS : 0;
 }
 
 bool tlb_revoke_write(struct tlb *t, gpa_t page)

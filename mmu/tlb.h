@@ -71,8 +71,12 @@ struct tlb {
     u16 pcid_now;
     struct walk_regs regs;
     struct tlb_table t[TLB_MODES];
-    u16 filled[TLB_MODES][TLB_SLOTS]; /* slots in use, so that a flush costs what was filled */
-    u32 n_filled[TLB_MODES];
+    struct tlb_slots {
+        u64 has[TLB_SLOTS / 64];
+        u16 slot[TLB_SLOTS];
+        u32 n;
+    } list[TLB_MODES][2]; /* [global] slots that got such an entry since they were last listed anew, so that a flush costs what was filled, and a change of CR3 nothing
+                           * for the kernel's pages. What a slot has now may be of the other kind, or nothing */
     struct tlb_exec exec[2][TLB_EXEC_ENTRIES]; /* [user] */
     u64 stat_fills, stat_flushes;
 };

@@ -266,7 +266,7 @@ static void test_victims(void)
     tlb_flush(tlb, false);
     g_assert_null(tlb_hit(t, b, 1, false));
     g_assert_null(tlb_hit(t, c, 1, false));
-    g_assert_cmpuint(tlb->n_filled[TLB_USER], ==, 0);
+    g_assert_cmpuint(tlb->list[TLB_USER][0].n + tlb->list[TLB_USER][1].n, ==, 0);
 }
 
 /* Supervisor pages that keep meeting are told apart by a bit that differs. */
