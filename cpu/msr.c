@@ -148,8 +148,8 @@ static bool rd_perf_status(struct cpu *c, u64 *val)
     return true;
 }
 
-/* No transient-execution flaw crosses a translated guest's privilege boundaries: its page tables are not the host's, its branches do not
- * train the host's predictors by guest address, and host buffers hold no data of another guest domain by hardware. RDCL, IBRS_ALL,
+/* The flaws of processors that guests' kernels have defences for are not there, or the defence does nothing, under translation: the guest's page
+ * tables are not the host's, its RET is no RET of the host, its VERW clears nothing. What translation itself has, docs/cpu.md says. RDCL, IBRS_ALL,
  * SKIP_L1DFL_VMENTRY, SSB, MDS, PSCHANGE_MC, TAA, SBDR/SSDP, FBSDP, PSDP, BHI, PBRSB, GDS, RFDS, ITS. */
 static bool rd_arch_cap(struct cpu *c, u64 *val)
 {
