@@ -190,8 +190,9 @@ bench-io: $(PROGRAM) $(BUILD)/tests/guest/vnc_drive
 # The bare-metal guests and a kernel with two CPUs under the translator's stress switches.
 STRESS := dbt,stress-regs=on dbt,stress-tlb=on dbt,stress-regs=on,stress-tlb=on,tb-size=1 dbt,one-insn-per-tb=on \
     dbt,stress-cache=256 dbt,stress-invalidate=20 dbt,stress-regs=on,stress-tlb=on,stress-cache=256,stress-invalidate=5
+STRESS_TIER = $(shell grep -q 'HAVE_GCCJIT 1' config.h && echo dbt,stress-tier=on,stress-invalidate=50)
 check-stress: $(PROGRAM) $(GUEST_IMAGES)
-	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ENGINES='$(STRESS)' TIMEOUT=1200 tests/run tests/guest/guest_test.sh
+	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ENGINES='$(STRESS) $(STRESS_TIER)' TIMEOUT=1200 tests/run tests/guest/guest_test.sh
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' FLAVOURS=cloud CPUS=2 ACCEL=dbt,stress-regs=on,stress-tlb=on,tb-size=4,stress-invalidate=1000 \
 	    tests/run tests/guest/linux_test.sh
 
