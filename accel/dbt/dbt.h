@@ -33,6 +33,8 @@ struct dbt_fetch {
     struct vcpu *v;
     struct mem_fault fault;
     u64 end;                    /* linear address that it must not read at or behind; 0: none */
+    u64 page;                   /* linear address of a page that is at `host`; without that it is looked for */
+    const u8 *host;
     bool faulted, limit;        /* limit: past the end of CS */
     bool locked, device;        /* locked: the code lock is held, so that no device is read; device: there was one */
 };

@@ -26,13 +26,18 @@ int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n)
         n = (unsigned)MIN_OF((u64)n, (u64)cs->limit - pc + 1);
         linear = (u32)(cs->base + pc);
     }
+    if (f->end)
+        n = (unsigned)MIN_OF((u64)n, f->end - linear);
+    if (f->host && (linear & PAGE_MASK) == f->page) {
+        n = MIN_OF(n, (unsigned)(PAGE_SIZE - (linear & (PAGE_SIZE - 1))));
+        memcpy(buf, f->host + (linear & (PAGE_SIZE - 1)), n);
+        return (int)n;
+    }
     struct tlb_exec *x;
     if (f->locked && !mem_exec_page(cpu_mem(c), linear, cpu_data_acc(c) | ACC_EXEC, &x, &f->fault) && !x->host) {
         f->faulted = f->device = true;
         return -1;
     }
-    if (f->end)
-        n = (unsigned)MIN_OF((u64)n, f->end - linear);
     int got = !n ? 0 : mem_fetch(cpu_mem(c), linear, buf, n, cpu_data_acc(c) | ACC_EXEC, &gpa, &f->fault);
     if (got < 0)
         f->faulted = true;
@@ -319,7 +324,7 @@ static enum attempt translate_watched(struct dbt *d, struct vcpu *v, const struc
 {
     struct watch w[2];
     enum attempt ret = AGAIN;
-    *f = (struct dbt_fetch){ .v = v, .locked = true, .end = linear + WATCH_BYTES };
+    *f = (struct dbt_fetch){ .v = v, .locked = true, .end = linear + WATCH_BYTES, .page = linear & PAGE_MASK, .host = page->host };
     bool others = watch_source(d, v, page, linear, w);
     lock_acquire(&d->lock);
     if ((stopped || !others) && watch_holds(d, &w[0]) && watch_holds(d, &w[1]))

@@ -2,24 +2,6 @@
  * Source: SDM vol. 2 sections 2.1 to 2.3 and 2.7. */
 #include "cpu/decode/modrm.h"
 
-u64 dec_take(struct dec_cursor *c, unsigned n)
-{
-    u64 v = 0;
-    if (c->err != DEC_OK)
-        return 0;
-    if (c->pos + n > INSN_LEN_MAX && c->n >= INSN_LEN_MAX) {
-        c->err = DEC_TOOLONG;
-        return 0;
-    }
-    if (c->pos + n > c->n) {
-        c->err = DEC_MORE;
-        return 0;
-    }
-    memcpy(&v, c->bytes + c->pos, n);
-    c->pos += n;
-    return v;
-}
-
 /* One legacy prefix byte; false if b is none. */
 static bool legacy_prefix(struct insn *in, struct dec_prefix *p, u8 b)
 {

@@ -11,7 +11,18 @@ struct dec_cursor {
     enum dec_result err; /* first failure; DEC_OK while all is well */
 };
 /* Next n bytes (1, 2, 4, 8) as an unsigned little-endian value; 0 with c->err set if they are not there. */
-u64 dec_take(struct dec_cursor *c, unsigned n);
+static inline u64 dec_take(struct dec_cursor *c, unsigned n)
+{
+    const u8 *p = c->bytes + c->pos;
+    if (c->err != DEC_OK)
+        return 0;
+    if (UNLIKELY(c->pos + n > MIN_OF(c->n, (unsigned)INSN_LEN_MAX))) {
+        c->err = c->pos + n > INSN_LEN_MAX && c->n >= INSN_LEN_MAX ? DEC_TOOLONG : DEC_MORE;
+        return 0;
+    }
+    c->pos += n;
+    return n == 1 ? *p : n == 2 ? ld16(p) : n == 4 ? ld32(p) : ld64(p);
+}
 
 struct dec_prefix {
     u8 map;        /* of the opcode that follows */

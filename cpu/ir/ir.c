@@ -3,10 +3,7 @@
 
 enum { F_NO_, F_YES_, F_USE_, F_UF_ };
 
-static const struct {
-    const char *name;
-    u8 flags, effect;
-} ir_facts[IR_COUNT] = {
+const struct ir_fact ir_facts[IR_COUNT] = {
 #define X(NAME, name, flags, effect, meaning) [IR_##NAME] = { name, flags##_, IRE_##effect },
 #include "cpu/ir/ir.def"
 #undef X
@@ -20,6 +17,3 @@ struct ir_op *ir_emit(struct ir_block *b, enum ir_code code, unsigned size)
     return op;
 }
 
-const char *ir_name(enum ir_code code) { return ir_facts[code].name; }
-unsigned ir_flag_effect(enum ir_code code) { return ir_facts[code].flags; }
-enum ir_effect ir_effect(enum ir_code code) { return ir_facts[code].effect; }

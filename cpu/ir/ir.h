@@ -141,11 +141,15 @@ static inline bool ir_mode_rel(u32 mode) { return (mode & MODE_SIZE) == MODE_64 
 
 /* Appends an op and returns it for the caller to fill in; never NULL: the driver leaves room for one instruction. */
 struct ir_op *ir_emit(struct ir_block *b, enum ir_code code, unsigned size);
-const char *ir_name(enum ir_code code);
-/* 0 F_NO, 1 F_YES, 2 F_USE, 3 F_UF */
-unsigned ir_flag_effect(enum ir_code code);
 enum ir_effect { IRE_PURE, IRE_LOAD, IRE_RMW, IRE_CALL, IRE_END, IRE_META };
-enum ir_effect ir_effect(enum ir_code code);
+extern const struct ir_fact { /* a row of ir.def */
+    const char *name;
+    u8 flags, effect;
+} ir_facts[IR_COUNT];
+static inline const char *ir_name(enum ir_code code) { return ir_facts[code].name; }
+/* 0 F_NO, 1 F_YES, 2 F_USE, 3 F_UF */
+static inline unsigned ir_flag_effect(enum ir_code code) { return ir_facts[code].flags; }
+static inline enum ir_effect ir_effect(enum ir_code code) { return ir_facts[code].effect; }
 struct _GString;
 void ir_print(const struct ir_block *b, struct _GString *out);        /* cpu/ir/print.c; stable for golden files */
 /* NULL if well-formed, else a static message; cpu/ir/check.c. */
