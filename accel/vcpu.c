@@ -26,7 +26,7 @@ struct vcpu *vcpu_self(void) { return self; }
 
 void vcpu_kick(struct vcpu *v, u32 xreq)
 {
-    __atomic_fetch_or(&v->c->exit_request, xreq, __ATOMIC_SEQ_CST);
+    cpu_request_exit(v->c, xreq);
     if (self == v)
         return;
     lock_acquire(&v->lock);
@@ -179,7 +179,7 @@ void vcpu_run_on(struct vcpu *v, void (*fn)(struct vcpu *, void *), void *arg)
     while (*p)
         p = &(*p)->next;
     *p = &w;
-    __atomic_fetch_or(&v->c->exit_request, XREQ_WORK, __ATOMIC_SEQ_CST);
+    cpu_request_exit(v->c, XREQ_WORK);
     pthread_cond_signal(&v->wake);
     while (!w.done)
         lock_wait(&v->lock, &v->done);
@@ -223,7 +223,7 @@ void vcpu_exclusive_begin(struct vm *vm)
         struct vcpu *v = vm->cpu[i];
         if (v == self)
             continue;
-        __atomic_fetch_or(&v->c->exit_request, XREQ_WORK, __ATOMIC_SEQ_CST);
+        cpu_request_exit(v->c, XREQ_WORK);
         while (__atomic_load_n(&v->in_code, __ATOMIC_SEQ_CST))
             pthread_cond_wait(&vm->excl_cond, &vm->excl_mutex);
     }
@@ -346,11 +346,11 @@ static void plat_triple_fault(struct cpu *c)
     struct vcpu *v = vcpu_of(c);
     LOG(LOG_RESET, "cpu %u: triple fault at rip %llx", c->index, (unsigned long long)c->rip);
     v->parked = true;
-    __atomic_fetch_or(&c->exit_request, XREQ_WORK, __ATOMIC_SEQ_CST);
+    cpu_request_exit(c, XREQ_WORK);
     vm_request(v->vm->m, REQ_TRIPLE_FAULT, 0);
 }
 
-static void plat_halt(struct cpu *c) { __atomic_fetch_or(&c->exit_request, XREQ_INTR, __ATOMIC_SEQ_CST); }
+static void plat_halt(struct cpu *c) { cpu_request_exit(c, XREQ_INTR); }
 
 static void plat_pause(struct cpu *c)
 {
@@ -565,7 +565,7 @@ void vcpu_end(struct vcpu *v)
         return;
     lock_acquire(&v->lock);
     v->quit = true;
-    __atomic_fetch_or(&v->c->exit_request, XREQ_WORK, __ATOMIC_SEQ_CST);
+    cpu_request_exit(v->c, XREQ_WORK);
     pthread_cond_signal(&v->wake);
     lock_release(&v->lock);
     pthread_join(v->thread, NULL);

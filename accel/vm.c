@@ -101,7 +101,7 @@ static void revoke_writes_of(struct cpu *c, const u8 *host, u64 n, const u8 *pag
 {
     tlb_revoke_write_host(&c->tlb, host, n, pages);
     if (__atomic_load_n(&c->memctx.beside, __ATOMIC_SEQ_CST))
-        __atomic_fetch_or(&c->exit_request, XREQ_INTR, __ATOMIC_SEQ_CST);
+        cpu_request_exit(c, XREQ_INTR);
 }
 
 static void revoke_writes(void *opaque, const struct ram_block *b, u64 first, u64 n, const u8 *pages)

@@ -118,7 +118,7 @@ enum {
 
 /* The jump cache, by which emitted code finds the code at a PC (accel/dbt/jumps.c). */
 struct jump_entry {
-    u64 key;   /* minus (pc + struct cpu.jc_key) */
+    u64 key;   /* minus (pc + struct cpu.jc_live) */
     void *code;
 };
 #define JC_BITS 15
@@ -143,7 +143,7 @@ struct cpu {
     u16 kept_aflags;     /* aflags as they were when a host exception came in emitted code, which may keep the flags there */
     u32 exit_request;    /* [atomic] non-zero: leave emitted code at the next block boundary */
     u32 mode;            /* enum cpu_mode */
-    u64 jc_key;          /* jump cache: generation, mode and CS base, added to a PC to make its key */
+    u64 jc_key;          /* [atomic] jump cache: what is added to a PC to make its key: jc_live, or JC_CLOSED while exit_request is set */
     u64 jc_mask;         /* JC_MASK */
     u64 pc_page;         /* while a block with ir_block.rel runs: the page of its PC */
     struct seg_reg seg[SEG_COUNT];
@@ -222,10 +222,26 @@ struct cpu {
     struct mem_ctx memctx;    /* filled at the vCPU's creation; cpu_mem() */
     struct tlb tlb;
     struct jump_entry jc[JC_WAYS * JC_ENTRIES];
-    u64 jc_cs_base;      /* the CS base that is in jc_key */
+    u64 jc_live;         /* generation, mode and CS base; owner thread */
+    u64 jc_cs_base;      /* the CS base that is in it */
     struct pmu pmu;
     const struct clock_base *tsc_base; /* constant: the platform TSC is this clock's time in ns; NULL: plat->tsc alone knows it */
 };
+
+/* Has the CPU leave emitted code: bits of exit_request. While they are set nothing is found in the jump cache. Any thread. */
+#define JC_CLOSED 0x9d3f51c2a86be047ull
+static inline void cpu_request_exit(struct cpu *c, u32 bits)
+{
+    __atomic_fetch_or(&c->exit_request, bits, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&c->jc_key, JC_CLOSED, __ATOMIC_SEQ_CST);
+}
+/* The jump cache is open again, unless something is requested: this looks after its store, whoever requests stores after the request. Owner thread. */
+static inline void cpu_jumps_open(struct cpu *c)
+{
+    __atomic_store_n(&c->jc_key, c->jc_live, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&c->exit_request, __ATOMIC_SEQ_CST))
+        __atomic_store_n(&c->jc_key, JC_CLOSED, __ATOMIC_SEQ_CST);
+}
 
 /* RFLAGS as software sees it / its parts stored back. cpu_set_rflags does not call cpu_update_mode. */
 static inline u32 cpu_arith(const struct cpu *c)

@@ -19,8 +19,8 @@ enum dbt_exit {
 static inline void *backend_exit_tb(u64 ret) { return (void *)(ret & ~15ull); }
 static inline unsigned backend_exit_index(u64 ret) { return ret >> 3 & 1; }
 
-/* The jump cache that emitted code looks up: c->jc, by jc_index(pc). A hit means pc + c->jc_key + entry.key + 8 * c->exit_request == 0: PCs as far apart as a
- * request makes it are in different places, and the keys of empty entries are as good as random against jc_key. */
+/* The jump cache that emitted code looks up: c->jc, by jc_index(pc). A hit means pc + c->jc_key + entry.key == 0; the keys of empty entries are as good as
+ * random against jc_key. */
 
 /* Where a guest instruction's code begins, for host exceptions. */
 struct compiled_insn {

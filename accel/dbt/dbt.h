@@ -20,7 +20,7 @@ struct dbt_vcpu {
     struct verify *verify;      /* NULL: off */
     u64 chain_from;             /* what dbt_enter returned: an exit to be linked to the next block run; 0: none */
     u64 chain_pc;               /* where that exit leads */
-    u64 chain_key, chain_flushes; /* jc_key and count of cache flushes when it was taken */
+    u64 chain_key, chain_flushes; /* jc_live and count of cache flushes when it was taken */
     struct dbt_vcpu_stats st;
     u64 random;                 /* stress-invalidate: state of its generator */
 };
@@ -44,7 +44,7 @@ int dbt_fetch(void *opaque, u64 pc, u8 *buf, unsigned n);
 /* Raises what dbt_fetch met. */
 NORETURN void dbt_fetch_raise(struct vcpu *v, const struct dbt_fetch *f);
 /* --- the jump cache (jumps.c) --- */
-/* c->jc_key anew: after a change of mode, CS base, generation. */
+/* c->jc_live anew: after a change of mode, CS base, generation. */
 void jumps_rekey(struct vcpu *v);
 /* The TLB was flushed: voids what that may have made wrong. */
 void jumps_flushed(struct vcpu *v);

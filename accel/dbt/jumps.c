@@ -1,7 +1,7 @@
 /* The jump cache: from virtual PCs to code, without a look at page tables. vCPU threads; emitted code looks up first and calls dbt_lookup() when
  * it finds nothing.
  *
- * A key is pc + c->jc_key. jc_key is a hash of what else a block depends on, salted, so that no guest address can be chosen to match an entry of
+ * A key is pc + c->jc_live. jc_live is a hash of what else a block depends on, salted, so that no guest address can be chosen to match an entry of
  * another mode or generation (mmu/tlb.h): a flush changes the generation and nothing has to be cleared. CPL 3 has the generation of the present
  * PCID. The rest has that of global pages, so that it outlasts changes of CR3, until it has run code from another page.
  *
@@ -23,7 +23,8 @@ void jumps_rekey(struct vcpu *v)
     struct cpu *c = v->c;
     struct dbt *t = v->vm->engine;
     u64 generation = cpu_cpl(c) == 3 || d->kernel_local ? c->tlb.gen_now : c->tlb.gen_all;
-    c->jc_key = mix(mix(generation ^ (u64)t->key_salt << 32) ^ c->mode ^ mix(dbt_cs_base(c)));
+    c->jc_live = mix(mix(generation ^ (u64)t->key_salt << 32) ^ c->mode ^ mix(dbt_cs_base(c)));
+    cpu_jumps_open(c);
 }
 
 static u64 *used_word(struct dbt_vcpu *d, u64 linear, u64 *bit)
@@ -69,7 +70,7 @@ void jumps_insert(struct vcpu *v, struct tb *tb)
         jumps_rekey(v);
     }
     struct jump_entry *e = &c->jc[jc_index(c->rip)];
-    u64 key = -(c->rip + c->jc_key);
+    u64 key = -(c->rip + c->jc_live);
     if (e[JC_ENTRIES].code == tb->code.entry)
         e += JC_ENTRIES; /* of an older generation */
     else if (e->key != key && e->code != tb->code.entry)
@@ -100,6 +101,8 @@ static const void *find_jump(struct cpu *c)
     u64 linear = dbt_linear_pc(c);
     if (__atomic_load_n(&c->exit_request, __ATOMIC_RELAXED) || !jumps_allowed(v) || (!cpu_is64(c) && c->rip > c->seg[S_CS].limit))
         return NULL;
+    if (c->jc_key != c->jc_live)
+        cpu_jumps_open(c); /* closed for a request that has been seen to meanwhile */
     const struct tlb_exec *x = tlb_exec_hit(&c->tlb, cpu_cpl(c) == 3, linear);
     if (!x || !x->ram)
         return NULL;

@@ -125,7 +125,7 @@ static void run_block(struct vcpu *v)
         interp_one(v, INTERP_NO_BLOCK);
         return;
     }
-    if (d->chain_from && d->chain_pc == c->rip && d->chain_key == c->jc_key)
+    if (d->chain_from && d->chain_pc == c->rip && d->chain_key == c->jc_live)
         tb_link(t, backend_exit_tb(d->chain_from), backend_exit_index(d->chain_from), tb, d->chain_flushes);
     d->chain_from = 0;
     if (jumps_allowed(v))
@@ -133,6 +133,8 @@ static void run_block(struct vcpu *v)
     LOG(LOG_EXEC, "exec cpu %u pc %llx mode %x", c->index, (unsigned long long)c->rip, c->mode);
     if (UNLIKELY(d->verify))
         verify_before(v, d->verify, tb);
+    if (UNLIKELY(c->jc_key != c->jc_live))
+        cpu_jumps_open(c); /* it was closed for a request */
     u64 ret = UNLIKELY(__atomic_load_n(&tb->dead, __ATOMIC_ACQUIRE)) ? DBT_EXIT_LOOKUP : dbt_enter(c, tb->code.entry);
     c->pmu.ahead = 0;
     d->st.exits[ret & DBT_EXIT_MASK & (STATS_EXITS - 1)]++;
@@ -149,7 +151,7 @@ static void run_block(struct vcpu *v)
     if ((ret & DBT_EXIT_MASK) == DBT_EXIT_CHAIN && jumps_allowed(v)) {
         d->chain_from = ret;
         d->chain_pc = c->rip;
-        d->chain_key = c->jc_key;
+        d->chain_key = c->jc_live;
         d->chain_flushes = flushes;
     }
 }

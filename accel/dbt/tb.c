@@ -212,7 +212,7 @@ struct tb *tb_page_nth(const struct dbt *d, const struct tb *tb, unsigned n)
 static void regions_leave(struct dbt *d)
 {
     for (unsigned i = 0; i < d->vm->n_cpus; i++)
-        __atomic_fetch_or(&d->vm->cpu[i]->c->exit_request, XREQ_INTR, __ATOMIC_SEQ_CST);
+        cpu_request_exit(d->vm->cpu[i]->c, XREQ_INTR);
 }
 
 void tb_hide(struct dbt *d, struct tb *tb)

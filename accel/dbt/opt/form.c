@@ -27,7 +27,7 @@ static bool block_fits(const struct former *f, const struct tb *tb)
 static bool in_jump_cache(const struct cpu *c, u64 pc)
 {
     const struct jump_entry *e = &c->jc[jc_index(pc)];
-    u64 key = -(pc + c->jc_key);
+    u64 key = -(pc + c->jc_live);
     return e->key == key || e[JC_ENTRIES].key == key;
 }
 

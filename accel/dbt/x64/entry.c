@@ -249,13 +249,11 @@ static void emit_enter(struct enc *e, const u8 *load_all)
     emit_jump_rcx(e);
 }
 
-/* rcx = 0 if entry rax / 2 of a way of the jump cache answers to the pc in rdx and nothing is asked for. Leaves flags alone; destroys rbx. */
+/* rcx = 0 if entry rax / 2 of a way of the jump cache answers to the pc in rdx. Leaves flags alone; destroys rbx. */
 static void emit_jc_check(struct enc *e, unsigned way)
 {
     enc_load(e, 8, RCX, CPU_RM(jc_key));
     enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
-    enc_load(e, 4, RBX, CPU_RM(exit_request));
-    enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 3, 0));
     enc_load(e, 8, RBX, jc_rm(way, key));
     enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
 }
@@ -342,7 +340,7 @@ static const void *next_code(struct cpu *c)
     if (c->iflag && cpu_intr_ready(c))
         return NULL;
     const struct jump_entry *e = &c->jc[jc_index(c->rip)];
-    u64 key = -(c->rip + c->jc_key);
+    u64 key = -(c->rip + c->jc_live);
     if (e->key != key)
         e += JC_ENTRIES;
     if (e->key != key)
@@ -549,9 +547,8 @@ static void emit_plain_lookup(struct enc *e)
 {
     emit_plain_start(e);
     enc_alu_mi(e, 4, 4, rm_reg(RAX), (i32)JC_MASK, false);
-    enc_load(e, 4, RCX, CPU_RM(exit_request));
-    enc_lea(e, 8, RCX, rm_sib(RDX, RCX, 3, 0));
-    enc_alu_rm(e, 8, 0, RCX, CPU_RM(jc_key));
+    enc_load(e, 8, RCX, CPU_RM(jc_key));
+    enc_alu_rm(e, 8, 0, RCX, rm_reg(RDX));
     enc_alu_rm(e, 8, 0, RCX, jc_rm(0, key));
     emit_plain_return(e);
 }

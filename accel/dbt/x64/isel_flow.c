@@ -39,8 +39,6 @@ void x64_lookup(struct enc *e)
         enc_load(e, 8, RCX, CPU_RM(jc_key));
         enc_lea(e, 4, RAX, rm_sib(RAX, RAX, 0, 0));
         enc_lea(e, 8, RCX, rm_sib(RCX, RDX, 0, 0));
-        enc_load(e, 4, RBX, CPU_RM(exit_request));
-        enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 3, 0));
         enc_load(e, 8, RBX, jc_rm(0, key));
         enc_lea(e, 8, RCX, rm_sib(RCX, RBX, 0, 0));
     } else {
@@ -52,7 +50,7 @@ void x64_lookup(struct enc *e)
     enc_op(e, 4, OP1(0xff), 4, jc_rm(0, code), E_DIGIT);
 }
 
-/* The same for a pc that is known, but perhaps for the page. Only jumps backwards look at exit_request: every loop has one. */
+/* The same for a pc that is known, but perhaps for the page. */
 static void emit_lookup_const(struct jit *j, u64 pc)
 {
     struct enc *e = &j->e;
@@ -73,10 +71,6 @@ static void emit_lookup_const(struct jit *j, u64 pc)
     enc_load(e, 8, RAX, cpu_rm(entry + offsetof(struct jump_entry, key)));
     jit_moves(j, RELOC_JC, pc);
     enc_lea(e, 8, RCX, rm_sib(RCX, RAX, 0, 0));
-    if (pc <= j->b->pc) {
-        enc_load(e, 4, RAX, CPU_RM(exit_request));
-        enc_lea(e, 8, RCX, rm_sib(RCX, RAX, 3, 0));
-    }
     u8 *hit = enc_jrcxz(e);
     ool_new(j, OOL_MISS, enc_jmp(e))->pc = pc;
     enc_bind8(e, hit);

@@ -47,7 +47,7 @@ static void run(unsigned bits, void (*test)(struct oracle *o), bool segmented)
     if (oracle_init(&oracle, bits, step)) {
         if (segmented)
             oracle.f->c->mode &= ~(u32)MODE_FLAT;
-        oracle.f->c->jc_key = 0x5bd1e995a3c59ac3ull;
+        oracle.f->c->jc_key = oracle.f->c->jc_live = 0x5bd1e995a3c59ac3ull;
         test(&oracle);
     } else {
         g_test_skip("this host does not run code in that mode");

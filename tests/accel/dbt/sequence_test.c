@@ -323,7 +323,7 @@ static struct fake_cpu *cpu_new(unsigned bits)
     f->c->cr0 |= CR0_PE | CR0_NE | CR0_MP;
     f->c->mode |= MODE_PE; /* also for 16-bit code: real mode has no VEX */
     f->c->xcr0 = host_insn_has_zmm() ? 0xe7 : 7;
-    f->c->jc_key = 0x5bd1e995a3c59ac3ull;
+    f->c->jc_key = f->c->jc_live = 0x5bd1e995a3c59ac3ull;
     return f;
 }
 

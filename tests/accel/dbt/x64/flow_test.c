@@ -189,7 +189,7 @@ int main(int argc, char **argv)
         g_error("%s", e.msg);
     f = fake_cpu_new(64, NULL);
     c = f->c;
-    c->jc_key = 0x5bd1e995a3c59ac3ull;
+    c->jc_key = c->jc_live = 0x5bd1e995a3c59ac3ull;
     b = g_new0(struct ir_block, 1);
     g_test_add_func("/dbt/x64/link", test_link);
     g_test_add_func("/dbt/x64/request", test_request);

@@ -572,7 +572,7 @@ static void test_sequences(gconstpointer arg)
     rnd = g_rand_new_with_seed((guint32)g_test_rand_int());
     for (unsigned bits = 32; bits <= 64; bits += 32) {
         struct testcase t = { .f = fake_cpu_new(bits, NULL), .b = g_new0(struct ir_block, 1) };
-        t.f->c->jc_key = 0x5bd1e995a3c59ac3ull;
+        t.f->c->jc_key = t.f->c->jc_live = 0x5bd1e995a3c59ac3ull;
         for (unsigned i = 0; i < n; i++) {
             random_state(&t);
             seq_build(&t, bits / 8);
