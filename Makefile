@@ -188,13 +188,15 @@ bench-io: $(PROGRAM) $(BUILD)/tests/guest/vnc_drive
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' bench/io
 
 # The bare-metal guests and a kernel with two CPUs under the translator's stress switches.
+STRESS_OPT := dbt,stress-tier=on dbt,stress-tier=on,stress-cache=512 dbt,stress-tier=on,stress-invalidate=20
 STRESS := dbt,stress-regs=on dbt,stress-tlb=on dbt,stress-regs=on,stress-tlb=on,tb-size=1 dbt,one-insn-per-tb=on \
     dbt,stress-cache=256 dbt,stress-invalidate=20 dbt,stress-regs=on,stress-tlb=on,stress-cache=256,stress-invalidate=5
-STRESS_TIER = $(shell grep -q 'HAVE_GCCJIT 1' config.h && echo dbt,stress-tier=on,stress-invalidate=50)
+STRESS_TIER := $(if $(OPT_PROGRAM),$(STRESS_OPT))
 check-stress: $(PROGRAM) $(GUEST_IMAGES)
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' ENGINES='$(STRESS) $(STRESS_TIER)' TIMEOUT=1200 tests/run tests/guest/guest_test.sh
 	$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' FLAVOURS=cloud CPUS=2 ACCEL=dbt,stress-regs=on,stress-tlb=on,tb-size=4,stress-invalidate=1000 \
 	    tests/run tests/guest/linux_test.sh
+	$(if $(OPT_PROGRAM),$(Q)GEMEL='$(CURDIR)/$(PROGRAM)' BUILD='$(BUILD)' FLAVOURS=cloud CPUS=2 ACCEL=$(word 3,$(STRESS_OPT)) tests/run tests/guest/linux_test.sh)
 
 # SOAK_MINUTES=60 of work that checks itself, with two CPUs under all stress switches.
 SOAK_MINUTES ?= 60
