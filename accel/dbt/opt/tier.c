@@ -281,18 +281,23 @@ static void worker_poll(struct opt_tier *t)
 /* --- what is hot --- */
 static u64 *dropped_slot(struct opt_tier *t, gpa_t phys) { return &t->dropped[(phys * 0x9e3779b97f4a7c15ull >> 40) % DROPPED_MAX]; }
 
-static void heat(struct opt_tier *t, struct vcpu *v)
+/* Where the vCPU is, if regions can be made there. The look at the page tables may write to them: no code lock held. */
+static bool place_of(struct vcpu *v, struct tb_key *k)
 {
     struct cpu *c = v->c;
-    u64 linear = dbt_linear_pc(c);
-    if ((c->mode & MODE_SIZE) != MODE_64 || c->mode & (MODE_COUNT | MODE_SLOW | MODE_STEP))
-        return;
     struct tlb_exec *x;
     struct mem_fault f;
-    if (!is_canonical(c, c->rip) || mem_exec_page(cpu_mem(c), linear, cpu_data_acc(c) | ACC_EXEC, &x, &f) || !x->ram)
-        return;
-    struct tb_key k = dbt_key(c, x->gpa, linear);
-    struct tb *tb = tb_find(t->d, &k);
+    if ((c->mode & MODE_SIZE) != MODE_64 || c->mode & (MODE_COUNT | MODE_SLOW | MODE_STEP) || !is_canonical(c, c->rip) ||
+        mem_exec_page(cpu_mem(c), c->rip, cpu_data_acc(c) | ACC_EXEC, &x, &f) || !x->ram)
+        return false;
+    *k = dbt_key(c, x->gpa, c->rip);
+    return true;
+}
+
+/* One sample of the block there. */
+static void heat(struct opt_tier *t, struct vcpu *v, const struct tb_key *k)
+{
+    struct tb *tb = tb_find(t->d, k);
     if (!tb || tb->tried || tb->region || tb->crosses || *dropped_slot(t, tb->phys) == tb->phys)
         return;
     if (++tb->heat < (t->force ? 1 : HOT) || t->queue->len >= QUEUE_MAX)
@@ -358,14 +363,17 @@ void opt_sample(struct vcpu *v, u64 ret, u64 flushes)
 {
     struct dbt *d = v->vm->engine;
     struct opt_tier *t = d->opt;
+    struct tb_key k;
+    bool region = ret == (DBT_EXIT_REQUEST | DBT_EXIT_REGION);
     if (t->off || !jumps_allowed(v))
         return;
+    bool somewhere = !region && place_of(v, &k);
     lock_acquire(&d->lock);
     t->st.samples++;
     keep_time(t);
-    if (ret != (DBT_EXIT_REQUEST | DBT_EXIT_REGION))
-        heat(t, v);
-    else if (flushes == d->st.flushes)
+    if (somewhere)
+        heat(t, v, &k);
+    else if (region && flushes == d->st.flushes)
         ((struct tb *)v->c->region)->hits++;
     worker_write(t);
     worker_poll(t);
