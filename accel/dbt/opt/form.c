@@ -220,7 +220,18 @@ static struct opt_job *job_of(const struct former *f)
     return j;
 }
 
-struct opt_job *opt_form(struct vcpu *v, struct tb *head)
+#define INSNS_PER_GAIN 8
+
+/* What a region does better than blocks are memory accesses and indirect jumps; of the rest nothing is gained, and registers are short. */
+static bool worthwhile(const struct opt_region *r)
+{
+    unsigned gain = 0;
+    for (unsigned i = 0; i < r->n_ops; i++)
+        gain += r->op[i].code == IR_PROBE || r->op[i].code == IR_JMPR;
+    return gain * INSNS_PER_GAIN >= r->n_insns;
+}
+
+struct opt_job *opt_form(struct vcpu *v, struct tb *head, bool force)
 {
     struct former *f = g_new0(struct former, 1);
     struct opt_job *j = NULL;
@@ -240,6 +251,10 @@ struct opt_job *opt_form(struct vcpu *v, struct tb *head)
     find_all(f);
     if (f->r->n_blocks && f->r->block[0].n_ops && find_loop(f))
         j = job_of(f);
+    if (j && !force && !worthwhile(j->r)) {
+        opt_job_free(j);
+        j = NULL;
+    }
     g_free(f->r);
     g_free(f);
     return j;

@@ -304,7 +304,7 @@ static void heat(struct opt_tier *t, struct vcpu *v, const struct tb_key *k)
         return;
     tb->tried = true;
     t->st.hot++;
-    struct opt_job *j = opt_form(v, tb);
+    struct opt_job *j = opt_form(v, tb, t->force);
     for (unsigned i = 0; j && i < j->n; i++)
         if (j->r->block[i].entry)
             j->tb[i]->tried = true;

@@ -23,8 +23,8 @@ struct opt_job {
     unsigned n;
     u64 flushes;
 };
-/* Makes the region of the loop at head, which is the block for c->rip; NULL: it is none. Code lock. */
-struct opt_job *opt_form(struct vcpu *v, struct tb *head);
+/* Makes the region of the loop at head, which is the block for c->rip; NULL: it is none, or (not with force) nothing would be gained. Code lock. */
+struct opt_job *opt_form(struct vcpu *v, struct tb *head, bool force);
 void opt_job_free(struct opt_job *j);
 
 #endif

@@ -254,6 +254,8 @@ static void emit_block(struct emit *e, unsigned i)
     e->now = e->at[i].op == FLAGS_UNSEEN ? (struct flags_state){ -1, 0 } : e->at[i];
     for (unsigned k = 0; k < b->n_ops && e->b; k++) {
         const struct ir_op *o = &e->r->op[b->first_op + k];
+        e->op = b->first_op + k;
+        e->block_end = b->first_op + b->n_ops;
         if (o->code == IR_INSN) {
             e->insn_off = e->r->insn_off[insn++];
             e->side = NULL;

@@ -25,6 +25,8 @@ struct emit {
     gcc_jit_lvalue *page[PAGE_KEYS][2], *addend[PAGE_KEYS][2]; /* [write] */
     u32 reads, writes;              /* registers */
     bool used[PAGE_KEYS][2];
+    unsigned op, block_end;         /* the present op, and the first one behind its block */
+    bool covered[REGION_OPS_MAX];   /* a PROBE that an earlier one has checked */
     gcc_jit_block *block[REGION_BLOCKS_MAX], *leave;
     gcc_jit_lvalue *targets;        /* u8[4096]: page offset of a block that indirect jumps lead to -> 1 + its index */
     struct flags_state at[REGION_BLOCKS_MAX], now;

@@ -70,23 +70,84 @@ static gcc_jit_rvalue *tlb_ask(struct emit *e, gcc_jit_rvalue *address, unsigned
     return val_cmp(e, GCC_JIT_COMPARISON_NE, gcc_jit_lvalue_as_rvalue(miss), val_const(e, 8, 0));
 }
 
+/* --- accesses by one register: one check for all --- */
+#define RANGE_MAX 256 /* bytes: the chance of crossing a page grows with it */
+
+static bool plain_base(const struct emit *e, const struct ir_op *o)
+{
+    return (e->r->mode & MODE_SIZE) == MODE_64 && o->a.kind == K_GPR && o->b.kind == K_NONE && address_size(o) == 8 && !seg_has_base(e, o->seg) &&
+           (i64)o->imm == (i32)o->imm;
+}
+
+/* Whether the register is another one behind the op; *moved: it has had this added. */
+static bool base_lost(const struct ir_op *o, unsigned reg, i64 *moved)
+{
+    bool own = o->d.kind == K_GPR && o->d.n == reg && o->a.kind == K_GPR && o->a.n == reg && o->size == 8;
+    if (own && o->code == IR_LEA && o->b.kind == K_NONE && o->asize == 8)
+        *moved += (i64)o->imm;
+    else if (own && o->code == IR_ADD && o->b.kind == K_IMM)
+        *moved += (i64)o->imm;
+    else if (own && o->code == IR_SUB && o->b.kind == K_IMM)
+        *moved -= (i64)o->imm;
+    else if ((o->d.kind == K_GPR && o->d.n == reg) || (o->d.kind == K_GPRH && (o->d.n & 3) == reg))
+        return true;
+    else if (o->code == IR_XCHG && ((o->a.kind == K_GPR && o->a.n == reg) || (o->a.kind == K_GPRH && (o->a.n & 3) == reg)))
+        return true;
+    else if ((o->code == IR_MULW || o->code == IR_DIVW) && (reg == R_AX || reg == R_DX))
+        return true;
+    return *moved != (i32)*moved;
+}
+
+/* Finds the accesses behind this one that lie near it, and marks them. Returns how many bytes are to be checked, from *lo relative to this one's on. */
+static unsigned cover(struct emit *e, const struct ir_op *first, i64 *lo)
+{
+    i64 moved = 0, from = 0, to = first->size;
+    *lo = 0;
+    if (!plain_base(e, first))
+        return first->size;
+    for (unsigned i = e->op + 1; i < e->block_end; i++) {
+        const struct ir_op *o = &e->r->op[i];
+        if (o->code == IR_PROBE && page_key(o) == page_key(first) && (o->acc & ACC_WRITE) == (first->acc & ACC_WRITE)) {
+            i64 at = moved + (i64)o->imm - (i64)first->imm;
+            i64 l = MIN_OF(from, at), h = MAX_OF(to, at + o->size);
+            if (!plain_base(e, o) || h - l > RANGE_MAX)
+                break; /* it may find another page */
+            from = l;
+            to = h;
+            e->covered[i] = true;
+        } else if (o->code != IR_PROBE && base_lost(o, first->a.n, &moved)) {
+            break;
+        }
+    }
+    *lo = from;
+    return (unsigned)(to - from);
+}
+
 void emit_probe(struct emit *e, const struct ir_op *o)
 {
     bool write = o->acc & ACC_WRITE;
     gcc_jit_lvalue *page = e->page[page_key(o)][write], *addend = e->addend[page_key(o)][write];
-    gcc_jit_rvalue *a = emit_address(e, o);
+    gcc_jit_rvalue *at = emit_address(e, o), *a = at;
+    if (e->covered[e->op]) {
+        emit_set(e, e->ptr, val_bin(e, GCC_JIT_BINARY_OP_PLUS, 8, at, gcc_jit_lvalue_as_rvalue(addend)));
+        return;
+    }
+    i64 lo;
+    unsigned len = cover(e, o, &lo);
+    if (lo)
+        a = val_keep(e, val_bin(e, GCC_JIT_BINARY_OP_PLUS, 8, at, val_const(e, 8, (u64)lo)));
     gcc_jit_rvalue *off = val_bin(e, GCC_JIT_BINARY_OP_MINUS, 8, a, gcc_jit_lvalue_as_rvalue(page));
     gcc_jit_block *ask = emit_new_block(e), *go = emit_new_block(e), *side = emit_side_exit(e);
-    emit_branch_unlikely(e, val_cmp(e, GCC_JIT_COMPARISON_GT, off, val_const(e, 8, PAGE_SIZE - o->size)), ask);
+    emit_branch_unlikely(e, val_cmp(e, GCC_JIT_COMPARISON_GT, off, val_const(e, 8, PAGE_SIZE - len)), ask);
     gcc_jit_block_end_with_jump(e->b, NULL, go);
     e->b = ask;
     gcc_jit_lvalue *p = val_local(e, e->u[8]), *d = val_local(e, e->u[8]);
-    emit_branch_unlikely(e, tlb_ask(e, a, o->size, write, p, d), side);
+    emit_branch_unlikely(e, tlb_ask(e, a, len, write, p, d), side);
     emit_set(e, page, gcc_jit_lvalue_as_rvalue(p));
     emit_set(e, addend, gcc_jit_lvalue_as_rvalue(d));
     gcc_jit_block_end_with_jump(e->b, NULL, go);
     e->b = go;
-    emit_set(e, e->ptr, val_bin(e, GCC_JIT_BINARY_OP_PLUS, 8, a, gcc_jit_lvalue_as_rvalue(addend)));
+    emit_set(e, e->ptr, val_bin(e, GCC_JIT_BINARY_OP_PLUS, 8, at, gcc_jit_lvalue_as_rvalue(addend)));
 }
 
 /* No page is known when the region is entered; none can be made up, as an access might meet it. The stack's is as good as any. */
