@@ -65,7 +65,11 @@ static unsigned zmm_at[3];
 
 bool host_insn_has_zmm(void)
 {
+    static int known = -1; /* in a virtual machine CPUID is dear */
     unsigned a, b, c, d, n = 0;
+    if (known >= 0)
+        return known;
+    known = 0;
     if (!__builtin_cpu_supports("avx512bw"))
         return false;
     for (unsigned i = 0; i < 3; i++) {
@@ -74,7 +78,8 @@ bool host_insn_has_zmm(void)
         zmm_at[i] = b;
         n += a;
     }
-    return n == 64 + 512 + 1024;
+    known = n == 64 + 512 + 1024;
+    return known;
 }
 
 /* --- the child --- */

@@ -5,6 +5,7 @@
 #include "accel/dbt/tb.h"
 #include "cpu/fault.h"
 #include "tests/lib/oracle.h"
+#include "tests/lib/tb_copy.h"
 
 static struct oracle oracle;
 
@@ -39,6 +40,9 @@ static void step(struct oracle *o)
         backend_flush();
         g_assert_cmpint(backend_compile(o->block, &the_tb, &the_tb.code), ==, 0);
     }
+    static unsigned cases; /* some by a copy */
+    if (++cases % 16 == 0)
+        tb_to_copy(&the_tb, o->block);
     dbt_enter(o->f->c, the_tb.code.entry);
 }
 

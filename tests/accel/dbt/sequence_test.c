@@ -16,6 +16,7 @@
 #include "tests/lib/host_insn.h"
 #include "tests/lib/native.h"
 #include "tests/lib/opt_worker.h"
+#include "tests/lib/tb_copy.h"
 
 #define CODE 0x8000ull    /* RIP of the sequence; its bytes are not in guest memory */
 #define DATA 0x100000ull  /* memory operands are made to fall here */
@@ -268,6 +269,9 @@ static void step(struct cpu *c, void *opaque)
         backend_flush();
         g_assert_cmpint(backend_compile(block, &the_tb, &the_tb.code), ==, 0);
     }
+    static unsigned blocks; /* every other one by a copy */
+    if (++blocks & 1)
+        tb_to_copy(&the_tb, block);
     dbt_enter(c, the_tb.code.entry);
     c->pmu.ahead = 0;
 }
