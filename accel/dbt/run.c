@@ -399,6 +399,9 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
         return ret;
     if (t->verify && vm->n_cpus > 1)
         return err_set(e, "-accel dbt,verify=on: compares one CPU only; use -smp 1");
+    if ((t->opt_on || t->opt_force) && (t->verify || t->one_insn || t->interp))
+        return err_set(e, "-accel dbt: %s needs blocks of more than one instruction that nobody compares: not with verify, one-insn-per-tb or interp",
+                       t->opt_force ? "stress-tier" : "opt");
     if (getrandom(&t->key_salt, sizeof(t->key_salt), 0) < 0)
         return err_set(e, "getrandom: %s", strerror(errno));
     if (vm->cfg.perfmap && perfmap_open(e))
