@@ -124,9 +124,11 @@ struct jump_entry {
 #define JC_BITS 15
 #define JC_ENTRIES (1u << JC_BITS)
 #define JC_WAYS 2  /* JC_ENTRIES of one way, then those of the other */
-#define JC_MASK (2ull * (JC_ENTRIES - 1)) /* PEXT mask for jc_index() */
-/* The place of a pc in each way. Bits of the page are in it, since instructions that cross pages are all at the same offsets. */
-static inline unsigned jc_index(u64 pc) { return (unsigned)(pc >> 1) & (JC_ENTRIES - 1); }
+#define JC_SHIFT 2
+#define JC_MASK ((u64)(JC_ENTRIES - 1) << JC_SHIFT) /* PEXT mask for jc_index() */
+/* The place of a pc in each way. Bits of the page are in it, since instructions that cross pages are all at the same offsets; what lies within four bytes
+ * shares a place, so that a line of the host's cache has more that is used. */
+static inline unsigned jc_index(u64 pc) { return (unsigned)(pc >> JC_SHIFT) & (JC_ENTRIES - 1); }
 
 struct clock_base;
 struct cpu_platform; /* cpu/platform.h */
@@ -168,6 +170,7 @@ struct cpu {
     u8 vreg[32][64] __attribute__((aligned(64))); /* zmm0..31; xmm/ymm are the low parts */
     u64 kreg[8];
     u8 fx[512] __attribute__((aligned(64)));      /* FXSAVE image: x87/MMX part valid when !x87_live */
+    u8 across[128] __attribute__((aligned(64)));  /* what emitted code reads across the end of a page */
 
     /* --- system --- */
     struct seg_reg ldt, tr;

@@ -171,6 +171,18 @@ bool mem_probe_clear(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc,
     return true;
 }
 
+bool mem_probe_across(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, u8 *buf)
+{
+    struct piece p, q;
+    struct mem_fault f;
+    unsigned first = (unsigned)(PAGE_SIZE - (addr & (PAGE_SIZE - 1)));
+    if (size <= first || translate(m, addr, acc, &p, &f) || translate(m, addr + first, acc, &q, &f) || !p.direct || !q.direct)
+        return false;
+    memcpy(buf, p.host, first);
+    memcpy(buf + first, q.host, size - first);
+    return true;
+}
+
 enum probe_result mem_probe_page(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, struct mem_page *page, struct mem_fault *f)
 {
     struct piece p;

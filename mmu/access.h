@@ -59,6 +59,8 @@ enum probe_result mem_probe(struct mem_ctx *m, gla_t addr, unsigned size, unsign
 /* For a store that mem_probe() found slow: true, with *host as from PROBE_RAM, if that was because of translated code, which has been dropped. The translation that
  * holds `running`, a host address of code, is not dropped: false. NULL: it may be any. */
 bool mem_probe_clear(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, const u8 *running, void **host);
+/* For a read that mem_probe() found slow: true, with its bytes in buf, if both of the pages that it crosses are RAM or ROM. */
+bool mem_probe_across(struct mem_ctx *m, gla_t addr, unsigned size, unsigned acc, u8 *buf);
 /* The same for an access that may go on to any byte of the page. */
 struct mem_page {
     u8 *host;              /* of addr */

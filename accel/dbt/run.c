@@ -303,6 +303,8 @@ void *dbt_slow_probe(struct cpu *c, gla_t addr, u32 size_acc)
     case PROBE_SLOW:
         if (acc & ACC_WRITE && mem_probe_clear(cpu_mem(c), addr, size, acc, running_code(c), &host))
             return host;
+        if (!(acc & ACC_WRITE) && f.slow == SLOW_CROSSES && mem_probe_across(cpu_mem(c), addr, size, acc, c->across + (addr & 63)))
+            return c->across + (addr & 63); /* as aligned as the guest's address, which the instruction may mind */
         why = slow[f.slow];
         break;
     }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Tests `info jit` and QMP's x-query-jit with a ROM of a few instructions, ten of which access memory across a page. TAP.
+# Tests `info jit` and QMP's x-query-jit with a ROM of a few instructions, ten of which store across a page. TAP.
 . tests/lib/tap.sh
 mkfifo "$tmp/in" || exit 1
-# mov $10,%cx; 1: mov 0xfff,%ax; loop 1b; mov $'!',%al; out %al,$0xe9; hlt; jmp -3
-{ head -c 65520 /dev/zero && printf '\271\012\000\241\377\017\342\373\260!\346\351\364\353\375\000'; } >"$tmp/rom"
+# mov $10,%cx; 1: mov %ax,0xfff; loop 1b; mov $'!',%al; out %al,$0xe9; hlt; jmp -3
+{ head -c 65520 /dev/zero && printf '\271\012\000\243\377\017\342\373\260!\346\351\364\353\375\000'; } >"$tmp/rom"
 timeout -k 5 60 "$GEMEL" -m 16 -display none -nodefaults -bios "$tmp/rom" -debugcon "file:$tmp/said" -qmp stdio <"$tmp/in" >"$tmp/out" 2>"$tmp/err" &
 pid=$!
 background=$pid

@@ -320,8 +320,16 @@ static void test_access(void)
     u64 r = 0;
     g_assert_cmpint(mem_read(&ctx, 0x200ffc, &r, 8, ACC_READ | ACC_USER, &f), ==, 0);
     g_assert_cmphex(r, ==, v);
+    r = 0;
+    g_assert_true(mem_probe_across(&ctx, 0x200ffc, 8, ACC_READ | ACC_USER, (u8 *)&r));
+    g_assert_cmphex(r, ==, v);
+    g_assert_false(mem_probe_across(&ctx, 0x200ff8, 8, ACC_READ | ACC_USER, (u8 *)&r)); /* within a page */
+    *pte(0x4008) = 0x10000000 | P | W | U; /* no RAM there */
+    tlb_flush(tlb, true);
+    g_assert_false(mem_probe_across(&ctx, 0x200ffc, 8, ACC_READ | ACC_USER, (u8 *)&r));
     *pte(0x4008) = 0;
     tlb_flush(tlb, true);
+    g_assert_false(mem_probe_across(&ctx, 0x200ffc, 8, ACC_READ | ACC_USER, (u8 *)&r));
     u64 zero = 0; /* nothing is written if the second page faults */
     g_assert_cmpint(mem_write(&ctx, 0x200ffc, &zero, 8, ACC_WRITE | ACC_USER, &f), ==, -1);
     g_assert_cmphex(ld32(ram->host + 0x9ffc), ==, 0x55667788);

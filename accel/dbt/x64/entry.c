@@ -547,6 +547,7 @@ static void emit_plain_lookup(struct enc *e)
 {
     emit_plain_start(e);
     enc_alu_mi(e, 4, 4, rm_reg(RAX), (i32)JC_MASK, false);
+    emit_shift_right(e, RAX, JC_SHIFT - 1);
     enc_load(e, 8, RCX, CPU_RM(jc_key));
     enc_alu_rm(e, 8, 0, RCX, rm_reg(RDX));
     enc_alu_rm(e, 8, 0, RCX, jc_rm(0, key));
