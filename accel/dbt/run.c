@@ -401,9 +401,8 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
         return ret;
     if (t->verify && vm->n_cpus > 1)
         return err_set(e, "-accel dbt,verify=on: compares one CPU only; use -smp 1");
-    if ((t->opt_on || t->opt_force) && (t->verify || t->one_insn || t->interp))
-        return err_set(e, "-accel dbt: %s needs blocks of more than one instruction that nobody compares: not with verify, one-insn-per-tb or interp",
-                       t->opt_force ? "stress-tier" : "opt");
+    if ((t->opt_on || t->opt_force) && (t->verify || t->one_insn || t->interp || backend_stress.force_miss))
+        return err_set(e, "-accel dbt: %s cannot be had with verify, one-insn-per-tb, interp or stress-tlb", t->opt_force ? "stress-tier" : "opt");
     if (getrandom(&t->key_salt, sizeof(t->key_salt), 0) < 0)
         return err_set(e, "getrandom: %s", strerror(errno));
     if (vm->cfg.perfmap && perfmap_open(e))
@@ -418,7 +417,7 @@ static int dbt_init(struct vm *vm, const char *opts, struct err *e)
     t->pcache = kept ? pcache_new(t->pcache_dir, t->pcache_size) : NULL;
     if (dbt_signal_init(e))
         return -1;
-    if ((t->opt_on || t->opt_force) && !t->verify && !t->one_insn && !(t->opt = opt_new(t, t->opt_force)))
+    if ((t->opt_on || t->opt_force) && !(t->opt = opt_new(t, t->opt_force)))
         return err_set(e, "-accel dbt,opt=on: this build or this host has no optimiser");
     codepage_set_listener(tb_code_written, tb_code_clear, t);
     return 0;

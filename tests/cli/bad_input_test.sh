@@ -99,8 +99,8 @@ no stress-cache -kernel "$kernel" -accel dbt,stress-cache=255
 no stress-invalidate -kernel "$kernel" -accel dbt,stress-invalidate=0
 no frob -kernel "$kernel" -accel dbt,frob=on
 no verify -kernel "$kernel" -accel dbt,verify=on -smp 2
-no "opt needs" -kernel "$kernel" -accel dbt,opt=on,verify=on
-no "stress-tier needs" -kernel "$kernel" -accel dbt,stress-tier=on,one-insn-per-tb=on
+no "opt cannot" -kernel "$kernel" -accel dbt,opt=on,verify=on
+no "stress-tier cannot" -kernel "$kernel" -accel dbt,stress-tier=on,stress-tlb=on
 no family -kernel "$kernel" -cpu max,family=banana
 no iobase -kernel "$kernel" -device isa-debug-exit,iobase=-1
 no iobase -kernel "$kernel" -device isa-debug-exit,iobase=0x10000
