@@ -1,4 +1,4 @@
-/* Loads libraries and looks up their functions for the stubs of util/lazy_stubs.S. Any thread; see util/lazy.h. Source: dlopen(3). */
+/* Loads libraries and looks up their functions for the entries of util/lazy_jumps.S. Any thread; see util/lazy.h. Source: dlopen(3). */
 #include "util/lazy.h"
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static const struct {
 #undef F
 };
 
-extern void *lazy_slot[]; /* [atomic] where each stub jumps to: lazy_stubs.S */
+extern void *lazy_slot[]; /* [atomic] where each entry jumps to: lazy_jumps.S */
 void *lazy_find(unsigned row);
 
 int lazy_load(enum lazy_lib lib, struct err *e)
@@ -42,7 +42,7 @@ const char *lazy_name(unsigned row, enum lazy_lib *lib)
     return functions[row].name;
 }
 
-/* Called by a stub the first time: what it is to jump to. There is nothing to return to without the library. */
+/* Called by an entry the first time: what it is to jump to. There is nothing to return to without the library. */
 void *lazy_find(unsigned row)
 {
     struct err e;

@@ -1,7 +1,7 @@
 /* Libraries that not every run needs are loaded when they are: the dynamic linker's work for SDL, libvncserver, libnbd and Capstone would be more than
  * half of what the program does before the guest's first instruction. Any thread.
  *
- * Their functions are called as ever, by their own headers. What is linked are stubs (util/lazy_stubs.S, from the list util/lazy.def), the first of
+ * Their functions are called as ever, by their own headers. What is linked are entries (util/lazy_jumps.S, from the list util/lazy.def), the first of
  * which loads the library. A function that is not in the list is an undefined symbol when the program is linked. */
 #ifndef UTIL_LAZY_H
 #define UTIL_LAZY_H

@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <stdlib.h>
 #include "accel/dbt/pcache_file.h"
+#include "tests/lib/kept_block.h"
 #include "cpu/cpuid.h"
 #include "cpu/lift/lift.h"
 #include "tests/lib/fake_cpu.h"
@@ -40,20 +41,8 @@ static void block_make(struct fake_cpu *f, unsigned i)
     const u8 code[] = { 0x48, 0xc7, 0xc7, (u8)i, 0x10, 0xa0, 0x82, 0x8b, 0x05, 0x10, 0x20, 0x30, 0x00, 0x50, 0x75, (u8)i };
     memcpy(guest[i], code, sizeof(code));
     g_assert_cmpint(lift_block(&b, f->c, 0xffffffff81000000ull + i * 0x40ull, 48, fetch, guest[i]), ==, 4);
-    u32 fields = b.n_fields * (u32)sizeof(struct ir_field);
-    struct tb *tb = tb_new(&store);
-    g_assert_cmpint(backend_compile(&b, tb, &tb->code), ==, 0);
-    tb->pc = b.pc;
-    tb->mode = f->c->mode;
-    tb->len = (u16)b.len;
-    tb->n_insns = 4;
+    struct tb *tb = block[i] = kept_block(&store, &b, guest[i]);
     tb->keep = true;
-    tb->moves = b.moves;
-    tb->n_fields = (u16)b.n_fields;
-    tb->source = tb_store_bytes(&store, fields + b.len);
-    memcpy(tb->source, b.field, fields);
-    memcpy(tb->source + fields, guest[i], b.len);
-    block[i] = tb;
     struct pcache_key k = key_of(i);
     tb->hash = pcache_hash(&k);
 }

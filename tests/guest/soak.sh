@@ -20,12 +20,11 @@ rm -rf "$tmp/root"
 
 # console_moves: until the emulator has ended, or has said nothing for $stall seconds.
 console_moves() {
-    said=0 since=$(date +%s)
     until gone "$emulator"; do
-        now=$(wc -c <"$tmp/console")
-        [ "$now" = "$said" ] || { said=$now since=$(date +%s); }
-        [ $(($(date +%s) - since)) -lt "$stall" ] || { monitor 'info registers -a' >"$tmp/out"; return 1; }
-        sleep 1
+        said=$(wc -l <"$tmp/console")
+        # one more line, or the emulator's end, which ends tail
+        timeout "$stall" sh -c 'tail -n "+$1" -f --pid="$2" "$3" | head -n 1' - $((said + 1)) "$emulator" "$tmp/console" >"$tmp/line" ||
+            { monitor 'info registers -a' >"$tmp/out"; return 1; }
     done
 }
 

@@ -1,10 +1,10 @@
-/* Libraries loaded when needed: every function of the list is there, calls through stubs get their arguments, an absent one is an error. Test thread. */
+/* Libraries loaded when needed: every function of the list is there, calls through entries get their arguments, an absent one is an error. Test thread. */
 #include "util/lazy.h"
 #include <capstone/capstone.h>
 #include <glib.h>
 #include "util/err.h"
 
-/* What is called under these names here are the stubs, which come before the libraries when a test is linked. */
+/* What is called under these names here are the entries, which come before the libraries when a test is linked. */
 static void test_call(void)
 {
     static const uint8_t code[] = { 0x48, 0x01, 0xd8, 0xc3 };

@@ -184,10 +184,9 @@ static bool job_fresh(const struct opt_tier *t, const struct opt_job *j)
 /* Leads entry n to the function. */
 static void install_entry(struct opt_tier *t, struct opt_job *j, const u8 *function, unsigned n)
 {
-    struct tb *head = j->tb[n], *tb = aligned_alloc(_Alignof(struct tb), sizeof(*tb));
+    struct tb *head = j->tb[n], *tb = tb_new(&t->d->all);
     if (!tb)
         return;
-    memset(tb, 0, sizeof(*tb));
     tb->phys = head->phys;
     tb->pc = head->pc;
     tb->cs_base = head->cs_base;
@@ -201,7 +200,7 @@ static void install_entry(struct opt_tier *t, struct opt_job *j, const u8 *funct
         tb->page[0].hi = MAX_OF(tb->page[0].hi, j->tb[i]->page[0].hi);
     }
     if (backend_region(&head->code, function, n, tb, &tb->entered, &tb->code)) {
-        free(tb);
+        tb_unmake(&t->d->all);
         return;
     }
     LOG(LOG_IN_ASM, "region %llx mode %x: %u blocks, %u instructions", (unsigned long long)tb->pc, tb->mode, j->r->n_blocks, j->r->n_insns);

@@ -105,6 +105,19 @@ static u8 *put_map(struct jit *j, struct compiled *out)
     return map + bytes;
 }
 
+/* All has been emitted for j->b: describes it, and keeps the main line, whose entry is at `hot`. */
+static void code_made(const struct jit *j, u8 *hot, struct compiled *out)
+{
+    out->pc = j->b->pc;
+    out->rel = j->b->rel;
+    out->entry = hot + j->e.rx;
+    out->body = j->body + j->e.rx;
+    out->size = j->hot_size;
+    out->cold = j->cold + j->e.rx;
+    out->cold_size = (u32)(j->e.p - j->cold);
+    codebuf_commit(&x64_cache, CODE_HOT, j->body + j->hot_size);
+}
+
 int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
 {
     struct jit *j = jit;
@@ -131,14 +144,7 @@ int backend_compile(const struct ir_block *b, void *tb, struct compiled *out)
     if (!b->rel)
         enc_nop(&j->e, X64_KILL_BYTES); /* becomes a jump to the first of the cold code */
     jit_block(j);
-    out->pc = b->pc;
-    out->rel = b->rel;
-    out->entry = hot + j->e.rx;
-    out->body = j->body + j->e.rx;
-    out->size = j->hot_size;
-    out->cold = j->cold + j->e.rx;
-    out->cold_size = (u32)(j->e.p - j->cold);
-    codebuf_commit(&x64_cache, CODE_HOT, j->body + j->hot_size);
+    code_made(j, hot, out);
     codebuf_commit(&x64_cache, CODE_COLD, image_put_relocs(j, hot, put_map(j, out)));
     return 0;
 }
@@ -208,7 +214,7 @@ int backend_region(const struct compiled *head, const u8 *function, unsigned ent
         x64_note_page(&j->e, b.pc);
     j->body = j->e.p;
     if (!b.rel)
-        enc_nop(&j->e, 5);
+        enc_nop(&j->e, X64_KILL_BYTES);
     enc_mov_ri(&j->e, RAX, (u64)(uintptr_t)entered);
     enc_load(&j->e, 8, RCX, rm_mem(RAX, 0));
     enc_lea(&j->e, 8, RCX, rm_mem(RCX, 1));
@@ -218,16 +224,9 @@ int backend_region(const struct compiled *head, const u8 *function, unsigned ent
     enc_mov_ri(&j->e, RBX, (u64)(uintptr_t)function);
     enc_mov_ri(&j->e, RDX, entry);
     enc_call_to(&j->e, x64_common.region_enter);
-    enc_jmp_to(&j->e, codebuf_rw(&x64_cache, head->body + (b.rel ? 0 : 5))); /* behind what a kill has changed */
+    enc_jmp_to(&j->e, codebuf_rw(&x64_cache, head->body + (b.rel ? 0 : X64_KILL_BYTES))); /* behind what a kill has changed */
     backend_begin_cold(j);
-    out->pc = b.pc;
-    out->rel = b.rel;
-    out->entry = hot + j->e.rx;
-    out->body = j->body + j->e.rx;
-    out->size = j->hot_size;
-    out->cold = j->cold + j->e.rx;
-    out->cold_size = (u32)(j->e.p - j->cold);
-    codebuf_commit(&x64_cache, CODE_HOT, j->body + j->hot_size);
+    code_made(j, hot, out);
     codebuf_commit(&x64_cache, CODE_COLD, j->e.p);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "accel/dbt/pcache_file.h"
+#include "tests/lib/kept_block.h"
 #include "cpu/cpuid.h"
 #include "cpu/lift/lift.h"
 #include "tests/lib/fake_cpu.h"
@@ -47,19 +48,7 @@ static void block_make(struct fake_cpu *f, unsigned i)
     const u8 code[] = { 0x48, 0xc7, 0xc7, (u8)i, 0x10, 0xa0, 0x82, 0x8b, 0x05, 0x10, 0x20, 0x30, 0x00, 0x05, (u8)i, (u8)(i >> 8), 0, 0, 0xe9, 0, 0x10, 0, 0 };
     memcpy(guest[i], code, sizeof(code));
     g_assert_cmpint(lift_block(&b, f->c, block_pc(i), 48, fetch, guest[i]), ==, 4);
-    u32 fields = b.n_fields * (u32)sizeof(struct ir_field);
-    struct tb *tb = tb_new(&store);
-    g_assert_cmpint(backend_compile(&b, tb, &tb->code), ==, 0);
-    tb->pc = b.pc;
-    tb->mode = f->c->mode;
-    tb->len = (u16)b.len;
-    tb->n_insns = 4;
-    tb->moves = b.moves;
-    tb->n_fields = (u16)b.n_fields;
-    tb->source = tb_store_bytes(&store, fields + b.len);
-    memcpy(tb->source, b.field, fields);
-    memcpy(tb->source + fields, guest[i], b.len);
-    block[i] = tb;
+    struct tb *tb = block[i] = kept_block(&store, &b, guest[i]);
     struct pcache_key k = key_of(i, 0);
     tb->hash = pcache_hash(&k);
 }

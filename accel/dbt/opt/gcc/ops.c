@@ -212,19 +212,27 @@ static void op_shd(struct emit *e, const struct ir_op *o)
     val_put(e, o, o->d, o->size, gcc_jit_lvalue_as_rvalue(res));
 }
 
+/* A multiplication or division by v: rAX and rDX are ax and dx before it, and become lo and hi. */
+static gcc_jit_extended_asm *asm_wide(struct emit *e, const char *text, gcc_jit_lvalue *lo, gcc_jit_lvalue *hi, gcc_jit_rvalue *ax, gcc_jit_rvalue *dx,
+                                      gcc_jit_rvalue *v)
+{
+    gcc_jit_extended_asm *x = gcc_jit_block_add_extended_asm(e->b, NULL, text);
+    gcc_jit_extended_asm_add_output_operand(x, NULL, "=a", lo);
+    gcc_jit_extended_asm_add_output_operand(x, NULL, "=d", hi);
+    gcc_jit_extended_asm_add_input_operand(x, NULL, "0", ax);
+    gcc_jit_extended_asm_add_input_operand(x, NULL, "1", dx);
+    gcc_jit_extended_asm_add_input_operand(x, NULL, "r", v);
+    gcc_jit_extended_asm_add_clobber(x, "cc");
+    return x;
+}
+
 static void op_mul_wide(struct emit *e, const struct ir_op *o)
 {
     unsigned size = o->size;
     static const char *const text[2][2] = { { "mull %k4", "mulq %q4" }, { "imull %k4", "imulq %q4" } };
     gcc_jit_lvalue *lo = val_local(e, e->u[size]), *hi = val_local(e, e->u[size]);
     gcc_jit_rvalue *a = val_get(e, o, o->a, size), *ax = val_get(e, o, ir_gpr(R_AX), size), *zero = val_const(e, size, 0), *over;
-    gcc_jit_extended_asm *x = gcc_jit_block_add_extended_asm(e->b, NULL, text[o->aux & 1][size == 8]);
-    gcc_jit_extended_asm_add_output_operand(x, NULL, "=a", lo);
-    gcc_jit_extended_asm_add_output_operand(x, NULL, "=d", hi);
-    gcc_jit_extended_asm_add_input_operand(x, NULL, "0", ax);
-    gcc_jit_extended_asm_add_input_operand(x, NULL, "1", zero);
-    gcc_jit_extended_asm_add_input_operand(x, NULL, "r", a);
-    gcc_jit_extended_asm_add_clobber(x, "cc");
+    asm_wide(e, text[o->aux & 1][size == 8], lo, hi, ax, zero, a);
     if (o->fl) {
         gcc_jit_rvalue *top = val_const(e, size, 0);
         if (o->aux & 1) {
@@ -257,14 +265,7 @@ static void op_div(struct emit *e, const struct ir_op *o)
     } else {
         emit_branch_unlikely(e, val_cmp(e, GCC_JIT_COMPARISON_GE, hi, v), side);
     }
-    gcc_jit_extended_asm *x = gcc_jit_block_add_extended_asm(e->b, NULL, text[o->aux & 1][size == 8]);
-    gcc_jit_extended_asm_set_volatile_flag(x, 1);
-    gcc_jit_extended_asm_add_output_operand(x, NULL, "=a", q);
-    gcc_jit_extended_asm_add_output_operand(x, NULL, "=d", rem);
-    gcc_jit_extended_asm_add_input_operand(x, NULL, "0", lo);
-    gcc_jit_extended_asm_add_input_operand(x, NULL, "1", hi);
-    gcc_jit_extended_asm_add_input_operand(x, NULL, "r", v);
-    gcc_jit_extended_asm_add_clobber(x, "cc");
+    gcc_jit_extended_asm_set_volatile_flag(asm_wide(e, text[o->aux & 1][size == 8], q, rem, lo, hi, v), 1);
     val_put(e, o, ir_gpr(R_AX), size, gcc_jit_lvalue_as_rvalue(q));
     val_put(e, o, ir_gpr(R_DX), size, gcc_jit_lvalue_as_rvalue(rem));
 }

@@ -1,9 +1,9 @@
-/* A stub for each function of util/lazy.def under the function's own name: a jump through lazy_slot[], which leads to lazy_find() the first time. Any thread;
+/* An entry for each function of util/lazy.def under the function's own name: a jump through lazy_slot[], which leads to lazy_find() the first time. Any thread;
  * see util/lazy.h. Source: System V ABI, AMD64 supplement, 3.2.3 (which registers hold arguments). */
 #include "config.h"
 
     .text
-    .macro stub name
+    .macro entry name
     .globl \name
     .hidden \name
     .type \name, @function
@@ -30,7 +30,7 @@
 lazy_slot:
     .text
 
-#define F(lib, name) stub name;
+#define F(lib, name) entry name;
 #include "util/lazy.def"
 
 /* The row's number is on the stack above the return address; the registers hold arguments. */
